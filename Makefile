@@ -1,0 +1,62 @@
+# `make <goal>` works on a bare machine: the first call builds .venv from pyproject.toml and constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# More arguments for the program behind a goal: make train ARGS="--seed 1", make test ARGS="-k noise -x"
+ARGS ?=
+
+ifndef RUN
+RUN := runs/peg-insertion-$(shell date +%Y%m%d-%H%M%S)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow check bench format clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+train: $(INSTALLED)  ## train peg insertion, judge the policy and film it (RUN=folder, ARGS=...)
+	$(BIN)/mmrl train mmrl/PegInsertion-v0 --run-dir "$(RUN)" $(ARGS)
+	$(BIN)/mmrl evaluate "$(RUN)"
+	$(BIN)/mmrl watch "$(RUN)"
+
+test: $(INSTALLED)  ## the fast tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(INSTALLED)  ## the tests that learn
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(INSTALLED)  ## format, lint, types, imports and the fast tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(INSTALLED)  ## measure speed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: $(INSTALLED)  ## rewrite the sources in house format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment, caches and builds (runs/ stays)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo >&2 \
+	    "mmrl needs Python 3.11 or newer and found no '$(PYTHON)'. On Debian or Ubuntu:" \
+	    "apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	    "mmrl needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	    "Name a newer one: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo >&2 \
+	    "'$(PYTHON)' cannot make virtual environments (venv or ensurepip is missing). On Debian or Ubuntu:" \
+	    "apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@

@@ -1,0 +1,26 @@
+"""Tuning of the C allocator for training on CPU."""
+
+import ctypes
+import platform
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+# glibc refuses an mmap threshold above half the largest heap, which is 32 MiB on 64 bits.
+_MMAP_THRESHOLD_BYTES = 32 * 2**20
+_TRIM_THRESHOLD_BYTES = 2**30
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to reuse the memory of large tensors instead of returning it to the system.
+
+    Every minibatch allocates and frees activations of some megabytes; by default each of them is
+    mapped, zeroed by page faults and unmapped again. Returns whether the setting was taken; on
+    any other C library nothing happens.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
+    mapped = mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+    trimmed = mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
+    return bool(mapped and trimmed)

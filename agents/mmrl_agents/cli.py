@@ -1,0 +1,224 @@
+"""The command line: `mmrl train | evaluate | watch | list | export`.
+
+Every command imports what it needs when it runs, so that `mmrl --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mmrl_agents.config import TrainConfig
+
+_PACKAGES = ("mmrl", "mmrl_envs", "mmrl_agents")
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Show what can be chosen by name."""
+
+    what: tyro.conf.Positional[
+        Literal["all", "environments", "sensors", "encoders", "fusions", "agents", "pretrained"]
+    ] = "all"
+    """Which kind of thing."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write the weights of a run as safetensors, with its config beside them."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run."""
+    folder: tyro.conf.Positional[Path]
+    """Where to write; a new or empty folder."""
+    checkpoint: str = "best"
+    """best, last or a checkpoint file."""
+
+
+def _train(args: Sequence[str]) -> None:
+    from mmrl_agents.config import TrainConfig
+    from mmrl_agents.train import train
+
+    base = _train_defaults(args)
+    description = "Train a policy; the defaults are those of the environment's recipe."
+    if base is None:
+        tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description)
+        return
+    config = tyro.cli(
+        TrainConfig, args=args, prog="mmrl train", description=description, default=base
+    )
+    train(
+        replace(
+            config,
+            env_kwargs={**base.env_kwargs, **config.env_kwargs},
+            context={**base.context, **config.context},
+        )
+    )
+
+
+def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
+    """The run to be resumed or the recipe of the environment; None where neither is named."""
+    from mmrl_agents.config import TrainConfig, recorded_config
+    from mmrl_agents.recipes import recipe_for
+    from mmrl_agents.runs import RunFolder
+
+    resume = _value_of("--resume", args)
+    if resume is not None:
+        path = Path(resume)
+        document = RunFolder.open(path).read_config()
+        return replace(recorded_config(document), resume=path, run_dir=None)
+    if args and not args[0].startswith("-"):
+        return recipe_for(args[0])
+    if not args or {"-h", "--help"} & set(args):
+        return None
+    return recipe_for(tyro.cli(TrainConfig, args=args, prog="mmrl train").env)
+
+
+def _value_of(option: str, args: Sequence[str]) -> str | None:
+    for index, argument in enumerate(args):
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+        if argument == option and index + 1 < len(args):
+            return args[index + 1]
+    return None
+
+
+def _evaluate(args: Sequence[str]) -> None:
+    from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+
+    evaluate_run(tyro.cli(EvaluateConfig, args=args, prog="mmrl evaluate"))
+
+
+def _watch(args: Sequence[str]) -> None:
+    from mmrl_agents.watch import WatchConfig, watch_run
+
+    watch_run(tyro.cli(WatchConfig, args=args, prog="mmrl watch"))
+
+
+def _export(args: Sequence[str]) -> None:
+    from mmrl_agents.player import export
+
+    config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
+    folder = export(config.run, config.folder, config.checkpoint)
+    Console().print(f"wrote {folder}")
+
+
+def _list(args: Sequence[str]) -> None:
+    config = tyro.cli(ListConfig, args=args, prog="mmrl list")
+    chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
+    console = Console()
+    for title, rows in chosen.items():
+        table = Table("name", "", title=title, title_justify="left", show_header=False)
+        for name, text in rows():
+            table.add_row(name, text)
+        console.print(table)
+
+
+def _environments() -> Iterable[tuple[str, str]]:
+    import gymnasium as gym
+
+    import mmrl_envs  # noqa: F401  # registers the environments
+    from mmrl_agents.recipes import RECIPES
+
+    ours = [name for name, spec in gym.registry.items() if spec.namespace == "mmrl"]
+    for name in sorted({*ours, *RECIPES}):
+        yield name, "with a training recipe" if name in RECIPES else ""
+
+
+def _sensors() -> Iterable[tuple[str, str]]:
+    from mmrl_envs.sensors.registry import sensor_names
+
+    return ((name, "") for name in sensor_names())
+
+
+def _encoders() -> Iterable[tuple[str, str]]:
+    from mmrl.modality import EncoderSpec
+
+    return ((spec.__name__, _first_line(spec)) for spec in EncoderSpec.__subclasses__())
+
+
+def _fusions() -> Iterable[tuple[str, str]]:
+    from mmrl.fusion import FUSIONS
+
+    return ((name, _first_line(fusion)) for name, fusion in FUSIONS.items())
+
+
+def _agents() -> Iterable[tuple[str, str]]:
+    yield "ppo", "proximal policy optimisation"
+
+
+def _pretrained() -> Iterable[tuple[str, str]]:
+    from mmrl_agents.player import pretrained_names
+
+    return ((f"pretrained:{name}", "") for name in pretrained_names())
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").partition("\n")[0]
+
+
+CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    "environments": _environments,
+    "sensors": _sensors,
+    "encoders": _encoders,
+    "fusions": _fusions,
+    "agents": _agents,
+    "pretrained": _pretrained,
+}
+
+COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], None]]] = {
+    "train": ("train a policy, or resume a run", _train),
+    "evaluate": ("judge a trained policy", _evaluate),
+    "watch": ("see a trained policy act", _watch),
+    "list": ("environments, sensors, encoders, fusions, agents, pretrained policies", _list),
+    "export": ("write the weights of a run for publication", _export),
+}
+
+
+def _usage(console: Console) -> None:
+    console.print("usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options)\n")
+    width = max(map(len, COMMANDS))
+    for name, (text, _) in COMMANDS.items():
+        console.print(f"  {name:<{width}}  {text}", highlight=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, or 2 where the user has something to mend."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    errors = Console(stderr=True)
+    if not args or args[0] in ("-h", "--help"):
+        _usage(Console())
+        return 0 if args else 2
+    if args[0] not in COMMANDS:
+        errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
+        return 2
+    try:
+        COMMANDS[args[0]][1](args[1:])
+    except Exception as error:
+        if os.environ.get("MMRL_DEBUG") == "1" or not _is_for_the_user(error):
+            raise
+        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    return 0
+
+
+def _is_for_the_user(error: Exception) -> bool:
+    """Whether our own code, or Gymnasium looking up an id, refused something on purpose."""
+    from gymnasium.error import Error
+
+    if isinstance(error, Error):
+        return True
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    origin = trace.tb_frame.f_globals["__name__"] if trace is not None else ""
+    refused = isinstance(error, ValueError | FileExistsError | FileNotFoundError)
+    return refused and origin.partition(".")[0] in _PACKAGES

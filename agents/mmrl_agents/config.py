@@ -1,0 +1,210 @@
+"""What a training run is, in memory and as JSON, and the worlds it runs in."""
+
+import dataclasses
+import importlib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+import gymnasium as gym
+import numpy as np
+import tyro
+import yaml
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from tyro.constructors import PrimitiveConstructorSpec
+
+from mmrl.modality import Modality, modalities_of
+from mmrl.policy import PolicyConfig
+from mmrl_agents.ppo import PPOConfig
+from mmrl_envs.vector_env import RobotVectorEnv
+
+Worlds = VectorEnv[Any, Any, Any]
+
+
+def parse_settings(items: list[str]) -> dict[str, Any]:
+    """`["clearance=0.001", "shape=square"]` as a dict; values are read as YAML scalars or lists."""
+    settings: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not key or not equals:
+            raise ValueError(f"a setting is written key=value, got {item!r}")
+        settings[key] = yaml.safe_load(text)
+    return settings
+
+
+Built = TypeVar("Built")
+
+_SETTINGS = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="KEY=VALUE",
+    instance_from_str=parse_settings,
+    is_instance=lambda instance: isinstance(instance, dict),
+    str_from_instance=lambda instance: [f"{key}={value}" for key, value in instance.items()],
+)
+Settings = Annotated[dict[str, Any], _SETTINGS]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run, from environment to final evaluation."""
+
+    env: tyro.conf.Positional[str]
+    """Id of the environment, such as mmrl/PegInsertion-v0 or CartPole-v1."""
+    agent: Literal["ppo"] = "ppo"
+    """The learning algorithm."""
+    seed: int = 1
+    """Seeds the worlds, the initial weights, the actions and the shuffling."""
+    num_worlds: int = 64
+    """Copies of the environment stepped side by side."""
+    total_steps: int = 400_000
+    """Environment steps over all worlds."""
+    device: str = "auto"
+    """Where the networks live: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
+    threads: int | None = None
+    """CPU threads of the networks; unset takes every core this process may use."""
+    sensors: tuple[str, ...] = ()
+    """Senses by name; empty leaves the choice to the environment."""
+    env_kwargs: Annotated[Settings, tyro.conf.arg(name="set")] = field(default_factory=dict)
+    """Keyword arguments of the environment."""
+    context: Settings = field(default_factory=dict)
+    """Fixed values of the task's context, such as clearance or start offset."""
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    """Settings of the algorithm."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    """Settings of the network."""
+    evaluate_episodes: int = 100
+    """Episodes of the evaluation after training; 0 leaves it out."""
+    stop_at_success: float | None = None
+    """Stop early once the success rate of the last 200 episodes reaches this."""
+    time_limit_minutes: float | None = None
+    """Stop early after this long, earlier parts of a resumed run included."""
+    checkpoint_every_minutes: float = 2.0
+    """Time between checkpoints; one is always written at the end."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints kept beside the best."""
+    runs_root: Path = Path("runs")
+    """Folder in which a run gets a folder of its own."""
+    run_dir: Path | None = None
+    """Exact folder of the run instead; it must be new or empty."""
+    resume: Path | None = None
+    """Continue the run in this folder; options given besides replace those of the run."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_worlds", "total_steps", "keep_checkpoints"):
+            if vars(self)[name] < 1:
+                raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+        if self.evaluate_episodes < 0:
+            raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
+        if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
+            raise ValueError(f"stop_at_success must lie in (0, 1], got {self.stop_at_success}")
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """The config as JSON values: tuples become lists and paths strings."""
+
+    def simple(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: simple(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [simple(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return cast(dict[str, Any], simple(dataclasses.asdict(config)))
+
+
+def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
+    """Undo `config_to_dict`; raises ValueError naming fields this version does not know."""
+    return _build(TrainConfig, document)
+
+
+def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
+    """The training run that a config.json describes."""
+    if "train" not in document:
+        raise ValueError(f"config.json has no 'train'; it has {', '.join(document) or 'nothing'}")
+    return config_from_dict(document["train"])
+
+
+def _build(cls: type[Built], document: Mapping[str, Any]) -> Built:
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(document) - set(hints))
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}; it has {', '.join(hints)}")
+    return cls(**{name: _restore(hints[name], value) for name, value in document.items()})
+
+
+def _restore(hint: Any, value: Any) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return _build(cast(type[Any], hint), value)
+    if Path in options and value is not None:
+        return Path(value)
+    return _tuples(value) if isinstance(value, list) else value
+
+
+def _tuples(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuples(item) if isinstance(item, list) else item for item in value)
+
+
+def world_kwargs(config: TrainConfig) -> dict[str, Any]:
+    """Keyword arguments of the environment, the chosen senses among them."""
+    sensors = {"sensors": config.sensors} if config.sensors else {}
+    return {**config.env_kwargs, **sensors}
+
+
+def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Worlds:
+    """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
+
+    Robot environments come in their own vector form, others as a SyncVectorEnv of single ones. An
+    id may name the module that registers it, as in "package:Env-v0". Raises gymnasium.error.Error
+    on an unknown id and ValueError on keyword arguments that the environment does not take.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    try:
+        if gym.spec(name).vector_entry_point is not None:
+            envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
+            if isinstance(envs.unwrapped, RobotVectorEnv):
+                return envs
+            envs.close()  # its resets take a step of their own
+        return gym.make_vec(
+            name,
+            num_envs=num_worlds,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            wrappers=[unit_actions],  # type: ignore[list-item]  # a wrapper or the environment
+            **env_kwargs,
+        )
+    except TypeError as error:
+        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+
+
+def unit_actions(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The environment with bounded actions rescaled to [-1, 1], the range policies start in."""
+    space = env.action_space
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        return env
+    return gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+
+
+def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:
+    """The senses an environment declares and the size of what only the critic sees.
+
+    Environments of other packages declare none, so theirs follow from the observation space.
+    """
+    worlds = envs.unwrapped
+    if isinstance(worlds, RobotVectorEnv):
+        return dict(worlds.modalities), worlds.privileged_size
+    return modalities_of(envs.single_observation_space), 0
+
+
+def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
+    """The action space of one world; raises ValueError on a kind no policy has a head for."""
+    space = envs.single_action_space
+    if not isinstance(space, spaces.Box | spaces.Discrete):
+        raise ValueError(f"policies act in a Box or a Discrete space, this environment in {space}")
+    return space

@@ -1,0 +1,78 @@
+"""What is known about finished episodes of training."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One finished episode; what an environment does not report is None."""
+
+    total_reward: float
+    length: int
+    success: bool | None
+    success_once: bool | None
+    peak_force_n: float | None
+    physics_error: bool
+
+
+class EpisodeStatistics:
+    """The last `window` finished episodes of the training policy."""
+
+    def __init__(self, window: int = 200) -> None:
+        self.recent: deque[Episode] = deque(maxlen=window)
+        self.count = 0
+        self.physics_errors = 0
+
+    def add(self, episode: Episode) -> None:
+        """Count one episode."""
+        self.recent.append(episode)
+        self.count += 1
+        self.physics_errors += episode.physics_error
+
+    def metrics(self) -> dict[str, float]:
+        """Means over the window; a figure that no episode reported is left out."""
+        figures: dict[str, Sequence[float | bool | None]] = {
+            "mean_return": [episode.total_reward for episode in self.recent],
+            "mean_length": [episode.length for episode in self.recent],
+            "success_rate": [episode.success for episode in self.recent],
+            "success_once_rate": [episode.success_once for episode in self.recent],
+            "peak_force_n": [episode.peak_force_n for episode in self.recent],
+        }
+        known = {name: [x for x in row if x is not None] for name, row in figures.items()}
+        means = {name: float(np.mean(row)) for name, row in known.items() if row}
+        return means | {
+            "episodes": float(self.count),
+            "physics_errors": float(self.physics_errors),
+        }
+
+
+def episode_from(
+    final_info: Mapping[str, Any], world: int, total_reward: float, length: int
+) -> Episode:
+    """The episode that just ended in `world`, from Gymnasium's vector `info["final_info"]`."""
+    return Episode(
+        total_reward,
+        length,
+        _flag(final_info, ("is_success", "success"), world),
+        _flag(final_info, ("success_once",), world),
+        _number(final_info, "peak_force_n", world),
+        bool(_number(final_info, "physics_error", world)),
+    )
+
+
+def _number(final_info: Mapping[str, Any], key: str, world: int) -> float | None:
+    if key not in final_info:
+        return None
+    mask = final_info.get(f"_{key}")
+    return float(final_info[key][world]) if mask is None or mask[world] else None
+
+
+def _flag(final_info: Mapping[str, Any], keys: Sequence[str], world: int) -> bool | None:
+    found = [_number(final_info, key, world) for key in keys]
+    known = [value for value in found if value is not None]
+    return bool(known[0]) if known else None

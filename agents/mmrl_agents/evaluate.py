@@ -1,0 +1,256 @@
+"""Judging a trained policy from its run folder: a table to read and a file to keep."""
+
+import dataclasses
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from gymnasium import spaces
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
+from mmrl.policy import ActorCritic
+from mmrl_agents.config import Settings
+from mmrl_agents.player import TrainedPolicy, load_policy
+from mmrl_agents.runs import RunFolder, library_versions, write_json
+from mmrl_agents.train import choose_device
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Judge a trained policy: how often it succeeds, how hard it presses, what each sense adds."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of a run, or pretrained:NAME."""
+    episodes: int = 500
+    """Episodes of every row of the report, the same number in each world."""
+    num_worlds: int = 50
+    """Most worlds side by side; taken is the largest number up to this that divides episodes."""
+    seed: int = 10_000
+    """Decides every initial state; training draws its own elsewhere."""
+    checkpoint: str = "best"
+    """best, last or a checkpoint file."""
+    device: str = "auto"
+    """Where the network lives: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
+    senses: bool = True
+    """Also run the same episodes without each sense, one after another."""
+    context: Settings = field(default_factory=dict)
+    """Values of the task's context, such as clearance, in place of those of the training."""
+    deterministic: bool = True
+    """Take the mean action, or the most probable one, instead of drawing."""
+    output: Path | None = None
+    """The JSON file to write; unset is evaluation.json in the run folder."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "num_worlds"):
+            if vars(self)[name] < 1:
+                raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+
+
+class TorchPolicy:
+    """An `ActorCritic` as a policy of `mmrl.evaluation`: numpy in, numpy out.
+
+    Actions are clipped to a Box action space, as in training. Actions that are drawn come from a
+    generator of their own, seeded with `seed`.
+    """
+
+    def __init__(
+        self,
+        policy: ActorCritic,
+        action_space: spaces.Space[Any],
+        *,
+        deterministic: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.policy = policy
+        self.deterministic = deterministic
+        self._device = next(policy.parameters()).device
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+        self._bounds = (
+            (action_space.low, action_space.high) if isinstance(action_space, spaces.Box) else None
+        )
+
+    @torch.inference_mode()
+    def act(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[Any]:
+        """Actions (N, *A) for name -> (N, *window_shape)."""
+        action, _ = self.policy.act(
+            {name: self._reading(array) for name, array in observation.items()},
+            present={
+                name: torch.as_tensor(mask, device=self._device)
+                for name, mask in (present or {}).items()
+            },
+            deterministic=self.deterministic,
+            generator=self._generator,
+        )
+        array: NDArray[Any] = action.cpu().numpy()
+        return array if self._bounds is None else np.clip(array, *self._bounds)
+
+    def reset(self, worlds: NDArray[np.int64]) -> None:
+        """Nothing is carried between steps."""
+
+    def _reading(self, array: NDArray[Any]) -> torch.Tensor:
+        dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32
+        return torch.as_tensor(array).to(self._device, dtype)
+
+
+def reset_options(trained: TrainedPolicy, context: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Options of `reset` with the context of the training, overridden; None without any."""
+    merged = {**trained.config.context, **context}
+    return {"context": merged} if merged else None
+
+
+def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Report:
+    """Judge the policy of a run, print the report and write it to the run folder as JSON.
+
+    Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy.
+    """
+    console = console or Console()
+    device = choose_device(config.device)
+    trained = load_policy(config.run, device, config.checkpoint)
+    num_worlds = divisor_worlds(config.episodes, config.num_worlds)
+    without = tuple(trained.document["senses"]) if config.senses else ()
+    if num_worlds != config.num_worlds:
+        console.print(
+            f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: "
+            f"taking {num_worlds}"
+        )
+    with closing(trained.make_envs(num_worlds)) as envs, _progress(config, console) as progress:
+        policy = TorchPolicy(
+            trained.policy,
+            envs.single_action_space,
+            deterministic=config.deterministic,
+            seed=config.seed,
+        )
+        options = reset_options(trained, config.context)
+        report = evaluate(envs, policy, config.episodes, config.seed, without, options, progress)
+    _show(report, trained, console)
+    path = _output(config)
+    if path is not None:
+        write_json(path, describe(report, config, trained))
+        console.print(f"wrote {path}", soft_wrap=True)
+    return report
+
+
+def describe(report: Report, config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+    """The document of evaluation.json: the report and all that is needed to repeat it."""
+    return {
+        **report.to_json(),
+        "env_id": trained.env_id,
+        "weights": str(trained.source),
+        "senses": trained.document["senses"],
+        "context": {**trained.config.context, **config.context},
+        "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
+        "versions": library_versions(),
+        "machine": {
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "device": _device_name(trained.policy),
+        },
+    }
+
+
+def _device_name(policy: ActorCritic) -> str:
+    device = next(policy.parameters()).device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def _output(config: EvaluateConfig) -> Path | None:
+    """Where to write: a policy shipped with the package has no run folder."""
+    folder = Path(config.run)
+    return config.output or (RunFolder(folder).evaluation_path if folder.is_dir() else None)
+
+
+@contextmanager
+def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[str, int], None]]:
+    """A bar per row of the report on a terminal, silence elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+
+        def update(label: str, done: int) -> None:
+            if label not in bars:
+                bars[label] = progress.add_task(label, total=config.episodes)
+            progress.update(bars[label], completed=done)
+
+        yield update
+
+
+_HEADINGS = ("success at end", "once", "change", "p", "return", "peak N", "mean N")
+
+
+def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
+    console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
+    table = Table("", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    columns = zip(*(_cells(row) for row in report.rows), strict=True)
+    told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
+    for heading in told:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, row in enumerate(report.rows):
+        table.add_row(row.label, *(cells[index] for cells in told.values()))
+    console.print(table)
+    episodes = len(report.rows[0].episodes)
+    console.print(
+        f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
+        f"{report.num_worlds} worlds, seed {report.seed}). In brackets the 95 % Wilson interval; "
+        "N are medians of an episode's peak and mean contact force."
+    )
+    if len(report.rows) > 1:
+        console.print(
+            "change and p compare the same episodes with and without the sense (exact McNemar "
+            "test). A sense is unplugged only now: a policy trained to lose it may lose less."
+        )
+    broken = sum(int(row.episodes.physics_error.sum()) for row in report.rows)
+    if broken:
+        console.print(f"the physics broke in {broken} episodes, which count as failures")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row under `_HEADINGS`; what the environment does not tell is empty."""
+    figures = row.to_json()
+    once = row.success_once.rate
+    pair = row.versus_all
+    return (
+        str(row.success_at_end),
+        "undefined" if once is None else f"{once:.1%}",
+        _number(None if pair is None else pair.difference, "{:+.1%}"),
+        _p_value(None if pair is None else pair.p_value),
+        _number(figures["mean_return"], "{:.2f}"),
+        _number(figures["median_peak_force_n"], "{:.1f}"),
+        _number(figures["median_mean_force_n"], "{:.1f}"),
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _p_value(value: float | None) -> str:
+    return "< 0.001" if value is not None and value < 0.001 else _number(value, "{:.3f}")

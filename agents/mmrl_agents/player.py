@@ -1,0 +1,133 @@
+"""Trained policies, ready to act: from a run folder or shipped with the package."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mmrl.policy import ActorCritic
+from mmrl_agents.checkpoint import CheckpointError, load_checkpoint, require_same_senses
+from mmrl_agents.config import (
+    TrainConfig,
+    Worlds,
+    action_space_of,
+    make_envs,
+    modalities_and_privileged_size,
+    recorded_config,
+    world_kwargs,
+)
+from mmrl_agents.runs import RunFolder, write_json
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+_PREFIX = "pretrained:"
+
+
+def pretrained_names() -> list[str]:
+    """Names of the policies shipped with the package."""
+    return sorted(path.parent.name for path in PRETRAINED.glob("*/model.safetensors"))
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A policy and what it was trained in; `document` is its whole config.json."""
+
+    policy: ActorCritic
+    config: TrainConfig
+    document: dict[str, Any]
+    source: Path
+    """The file its weights came from."""
+
+    @property
+    def env_id(self) -> str:
+        """Id of the environment it was trained in."""
+        return self.config.env
+
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of that environment, its senses among them."""
+        return world_kwargs(self.config)
+
+    def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
+        """The worlds it was trained in, some keyword arguments changed."""
+        return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes})
+
+
+def load_policy(
+    source: str | Path, device: torch.device | str = "cpu", checkpoint: str | Path = "best"
+) -> TrainedPolicy:
+    """The policy of a run folder or of "pretrained:NAME", in evaluation mode on `device`.
+
+    `checkpoint` is "best", "last" or a file. The network is built from what the environment
+    declares today, never from the checkpoint; CheckpointError says where the two disagree.
+    """
+    text = str(source)
+    if text.startswith(_PREFIX):
+        folder = _pretrained_folder(text.removeprefix(_PREFIX))
+        path = folder / "model.safetensors"
+        document = json.loads((folder / "config.json").read_text())
+        return _build(document, path, document["senses"], _load_safetensors(path), device)
+    run = RunFolder.open(Path(source))
+    path = run.checkpoint(checkpoint)
+    state = load_checkpoint(path)
+    return _build(run.read_config(), path, state["senses"], state["policy"], device)
+
+
+def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
+    """Write the weights of a run as `model.safetensors` with its config.json beside them."""
+    run = RunFolder.open(Path(source))
+    state = load_checkpoint(run.checkpoint(checkpoint))
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.contiguous() for name, tensor in state["policy"].items()}
+    safetensors.torch.save_file(weights, folder / "model.safetensors")
+    write_json(folder / "config.json", run.read_config() | {"step": state["step"]})
+    return folder
+
+
+def load_weights(policy: ActorCritic, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Copy the weights into the policy; raises CheckpointError naming those that do not fit."""
+    try:
+        policy.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: the network differs: {error}") from error
+
+
+def _build(
+    document: dict[str, Any],
+    path: Path,
+    senses: Mapping[str, Mapping[str, Any]],
+    weights: Mapping[str, Tensor],
+    device: torch.device | str,
+) -> TrainedPolicy:
+    config = recorded_config(document)
+    envs = make_envs(config.env, 1, world_kwargs(config))
+    try:
+        modalities, privileged_size = modalities_and_privileged_size(envs)
+        present = {name: modality.describe() for name, modality in modalities.items()}
+        require_same_senses(path, senses, present)
+        policy = ActorCritic(modalities, action_space_of(envs), config.policy, privileged_size)
+    finally:
+        envs.close()
+    load_weights(policy, weights, path)
+    return TrainedPolicy(policy.to(device).eval(), config, document, path)
+
+
+def _pretrained_folder(name: str) -> Path:
+    names = pretrained_names()
+    if name not in names:
+        listed = ", ".join(names) or "none"
+        raise CheckpointError(f"no pretrained policy {name!r}; those shipped are: {listed}")
+    return PRETRAINED / name
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: no safetensors file ({error})") from error

@@ -1,0 +1,201 @@
+"""Proximal policy optimisation (Schulman et al. 2017), from config to update.
+
+B is the number of samples of a minibatch. The rollout that feeds it is in `rollout.py`, the
+advantages are in `returns.py`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mmrl.policy import ActorCritic
+from mmrl_agents.returns import explained_variance
+from mmrl_agents.rollout import Minibatch, RolloutStorage
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Settings of the algorithm; the network has its own."""
+
+    learning_rate: float = 5e-4
+    """Step size of Adam at the start."""
+    anneal: bool = True
+    """Let the step size fall linearly to `final_learning_rate` over `total_steps`."""
+    final_learning_rate: float = 0.0
+    """Step size at the end when it is annealed."""
+    num_steps: int = 32
+    """Steps of every world between two updates."""
+    minibatch_size: int = 512
+    """Samples of one gradient step; the last minibatch of an epoch may be smaller."""
+    epochs: int = 3
+    """Passes over the rollout per update."""
+    gamma: float = 0.99
+    """Discount per step."""
+    gae_lambda: float = 0.95
+    """Decay of the advantage trace: 0 is one-step, 1 is Monte Carlo."""
+    clip: float = 0.2
+    """Largest change of the probability ratio that is rewarded."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    max_grad_norm: float = 0.5
+    """The gradient is scaled down to this norm."""
+    normalize_advantages: bool = True
+    """Bring the advantages of a rollout to zero mean and unit deviation."""
+    target_kl: float | None = None
+    """Stop the epochs of an update once the policy moved further than this; unset never stops."""
+    clip_value: float | None = None
+    """Clip the change of the value prediction as well, to this much; unset leaves it free."""
+
+    def __post_init__(self) -> None:
+        positive = ("learning_rate", "num_steps", "minibatch_size", "epochs", "clip")
+        for name in (*positive, "max_grad_norm"):
+            if not vars(self)[name] > 0:
+                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= vars(self)[name] <= 1:
+                raise ValueError(f"ppo.{name} must lie in [0, 1], got {vars(self)[name]}")
+        for name in ("final_learning_rate", "value_coef", "entropy_coef"):
+            if not vars(self)[name] >= 0:
+                raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
+
+
+def policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """The clipped surrogate to be minimised, eq. 7; log_ratio (B,) is new minus old."""
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
+    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+
+
+def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float | None) -> Tensor:
+    """Half the mean squared error; with `clip` the larger of the free and the clipped error."""
+    error = (values - returns).square()
+    if clip is not None:
+        near = old_values + (values - old_values).clamp(-clip, clip)
+        error = torch.maximum(error, (near - returns).square())
+    return 0.5 * error.mean()
+
+
+def approximate_kl(log_ratio: Tensor) -> Tensor:
+    """Estimate of KL(old || new) from samples of old: mean of r - 1 - log r, never negative."""
+    return (log_ratio.exp() - 1.0 - log_ratio).mean()
+
+
+class Loss(NamedTuple):
+    """The total and its parts, each a scalar tensor; only the total carries a gradient."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    kl: Tensor
+    clip_fraction: Tensor
+
+
+def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig) -> Loss:
+    """The objective of one minibatch, eq. 9 with the sign turned round."""
+    log_prob, entropy, values = policy.evaluate_actions(
+        batch.observations, batch.actions, batch.privileged
+    )
+    log_ratio = log_prob - batch.log_probs
+    surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
+    critic = value_loss(values, batch.values, batch.returns, config.clip_value)
+    mean_entropy = entropy.mean()
+    total = surrogate + config.value_coef * critic - config.entropy_coef * mean_entropy
+    with torch.no_grad():
+        clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
+        kl = approximate_kl(log_ratio)
+    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped)
+
+
+class PPO:
+    """The optimiser of one policy: `update` consumes a rollout and returns metrics."""
+
+    def __init__(self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
+        """`generator` (on the CPU) shuffles the minibatches and nothing else."""
+        self.policy = policy
+        self.config = config
+        self.generator = generator
+        self.optimizer = torch.optim.Adam(
+            policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
+        )
+
+    def set_progress(self, fraction: float) -> float:
+        """Set and return the step size for the done fraction of the training, 0 to 1."""
+        done = min(max(fraction, 0.0), 1.0) if self.config.anneal else 0.0
+        start, end = self.config.learning_rate, self.config.final_learning_rate
+        rate = start + done * (end - start)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def update(self, storage: RolloutStorage) -> dict[str, float]:
+        """Run the epochs over a finished rollout; a step that is not finite is left out."""
+        storage.finish(self.config.gamma, self.config.gae_lambda, self.config.normalize_advantages)
+        seen: list[Loss] = []
+        norms: list[Tensor] = []
+        skipped = 0
+        for _ in range(self.config.epochs):
+            for batch in storage.minibatches(self.config.minibatch_size, self.generator):
+                loss = ppo_loss(self.policy, batch, self.config)
+                norm = self._step(loss)
+                if norm is None:
+                    skipped += 1
+                    continue
+                seen.append(loss)
+                norms.append(norm)
+            if self._moved_too_far(seen):
+                break
+        return self._metrics(seen, norms, skipped, storage)
+
+    def _step(self, loss: Loss) -> Tensor | None:
+        """One gradient step; returns the gradient norm, or None where nothing was changed."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if not torch.isfinite(loss.total):
+            return None
+        loss.total.backward()
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        if not torch.isfinite(norm):
+            return None
+        self.optimizer.step()
+        return norm
+
+    def _moved_too_far(self, seen: list[Loss]) -> bool:
+        limit = self.config.target_kl
+        return limit is not None and bool(seen) and float(seen[-1].kl) > limit
+
+    @staticmethod
+    def _metrics(
+        seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage
+    ) -> dict[str, float]:
+        def mean(items: list[Tensor]) -> float:
+            return float(torch.stack(items).mean()) if items else math.nan
+
+        explained = explained_variance(storage.values[:-1], storage.returns)
+        return {
+            "policy_loss": mean([loss.policy for loss in seen]),
+            "value_loss": mean([loss.value for loss in seen]),
+            "entropy": mean([loss.entropy for loss in seen]),
+            "approx_kl": mean([loss.kl for loss in seen]),
+            "clip_fraction": mean([loss.clip_fraction for loss in seen]),
+            "explained_variance": float(explained),
+            "grad_norm": mean(norms),
+            "skipped_updates": float(skipped),
+        }
+
+    def state_dict(self) -> dict[str, object]:
+        """Optimiser and shuffling state: tensors and plain Python."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "shuffle": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Undo `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]  # a checkpoint is untyped
+        self.generator.set_state(state["shuffle"])  # type: ignore[arg-type]  # a checkpoint is untyped

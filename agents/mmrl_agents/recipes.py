@@ -1,0 +1,42 @@
+"""Settings known to work, as data: environment id -> training run."""
+
+from collections.abc import Mapping
+
+from mmrl.policy import PolicyConfig
+from mmrl_agents.config import TrainConfig
+from mmrl_agents.ppo import PPOConfig
+
+RECIPES: Mapping[str, TrainConfig] = {
+    "mmrl/PegInsertion-v0": TrainConfig(
+        env="mmrl/PegInsertion-v0",
+        num_worlds=64,
+        total_steps=400_000,
+        ppo=PPOConfig(
+            learning_rate=5e-4,
+            num_steps=32,
+            minibatch_size=512,
+            epochs=3,
+            gamma=0.99,
+            gae_lambda=0.95,
+            clip=0.2,
+        ),
+        policy=PolicyConfig(log_std_init=-1.0),
+    ),
+    "CartPole-v1": TrainConfig(
+        env="CartPole-v1",
+        num_worlds=8,
+        total_steps=100_000,
+        ppo=PPOConfig(learning_rate=1e-3, num_steps=64, minibatch_size=128, epochs=5),
+    ),
+    "Pendulum-v1": TrainConfig(
+        env="Pendulum-v1",
+        num_worlds=16,
+        total_steps=300_000,
+        ppo=PPOConfig(learning_rate=1e-3, num_steps=64, minibatch_size=128, epochs=8, gamma=0.9),
+    ),
+}
+
+
+def recipe_for(env_id: str) -> TrainConfig:
+    """The recipe of an environment, or a general one for an environment without."""
+    return RECIPES.get(env_id) or TrainConfig(env=env_id, num_worlds=16, total_steps=1_000_000)

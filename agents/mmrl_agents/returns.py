@@ -1,0 +1,46 @@
+"""Returns and advantages as pure functions of tensors.
+
+T is the number of steps of a rollout, N the number of worlds; every tensor here is (T, N).
+"""
+
+import torch
+from torch import Tensor
+
+
+def generalized_advantage_estimation(
+    rewards: Tensor,
+    values: Tensor,
+    next_values: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    gamma: float,
+    lam: float,
+) -> tuple[Tensor, Tensor]:
+    """Advantages (T, N) and lambda-returns (T, N), Schulman et al. 2016, eq. 16.
+
+    `next_values[t]` is the value of the observation that step t led to: the true last observation
+    of an episode where one ended, not the first of the next. A terminated step has no future, so
+    its next value is ignored; a truncated step bootstraps from it. Both cut the trace: nothing of
+    the following episode flows back. `terminated` and `truncated` are bool or 0/1 floats.
+    """
+    alive = 1.0 - terminated.to(values.dtype)
+    trace = alive * (1.0 - truncated.to(values.dtype))
+    # A next value that is not a number must not survive a terminated step as 0 * nan.
+    bootstrap = torch.where(alive.bool(), next_values, torch.zeros_like(next_values))
+    deltas = rewards + gamma * bootstrap - values
+    advantages = torch.empty_like(deltas)
+    running = torch.zeros_like(deltas[0])
+    for t in reversed(range(deltas.shape[0])):
+        running = deltas[t] + gamma * lam * trace[t] * running
+        advantages[t] = running
+    return advantages, advantages + values
+
+
+def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
+    """1 - Var[returns - values] / Var[returns]: 1 is a perfect critic, 0 one that knows the mean.
+
+    Not a number where the returns are constant, since there is nothing to explain.
+    """
+    variance = returns.var(correction=0)
+    explained = 1.0 - (returns - values).var(correction=0) / variance
+    return torch.where(variance > 0, explained, torch.full_like(variance, torch.nan))

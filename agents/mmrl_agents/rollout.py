@@ -1,0 +1,270 @@
+"""Collecting experience: the only place that knows autoreset and final observations.
+
+T is the number of steps of a rollout, N the number of worlds, B the samples of a minibatch. The
+worlds follow Gymnasium's SAME_STEP autoreset: the observation of a done world is already that of
+its next episode, and the last one of the finished episode stands in `info["final_obs"]`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmrl.modality import Modality, flatten_observation
+from mmrl.policy import ActorCritic
+from mmrl_agents.episodes import EpisodeStatistics, episode_from
+from mmrl_agents.returns import generalized_advantage_estimation
+
+# Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
+_VALUE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """Samples of a rollout, every tensor (B, ...); advantages already normalised if asked."""
+
+    observations: dict[str, Tensor]
+    privileged: Tensor | None
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+class RolloutStorage:
+    """Preallocated tensors of one rollout on the training device; images stay uint8, NHWC.
+
+    `observations`, `privileged` and `values` have T + 1 rows: the last is what follows the rollout.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        num_worlds: int,
+        modalities: Mapping[str, Modality],
+        action_space: spaces.Space[Any],
+        privileged_size: int,
+        device: torch.device,
+    ) -> None:
+        rows, steps = (num_steps + 1, num_worlds), (num_steps, num_worlds)
+        self.num_steps, self.num_worlds = num_steps, num_worlds
+        self.observations = {
+            name: torch.zeros(
+                (*rows, *modality.space.shape),
+                dtype=torch.uint8 if modality.dtype == "uint8" else torch.float32,
+                device=device,
+            )
+            for name, modality in modalities.items()
+        }
+        self.privileged = (
+            torch.zeros((*rows, privileged_size), device=device) if privileged_size else None
+        )
+        discrete = isinstance(action_space, spaces.Discrete)
+        self.actions = torch.zeros(
+            (*steps, *(action_space.shape or ())),
+            dtype=torch.int64 if discrete else torch.float32,
+            device=device,
+        )
+        self.values = torch.zeros(rows, device=device)
+        names = ("log_probs", "rewards", "terminated", "truncated", "next_values")
+        self.log_probs, self.rewards, self.terminated, self.truncated, self.next_values = (
+            torch.zeros(steps, device=device) for _ in names
+        )
+        self.advantages = torch.zeros(steps, device=device)
+        self.returns = torch.zeros(steps, device=device)
+
+    def finish(self, gamma: float, lam: float, normalize: bool) -> None:
+        """Fill `advantages` and `returns` from what was collected."""
+        self.advantages, self.returns = generalized_advantage_estimation(
+            self.rewards,
+            self.values[:-1],
+            self.next_values,
+            self.terminated,
+            self.truncated,
+            gamma,
+            lam,
+        )
+        if normalize:
+            deviation = self.advantages.std(correction=0)
+            self.advantages = (self.advantages - self.advantages.mean()) / (deviation + 1e-8)
+
+    def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
+        """Every sample once, in random order; a remainder below `size` comes last."""
+        total = self.num_steps * self.num_worlds
+        order = torch.randperm(total, generator=generator).to(self.values.device)
+        for index in order.split(size):
+            yield Minibatch(
+                {name: self._gather(rows, index) for name, rows in self.observations.items()},
+                None if self.privileged is None else self._gather(self.privileged, index),
+                self._gather(self.actions, index),
+                self._gather(self.log_probs, index),
+                self._gather(self.values, index),
+                self._gather(self.advantages, index),
+                self._gather(self.returns, index),
+            )
+
+    def _gather(self, rows: Tensor, index: Tensor) -> Tensor:
+        # (T or T + 1, N, *shape) -> (B, *shape); with two axes index_select is a memcpy per row
+        flat = rows.reshape(rows.shape[0] * rows.shape[1], -1)
+        return flat.index_select(0, index).view(len(index), *rows.shape[2:])
+
+    def require_finite(self) -> None:
+        """Raise ValueError naming the sense that holds a value which is not a number."""
+        for name, rows in self.observations.items():
+            if rows.is_floating_point() and not torch.isfinite(rows).all():
+                count = int((~torch.isfinite(rows)).sum())
+                raise ValueError(f"observation {name!r} has {count} values that are not finite")
+        if self.privileged is not None and not torch.isfinite(self.privileged).all():
+            raise ValueError("info['privileged'] has values that are not finite")
+
+
+class Rollout:
+    """Steps the worlds with the policy and fills a storage, rollout after rollout."""
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        storage: RolloutStorage,
+        statistics: EpisodeStatistics,
+        generator: torch.Generator,
+    ) -> None:
+        """`generator` (on the device of the policy) draws the actions and nothing else."""
+        self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
+        self.generator = generator
+        space = envs.single_action_space
+        self._bounds = (space.low, space.high) if isinstance(space, spaces.Box) else None
+        self._returns = np.zeros(envs.num_envs)
+        self._lengths = np.zeros(envs.num_envs, np.int64)
+        self._whole = np.ones(envs.num_envs, bool)
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds; those begun in mid-episode by "elapsed_steps" are not counted once."""
+        observation, info = self.envs.reset(seed=seed, options=options)
+        elapsed = (options or {}).get("elapsed_steps", np.zeros(self.envs.num_envs))
+        self._returns[:], self._lengths[:], self._whole[:] = 0.0, 0, elapsed == 0
+        self._write(self.storage.num_steps, observation, info)
+
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Take T steps in all worlds, then value every observation in few large batches."""
+        storage = self.storage
+        for rows in self._rows_with_successor():
+            rows[0].copy_(rows[-1])
+        finals: list[tuple[int, NDArray[np.int64], dict[str, Any]]] = []
+        for t in range(storage.num_steps):
+            here = {name: rows[t] for name, rows in storage.observations.items()}
+            action, log_prob = self.policy.act(here, generator=self.generator)
+            storage.actions[t].copy_(action)
+            storage.log_probs[t].copy_(log_prob)
+            observation, reward, terminated, truncated, info = self.envs.step(
+                self._for_worlds(action)
+            )
+            self._check_rewards(reward)
+            storage.rewards[t].copy_(torch.from_numpy(reward))
+            storage.terminated[t].copy_(torch.from_numpy(terminated))
+            storage.truncated[t].copy_(torch.from_numpy(truncated))
+            self._write(t + 1, observation, info)
+            self._count(reward, terminated | truncated, info)
+            cut = np.flatnonzero(truncated & ~terminated)
+            if cut.size:
+                finals.append((t, cut, info))
+        storage.require_finite()
+        self._evaluate(finals)
+
+    def learn_statistics(self) -> None:
+        """Feed the last rollout to the running statistics of the policy.
+
+        Done after the update, so that collecting and updating see the same normalisation and the
+        probability ratio starts at exactly one.
+        """
+        storage = self.storage
+        self.policy.update_statistics(
+            {name: rows[1:].flatten(0, 1) for name, rows in storage.observations.items()},
+            None if storage.privileged is None else storage.privileged[1:].flatten(0, 1),
+        )
+
+    def _rows_with_successor(self) -> list[Tensor]:
+        privileged = self.storage.privileged
+        return [
+            *self.storage.observations.values(),
+            *([] if privileged is None else [privileged]),
+        ]
+
+    def _for_worlds(self, action: Tensor) -> NDArray[Any]:
+        """The storage keeps what was drawn, the worlds get what their action space admits."""
+        array: NDArray[Any] = action.cpu().numpy()
+        return array if self._bounds is None else np.clip(array, *self._bounds)
+
+    def _write(self, row: int, observation: Any, info: Mapping[str, Any]) -> None:
+        arrays = flatten_observation(observation)
+        for name, rows in self.storage.observations.items():
+            rows[row].copy_(torch.from_numpy(arrays[name]))
+        if self.storage.privileged is not None:
+            self.storage.privileged[row].copy_(torch.from_numpy(info["privileged"]))
+
+    def _check_rewards(self, reward: NDArray[np.float64]) -> None:
+        if not np.isfinite(reward).all():
+            world = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise ValueError(f"the reward of world {world} is {reward[world]}, not a finite number")
+
+    def _evaluate(self, finals: list[tuple[int, NDArray[np.int64], dict[str, Any]]]) -> None:
+        storage = self.storage
+        flat = {name: rows.flatten(0, 1) for name, rows in storage.observations.items()}
+        privileged = None if storage.privileged is None else storage.privileged.flatten(0, 1)
+        storage.values.view(-1).copy_(self._value(flat, privileged))
+        storage.next_values.copy_(storage.values[1:])
+        if not finals:
+            return
+        arrays = [
+            flatten_observation(info["final_obs"][world])
+            for _, cut, info in finals
+            for world in cut
+        ]
+        device = storage.values.device
+        stacked = {
+            name: torch.from_numpy(np.stack([array[name] for array in arrays])).to(
+                device, flat[name].dtype
+            )
+            for name in flat
+        }
+        extra = None
+        if privileged is not None:
+            rows = [info["final_info"]["privileged"][cut] for _, cut, info in finals]
+            extra = torch.from_numpy(np.concatenate(rows)).to(device, privileged.dtype)
+        values = self._value(stacked, extra)
+        steps = torch.tensor([t for t, cut, _ in finals for _ in cut], device=device)
+        worlds = torch.from_numpy(np.concatenate([cut for _, cut, _ in finals])).to(device)
+        storage.next_values[steps, worlds] = values
+
+    def _value(self, observations: dict[str, Tensor], privileged: Tensor | None) -> Tensor:
+        total = next(iter(observations.values())).shape[0]
+        parts = [slice(start, start + _VALUE_BATCH) for start in range(0, total, _VALUE_BATCH)]
+        return torch.cat(
+            [
+                self.policy.value(
+                    {name: rows[part] for name, rows in observations.items()},
+                    None if privileged is None else privileged[part],
+                )
+                for part in parts
+            ]
+        )
+
+    def _count(
+        self, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]
+    ) -> None:
+        self._returns += reward
+        self._lengths += 1
+        for world in np.flatnonzero(done):
+            if self._whole[world]:
+                final = info.get("final_info", {})
+                total, length = float(self._returns[world]), int(self._lengths[world])
+                self.statistics.add(episode_from(final, int(world), total, length))
+            self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True

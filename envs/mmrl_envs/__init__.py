@@ -1,0 +1,46 @@
+"""The environment suite: worlds, robots, sensors and tasks. Importing it registers the ids with Gymnasium.
+
+    import gymnasium as gym
+    import mmrl_envs
+
+    env = gym.make("mmrl/PegInsertion-v0")
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
+"""
+
+from mmrl_envs.physics import gl
+
+# Chooses an OpenGL library before anything imports mujoco, whose import fails if MUJOCO_GL names a missing one.
+gl.configure()
+
+from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names  # noqa: E402
+from mmrl_envs.sensors.camera import Camera, Depth  # noqa: E402
+from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402
+from mmrl_envs.sensors.hole_estimate import HoleEstimate  # noqa: E402
+from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception  # noqa: E402
+from mmrl_envs.tasks import peg_insertion  # noqa: E402, F401
+
+for _name, _factory in {
+    "camera": Camera,
+    "fixed_camera": lambda: Camera("fixed_camera", view="fixed"),
+    "depth": Depth,
+    "fixed_depth": lambda: Depth("fixed_depth", view="fixed"),
+    "force_torque": ForceTorque,
+    "proprioception": Proprioception,
+    "joint_proprioception": JointProprioception,
+    "hole_estimate": HoleEstimate,
+}.items():
+    register_sensor(_name, _factory)
+
+__all__ = [
+    "Camera",
+    "Depth",
+    "ForceTorque",
+    "HoleEstimate",
+    "JointProprioception",
+    "Proprioception",
+    "Sensor",
+    "View",
+    "make_sensor",
+    "register_sensor",
+    "sensor_names",
+]

@@ -1,0 +1,165 @@
+"""Context parameters: what a curriculum, a randomiser or a user may vary from episode to episode.
+
+A context assigns each parameter a value, a range, or one value per world:
+
+    {"clearance_mm": 0.5}                        the same in every episode
+    {"friction": (0.2, 1.0)}                     uniform in the range, drawn anew at each reset
+    {"shape": ("round", "square")}               one of these, drawn anew at each reset
+    {"hole_x_m": numpy.linspace(-0.04, 0.04, N)} world by world
+
+Letters: N = worlds, n = those being reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmrl.streams import Streams
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that may vary."""
+
+    name: str
+    """Key in contexts, with its unit."""
+    default: float | tuple[float, float]
+    """Value, or range to draw from."""
+    low: float
+    """Smallest legal value."""
+    high: float
+    """Largest legal value."""
+    help: str
+    """One line for users."""
+
+    def check(self, setting: Any, num_worlds: int) -> FloatArray:
+        """Range of each world, (N, 2).
+
+        Raises:
+            ValueError: if the setting is no number, range or per-world array, or leaves the bounds.
+        """
+        if isinstance(setting, np.ndarray):
+            if setting.shape != (num_worlds,):
+                raise ValueError(
+                    f"context {self.name!r}: an array needs one value per world, shape ({num_worlds},), got {setting.shape}"
+                )
+            bounds = np.stack([setting, setting], axis=1).astype(np.float64)
+        else:
+            pair = setting if isinstance(setting, Sequence) and not isinstance(setting, str) else (setting, setting)
+            try:
+                first, last = (float(x) for x in pair)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"context {self.name!r} takes a number, a (low, high) pair or an array per world, got {setting!r}"
+                ) from None
+            if first > last:
+                raise ValueError(f"context {self.name!r}: low {first} exceeds high {last}")
+            bounds = np.tile([first, last], (num_worlds, 1))
+        if not (bounds.min() >= self.low and bounds.max() <= self.high):
+            raise ValueError(f"context {self.name!r} must lie in [{self.low}, {self.high}], got {setting!r}")
+        return bounds
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A name that may vary; its value is the index in `options`."""
+
+    name: str
+    """Key in contexts."""
+    default: str | tuple[str, ...]
+    """Option, or options to draw from with equal odds."""
+    options: tuple[str, ...]
+    """All legal names."""
+    help: str
+    """One line for users."""
+
+    def check(self, setting: Any, num_worlds: int) -> list[IntArray]:
+        """Indices of the options open to each world.
+
+        Raises:
+            ValueError: if a name is unknown; the message lists those that exist.
+        """
+        per_world = setting.tolist() if isinstance(setting, np.ndarray) else [setting] * num_worlds
+        if len(per_world) != num_worlds:
+            raise ValueError(f"context {self.name!r}: an array needs {num_worlds} names, got {len(per_world)}")
+        return [self._indices(entry) for entry in per_world]
+
+    def _indices(self, entry: Any) -> IntArray:
+        names = self.options if entry == "all" else (entry,) if isinstance(entry, str) else tuple(entry)
+        for name in names:
+            if name not in self.options:
+                raise ValueError(f"context {self.name!r}: unknown {name!r}; it takes 'all' or names of {self.options}")
+        if not names:
+            raise ValueError(f"context {self.name!r}: no option given; options are {self.options}")
+        return np.array([self.options.index(name) for name in names], np.intp)
+
+
+class Context:
+    """The present setting of every parameter, and the draws from it.
+
+    Args:
+        parameters: what may vary.
+        num_worlds: N.
+        setting: overrides of the defaults.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter | Choice],
+        num_worlds: int,
+        setting: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.parameters = {parameter.name: parameter for parameter in parameters}
+        self._num_worlds = num_worlds
+        self._ranges: dict[str, FloatArray] = {}
+        self._options: dict[str, list[IntArray]] = {}
+        self.update({name: parameter.default for name, parameter in self.parameters.items()})
+        self.update(setting or {})
+
+    def update(self, setting: Mapping[str, Any]) -> None:
+        """Changes settings; they hold from each world's next reset on. Nothing changes if any is invalid.
+
+        Raises:
+            ValueError: on an unknown key (the message lists those that exist) or an invalid value.
+        """
+        unknown = sorted(set(setting) - set(self.parameters))
+        if unknown:
+            raise ValueError(f"unknown context {unknown}; this environment has {sorted(self.parameters)}")
+        ranges: dict[str, FloatArray] = {}
+        options: dict[str, list[IntArray]] = {}
+        for name, value in setting.items():
+            parameter = self.parameters[name]
+            if isinstance(parameter, Choice):
+                options[name] = parameter.check(value, self._num_worlds)
+            else:
+                ranges[name] = parameter.check(value, self._num_worlds)
+        self._ranges |= ranges
+        self._options |= options
+
+    def draw(self, worlds: IntArray, streams: Streams) -> dict[str, FloatArray]:
+        """Values for the coming episodes of some worlds, each (n,); a `Choice` gives indices.
+
+        One uniform number is drawn for every parameter, fixed or not, so that fixing one leaves the others as they were.
+        """
+        uniform = streams.uniform(worlds, (len(self.parameters),))
+        drawn: dict[str, FloatArray] = {}
+        for column, name in enumerate(self.parameters):
+            u = uniform[:, column]
+            if name in self._options:
+                allowed = [self._options[name][w] for w in worlds]
+                drawn[name] = np.array([a[int(x * len(a))] for a, x in zip(allowed, u, strict=True)], np.float64)
+            else:
+                low, high = self._ranges[name][worlds].T
+                drawn[name] = low + (high - low) * u
+        return drawn
+
+    def reachable_options(self, name: str) -> set[int]:
+        """Indices of a `Choice` that some world may draw."""
+        return {int(i) for allowed in self._options[name] for i in allowed}

@@ -1,0 +1,1 @@
+"""N parallel copies of a scene: stepping, control and rendering."""

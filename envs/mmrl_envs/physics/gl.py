@@ -1,0 +1,190 @@
+"""Which OpenGL MuJoCo draws with, and contexts of it.
+
+MuJoCo binds to one OpenGL platform while it is imported, by `MUJOCO_GL`, and a platform whose
+library is missing makes that import fail. So `configure` runs before the first `import mujoco`: it
+looks for the libraries with `ctypes` and sets the variable to one that exists. Nothing here imports
+MuJoCo at module level.
+
+The order is: what `MMRL_RENDERER` asks for, what `MUJOCO_GL` says, EGL, OSMesa. Without any of them
+images come from ray casting. A platform that looks sound here may still refuse a context; that
+shows when the first renderer starts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+RENDERER_VARIABLE = "MMRL_RENDERER"
+RENDERERS = ("egl", "osmesa", "raycast")
+INSTALL_HINT = "for OpenGL on a machine without a display: apt-get install libegl1 libgl1"
+
+_logger = logging.getLogger(__name__)
+_said: set[str] = set()
+_platform_lock = threading.RLock()
+
+
+def configure() -> None:
+    """Choose MuJoCo's OpenGL platform; to be called before MuJoCo is imported.
+
+    Sets `MUJOCO_GL` unless MuJoCo is already imported or the user's own value can work, and keeps
+    Mesa's software rasteriser from starting threads of its own, which would compete with the render
+    threads.
+
+    Raises:
+        ValueError: `MMRL_RENDERER` is none of `RENDERERS`.
+    """
+    demand = demanded()
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    if platform.system() != "Linux" or "mujoco" in sys.modules:
+        return  # macOS and Windows bring a platform that MuJoCo picks by itself
+    asked = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if asked and asked not in _PROBES and demand not in _PROBES:
+        return
+    wishes = [name for name in (demand, asked, "egl", "osmesa") if name in _PROBES]
+    usable = next((name for name in dict.fromkeys(wishes) if _PROBES[name]()), None)
+    if asked in _PROBES and asked not in (usable, demand):
+        warn_once(f"MUJOCO_GL={asked} cannot work here (no such library or device); {INSTALL_HINT}")
+    if usable is not None:
+        os.environ["MUJOCO_GL"] = usable
+    elif _has_display():
+        os.environ.pop("MUJOCO_GL", None)  # MuJoCo then tries a window
+    else:
+        os.environ["MUJOCO_GL"] = "disable"
+
+
+def demanded() -> str | None:
+    """What `MMRL_RENDERER` asks for, `None` when it is unset or empty.
+
+    Raises:
+        ValueError: the value is none of `RENDERERS`.
+    """
+    value = os.environ.get(RENDERER_VARIABLE, "").strip().lower()
+    if value and value not in RENDERERS:
+        raise ValueError(
+            f"{RENDERER_VARIABLE} is {value!r}; it can be one of {', '.join(RENDERERS)}, or unset"
+        )
+    return value or None
+
+
+def preferred() -> str:
+    """The renderer to try first: "raycast", or the OpenGL platform that the imported MuJoCo is
+    bound to.
+
+    Raises:
+        RuntimeError: `MMRL_RENDERER` asks for a platform that MuJoCo was not imported with.
+    """
+    demand, bound = demanded(), bound_platform()
+    if demand == "raycast":
+        return demand
+    if demand is not None and demand != bound:
+        raise RuntimeError(
+            f"{RENDERER_VARIABLE}={demand}, but MuJoCo was imported with platform {bound!r}: "
+            "the library is missing, or MuJoCo was imported before mmrl_envs; "
+            f"{INSTALL_HINT}"
+        )
+    if bound == "none" or (bound == "glfw" and platform.system() == "Linux" and not _has_display()):
+        warn_once(
+            f"no usable OpenGL, so images are ray cast (slower, plain shading); {INSTALL_HINT}"
+        )
+        return "raycast"
+    return bound
+
+
+def bound_platform() -> str:
+    """The OpenGL platform of the imported MuJoCo: "egl", "osmesa", "glfw", "cgl", or "none"."""
+    import mujoco
+
+    context_class = vars(mujoco).get("GLContext")
+    return "none" if context_class is None else str(context_class.__module__).rpartition(".")[2]
+
+
+def create_context() -> Any:
+    """A new OpenGL context, made current on the calling thread.
+
+    Returns:
+        A `mujoco.GLContext`. It serves off-screen framebuffers, so its own size does not matter.
+    """
+    import mujoco
+
+    with exclusive():
+        context = mujoco.GLContext(64, 64)
+        try:
+            context.make_current()
+        except BaseException:
+            context.free()
+            raise
+        return context
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Hold the process-wide lock for creating and freeing contexts: drivers share one display among
+    threads."""
+    with _platform_lock:
+        yield
+
+
+def warn_once(message: str) -> None:
+    """Log `message` as a warning, the first time this process says it."""
+    if message not in _said:
+        _said.add(message)
+        _logger.warning(message)
+
+
+def _egl_has_device() -> bool:
+    """Whether EGL and OpenGL load and EGL lists a device; initialises no driver, so forking stays
+    safe."""
+    egl = _load("libEGL.so.1")
+    if egl is None or not (_load("libOpenGL.so.0") or _load("libGL.so.1")):
+        return False
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    address = egl.eglGetProcAddress(b"eglQueryDevicesEXT")
+    if not address or not _pyopengl_accepts("egl"):
+        return False
+    query = ctypes.CFUNCTYPE(
+        ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)
+    )(address)
+    count = ctypes.c_int(0)
+    return bool(query(0, None, ctypes.byref(count))) and count.value > 0
+
+
+def _osmesa_loads() -> bool:
+    names = ("libOSMesa.so", "libOSMesa.so.8", "libOSMesa.so.6")
+    return _pyopengl_accepts("osmesa") and any(_load(name) is not None for name in names)
+
+
+_PROBES: dict[str | None, Callable[[], bool]] = {"egl": _egl_has_device, "osmesa": _osmesa_loads}
+
+
+def _pyopengl_accepts(name: str) -> bool:
+    """MuJoCo refuses to import when `PYOPENGL_PLATFORM` names another platform than `MUJOCO_GL`."""
+    return os.environ.get("PYOPENGL_PLATFORM", "").strip().lower() in ("", name)
+
+
+def _load(library: str) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(library)
+    except OSError:
+        return None
+
+
+def _has_display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _renew_lock() -> None:
+    """A thread that held the lock while the process forked does not exist in the child."""
+    global _platform_lock
+    _platform_lock = threading.RLock()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_renew_lock)

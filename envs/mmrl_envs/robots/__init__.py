@@ -1,0 +1,1 @@
+"""Robots as MuJoCo model parts: kinematics, limits and inertias from published sources."""

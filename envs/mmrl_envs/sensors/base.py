@@ -1,0 +1,62 @@
+"""What a sensor is: what it adds to the scene, and how it turns simulator data into readings.
+
+n is the number of worlds being read, k the number of instants per world (oldest first).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, Protocol, overload
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl.modality import Modality
+
+
+class View(Protocol):
+    """What a sensor may read: `worlds` (n,) at the k instants at which it takes a reading."""
+
+    @property
+    def worlds(self) -> NDArray[np.integer[Any]]:
+        """Indices (n,) of the worlds being read."""
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Output (n, k, dim) of the MuJoCo sensor `name`. Raises KeyError listing the names."""
+
+    @overload
+    def render(
+        self, camera: str, height: int, width: int, *, depth: Literal[False] = False
+    ) -> NDArray[np.uint8]: ...
+
+    @overload
+    def render(
+        self, camera: str, height: int, width: int, *, depth: Literal[True]
+    ) -> NDArray[np.float32]: ...
+
+    def render(
+        self, camera: str, height: int, width: int, *, depth: bool = False
+    ) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """The newest instant seen by a camera of the scene.
+
+        RGB is (n, height, width, 3) uint8; depth is (n, height, width, 1) float32 in metres.
+        """
+
+    def field(self, name: str) -> NDArray[np.float64]:
+        """A quantity (n, ...) the task declares. Raises KeyError listing the names."""
+
+
+class Sensor(ABC):
+    """One sense of the robot. Subclasses set `modality` and implement `read`."""
+
+    modality: Modality
+    """The declaration of the readings: an attribute of the subclass or of each of its objects."""
+
+    noise_unit: float | tuple[float, ...] = 1.0
+    """Size of one unit of context noise in the unit of each feature: 1 N, say, and 0.05 N m."""
+
+    def install(self, spec: mujoco.MjSpec) -> None:  # noqa: B027 - many sensors add nothing
+        """Add what `read` needs (sites, cameras, MuJoCo sensors) before the scene is compiled."""
+
+    @abstractmethod
+    def read(self, view: View) -> NDArray[Any]:
+        """Noise-free readings (n, k, *modality.shape); k is 1 for cameras."""

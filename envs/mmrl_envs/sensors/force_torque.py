@@ -1,0 +1,80 @@
+"""Six-axis force-torque sensor in the flange."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mmrl.modality import Modality, TemporalConv
+from numpy.typing import NDArray
+
+from mmrl_envs.sensors.base import Sensor, View
+
+FORCE_LIMIT_N = 500.0
+TORQUE_LIMIT_NM = 50.0
+
+
+class ForceTorque(Sensor):
+    """Wrench that the tool exerts on the flange: force in N, then torque in N m about the flange's origin.
+
+    Frame: the site "flange" (z out of the flange, straight down at rest). Sign: a tool hanging free under its own weight pulls
+    the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of the last T physics
+    steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA 2019).
+
+    Args:
+        name: key in the observation.
+        rate_hz: readings per second.
+        history: T.
+        compensate_weight: subtract the static weight of the tool from the readings, as a calibrated sensor does.
+    """
+
+    noise_unit = (1.0, 1.0, 1.0, 0.05, 0.05, 0.05)
+
+    def __init__(
+        self,
+        name: str = "force_torque",
+        *,
+        rate_hz: float = 1000.0,
+        history: int = 32,
+        compensate_weight: bool = True,
+    ) -> None:
+        self.compensate_weight = compensate_weight
+        bound = (FORCE_LIMIT_N,) * 3 + (TORQUE_LIMIT_NM,) * 3
+        self.modality = Modality(
+            name=name,
+            shape=(6,),
+            rate_hz=rate_hz,
+            history=history,
+            low=tuple(-b for b in bound),
+            high=bound,
+            # coarse (tens of newtons: a jammed peg) and fine (a newton: first touch)
+            encoder=TemporalConv(
+                channels=(16, 32, 64),
+                features=32,
+                squash=((0.05,) * 3 + (1.0,) * 3, (0.5,) * 3 + (10.0,) * 3),
+            ),
+        )
+
+    def install(self, spec: mujoco.MjSpec) -> None:
+        """Adds MuJoCo's force and torque sensors at the site "flange" (those read what the parent exerts on the tool)."""
+        for kind in (mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtSensor.mjSENS_TORQUE):
+            spec.add_sensor(
+                name=self._mujoco_name(kind),
+                type=kind,
+                objtype=mujoco.mjtObj.mjOBJ_SITE,
+                objname="flange",
+            )
+
+    def read(self, view: View) -> NDArray[np.float64]:
+        """Wrenches, (n, k, 6)."""
+        force = view[self._mujoco_name(mujoco.mjtSensor.mjSENS_FORCE)]
+        torque = view[self._mujoco_name(mujoco.mjtSensor.mjSENS_TORQUE)]
+        # MuJoCo reports what the flange exerts on the tool; a sensor on the flange feels the opposite
+        wrench = -np.concatenate([force, torque], axis=2)
+        if self.compensate_weight:
+            wrench -= view.field("tool_wrench")[:, None]
+        np.clip(wrench, self.modality.space.low[0], self.modality.space.high[0], out=wrench)
+        return wrench
+
+    def _mujoco_name(self, kind: mujoco.mjtSensor) -> str:
+        part = "force" if kind == mujoco.mjtSensor.mjSENS_FORCE else "torque"
+        return f"{self.modality.name}/{part}"

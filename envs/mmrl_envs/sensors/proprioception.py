@@ -1,0 +1,111 @@
+"""Proprioception: where the tool or the joints are and how fast they move."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mmrl.modality import MLP, Modality
+from numpy.typing import NDArray
+
+from mmrl_envs.robots import panda
+from mmrl_envs.sensors.base import Sensor, View
+
+
+class Proprioception(Sensor):
+    """Tool-tip position and yaw, then their velocities: T x 2d with d = 4.
+
+    Columns: x, y, z in metres and yaw in radians in the workspace frame (z up, zero at the centre of the workspace at the height of the
+    block's top face), then the same four per second.
+
+    Args:
+        name: key in the observation.
+        rate_hz: readings per second.
+        history: T.
+    """
+
+    noise_unit = (1e-3, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2, 1e-1)
+
+    def __init__(
+        self, name: str = "proprioception", *, rate_hz: float = 1000.0, history: int = 32
+    ) -> None:
+        bound = (1.0, 1.0, 1.0, np.pi, 10.0, 10.0, 10.0, 100.0)
+        self.modality = Modality(
+            name=name,
+            shape=(8,),
+            rate_hz=rate_hz,
+            history=history,
+            low=tuple(-b for b in bound),
+            high=bound,
+            # centimetres and millimetres; yaw in units that saturate at tens of degrees and degrees
+            encoder=MLP(
+                hidden=(64,),
+                features=64,
+                window="last",
+                squash=(
+                    (20.0, 20.0, 20.0, 1.0, 5.0, 5.0, 5.0, 1.0),
+                    (150.0, 150.0, 150.0, 10.0, 50.0, 50.0, 50.0, 10.0),
+                ),
+            ),
+        )
+
+    def read(self, view: View) -> NDArray[np.float64]:
+        """Poses and velocities, (n, k, 8)."""
+        position, axis = view["tip_position"], view["tip_xaxis"]
+        out = np.empty((*position.shape[:2], 8))
+        out[:, :, :3] = position
+        np.arctan2(axis[:, :, 1], axis[:, :, 0], out=out[:, :, 3])
+        out[:, :, 4:7] = view["tip_velocity"]
+        out[:, :, 7] = view["tip_angular_velocity"][:, :, 2]
+        np.clip(out, self.modality.space.low[0], self.modality.space.high[0], out=out)
+        return out
+
+
+class JointProprioception(Sensor):
+    """Joint angles, then joint velocities: T x 2d with d = 7.
+
+    Args:
+        name: key in the observation.
+        rate_hz: readings per second.
+        history: T.
+    """
+
+    noise_unit = (1e-3,) * 7 + (1e-2,) * 7
+
+    def __init__(
+        self, name: str = "joint_proprioception", *, rate_hz: float = 1000.0, history: int = 32
+    ) -> None:
+        margin, speed = 0.1, 50.0
+        self.modality = Modality(
+            name=name,
+            shape=(14,),
+            rate_hz=rate_hz,
+            history=history,
+            low=(*(float(x) - margin for x in panda.JOINT_LOW), *(-speed,) * 7),
+            high=(*(float(x) + margin for x in panda.JOINT_HIGH), *(speed,) * 7),
+            encoder=MLP(hidden=(64,), features=64, window="last"),
+        )
+
+    def install(self, spec: mujoco.MjSpec) -> None:
+        """Adds position and velocity sensors of the seven joints."""
+        for i in range(panda.NUM_JOINTS):
+            for kind, what in (
+                (mujoco.mjtSensor.mjSENS_JOINTPOS, "position"),
+                (mujoco.mjtSensor.mjSENS_JOINTVEL, "velocity"),
+            ):
+                spec.add_sensor(
+                    name=f"{self.modality.name}/{what}{i + 1}",
+                    type=kind,
+                    objtype=mujoco.mjtObj.mjOBJ_JOINT,
+                    objname=f"panda_joint{i + 1}",
+                )
+
+    def read(self, view: View) -> NDArray[np.float64]:
+        """Angles and velocities, (n, k, 14)."""
+        columns = [
+            view[f"{self.modality.name}/{what}{i + 1}"]
+            for what in ("position", "velocity")
+            for i in range(panda.NUM_JOINTS)
+        ]
+        return np.clip(
+            np.concatenate(columns, axis=2), self.modality.space.low[0], self.modality.space.high[0]
+        )

@@ -1,0 +1,78 @@
+"""Sensors by name: those registered in this process and those of installed packages.
+
+A package offers a sensor through the entry-point group `mmrl.sensors`:
+
+    [project.entry-points."mmrl.sensors"]
+    whisker = "my_package.whisker:Whisker"
+"""
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from mmrl.modality import Modality
+from mmrl_envs.sensors.base import Sensor
+
+ENTRY_POINT_GROUP = "mmrl.sensors"
+
+SensorFactory = Callable[[], Sensor]
+"""Anything that makes a sensor when called without arguments: a Sensor subclass or a function."""
+
+_registered: dict[str, SensorFactory] = {}
+
+
+def register_sensor(name: str, factory: SensorFactory) -> None:
+    """Make `factory` available under `name` in this process.
+
+    Raises ValueError where another factory has the name; the same one again changes nothing.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a sensor name must be a Python identifier, got {name!r}")
+    known = _registered.setdefault(name, factory)
+    if known is not factory:
+        raise ValueError(f"sensor name {name!r} is taken by {known!r}, cannot register {factory!r}")
+
+
+def sensor_names() -> tuple[str, ...]:
+    """Every name that `make_sensor` knows, sorted."""
+    return tuple(sorted({*_registered, *_offered()}))
+
+
+def make_sensor(sensor: str | Sensor) -> Sensor:
+    """The sensor of that name, freshly made; a ready `Sensor` is checked and returned as it is.
+
+    Raises ValueError for an unknown name or one claimed twice, TypeError where no Sensor comes out.
+    """
+    made = _factory(sensor)() if isinstance(sensor, str) else sensor
+    if not isinstance(made, Sensor):
+        raise TypeError(f"sensor {sensor!r} must give a mmrl_envs.sensors.Sensor, got {made!r}")
+    if not isinstance(made.modality, Modality):
+        raise TypeError(
+            f"the modality of {made!r} must be a mmrl.modality.Modality, got {made.modality!r}"
+        )
+    if "." in made.modality.name:
+        raise ValueError(
+            f"the name of a sensor's modality must have no dot, got {made.modality.name!r}"
+        )
+    return made
+
+
+def _factory(name: str) -> SensorFactory:
+    offered = _offered().get(name, [])
+    candidates = {id(factory): factory for factory in (point.load() for point in offered)}
+    if name in _registered:
+        candidates[id(_registered[name])] = _registered[name]
+    if not candidates:
+        raise ValueError(f"unknown sensor {name!r}; known sensors: {', '.join(sensor_names())}")
+    if len(candidates) > 1:
+        claims = ", ".join(repr(factory) for factory in candidates.values())
+        raise ValueError(f"sensor name {name!r} is claimed by {len(candidates)} sensors: {claims}")
+    (factory,) = candidates.values()
+    made: SensorFactory = factory
+    return made
+
+
+def _offered() -> dict[str, list[EntryPoint]]:
+    offered: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        offered.setdefault(point.name, []).append(point)
+    return offered

@@ -1,0 +1,62 @@
+"""A scripted expert for peg insertion that is told where the hole is.
+
+It proves that success is within reach for every shape and clearance, and gives a ceiling to compare policies with.
+
+Letters: N = worlds, A = size of an action.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl_envs.tasks.peg_insertion import PegInsertion, wrap
+from mmrl_envs.tasks.pegs import HOLE_DEPTH
+from mmrl_envs.vector_env import RobotVectorEnv
+
+HOVER = 0.003
+"""Height in metres above the block at which the expert aligns."""
+NEAR = 0.01
+"""Distance in metres under which it corrects its place by what it sees rather than by where it aimed."""
+
+
+class PegExpert:
+    """Aligns above the hole, then pushes down.
+
+    Args:
+        envs: a peg-insertion vector environment; the expert reads its ground truth.
+    """
+
+    def __init__(self, envs: RobotVectorEnv) -> None:
+        if not isinstance(envs.task, PegInsertion):
+            raise TypeError(f"PegExpert needs a peg-insertion environment, got {type(envs.task).__name__}")
+        self._envs, self._task = envs, envs.task
+        self._aligned = np.zeros(envs.num_envs, np.bool_)
+
+    def reset(self) -> None:
+        """Forgets what has been aligned; to be called with the environment's reset."""
+        self._aligned[:] = False
+
+    def act(self) -> NDArray[np.float32]:
+        """Actions for the present state, (N, A)."""
+        tip, size = self._task.tip_pose(), self._task.action_size
+        setpoint = self._envs.setpoint
+        error = self._task.hole - tip
+        error[:, 3] = wrap(error[:, 3], self._task.symmetry)
+        distance = np.linalg.norm(error[:, :2], axis=1)
+        tight = np.minimum(self._task.clearance / 4, 5e-4)
+        # One alignment suffices: friction and damping pull the tip a little aside on the way down.
+        self._aligned |= (distance < tight) & (np.abs(error[:, 3]) < 0.01)
+        self._aligned &= distance < NEAR
+        goal = tip + error
+        goal[:, 2] = np.where(self._aligned, -HOLE_DEPTH - 0.01, HOVER)
+        step = np.array([self._task.impedance.step_m] * 3 + [self._task.impedance.step_rad])
+        move = goal - setpoint
+        # Near the hole the setpoint integrates what is left of the error, which no stiffness can hide.
+        near = (distance < NEAR)[:, None]
+        move[:, :2] = np.where(near, 0.4 * error[:, :2], move[:, :2])
+        action = move / step
+        # A landing in a tight hole is slow, or it bounces off the edge.
+        speed = np.where(self._task.clearance < 1e-3, 0.15, 0.5)
+        action[:, 2] = np.clip(action[:, 2], -speed, 1.0)
+        return np.clip(action[:, :size], -1.0, 1.0).astype(np.float32)

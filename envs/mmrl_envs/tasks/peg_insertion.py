@@ -1,0 +1,317 @@
+"""Peg insertion: push a peg that the arm holds into a hole whose place the policy must see or feel.
+
+The task of Lee et al., "Making Sense of Vision and Touch" (ICRA 2019): five shapes of peg, their clearances, a policy at 20 Hz that moves
+the tool by Cartesian displacements, a wrench at 1 kHz. The hole lies anywhere in 8 x 8 cm and, where the action turns the tool, at any
+yaw. An episode runs its full 100 control steps (5 s); success does not end it but has to be kept.
+
+Letters: N = worlds, n = those being reset, S = physics steps per control step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from mmrl.streams import Streams
+from numpy.typing import NDArray
+
+from mmrl_envs.context import Choice, Parameter
+from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.physics.world import World
+from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.robots import panda
+from mmrl_envs.tasks import pegs
+from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.tasks.workcell import (
+    ADAPTER_LENGTH,
+    CONTACT,
+    SCENE_GROUP,
+    WORKSPACE,
+    make_bench,
+)
+from mmrl_envs.vector_env import RobotVectorEnv
+
+TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
+SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
+"""Depth of the tip that counts as bottomed, metres: 3 mm short of the floor."""
+HOLD_STEPS = 5
+"""Control steps for which the peg must stay bottomed: 0.25 s."""
+KEYPOINT_RADIUS = 0.02
+"""Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
+MAX_HOLE_YAW = 2.4
+"""Largest hole yaw in radians, for shapes without symmetry: what the last joint reaches with room to spare."""
+HOLE_FLOOR = 0.01
+ACTIONS = {"xyz": 3, "xyz_yaw": 4}
+REWARDS = ("dense", "sparse")
+
+_SHAPE_NAMES = tuple(pegs.PEG_SHAPES)
+_BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
+_PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": 0.15, **CONTACT}
+_ADAPTER_MASS = 0.20
+
+
+def closeness(distance: FloatArray, sharpness: float, flatness: float) -> FloatArray:
+    """The squashing kernel 1 / (exp(a d) + b + exp(-a d)) of keypoint rewards.
+
+    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to a Remote
+    Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
+
+    Args:
+        distance: d in metres.
+        sharpness: a in 1/m.
+        flatness: b; the value at d = 0 is 1 / (2 + b).
+    """
+    # The argument is bounded because exp overflows long after the kernel has vanished.
+    x = np.minimum(sharpness * distance, 50.0)
+    return 1.0 / (np.exp(x) + flatness + np.exp(-x))
+
+
+class PegInsertion(Task):
+    """Insertion of one of five pegs, by shape and clearance.
+
+    Args:
+        action: "xyz" (displacement at fixed orientation) or "xyz_yaw".
+        reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is fulfilled).
+        impedance: the controller.
+    """
+
+    privileged_size = 26
+
+    def __init__(self, *, action: str = "xyz", reward: str = "dense", impedance: Impedance | None = None) -> None:
+        if action not in ACTIONS:
+            raise ValueError(f"unknown action {action!r}; actions are {sorted(ACTIONS)}")
+        if reward not in REWARDS:
+            raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
+        self.impedance = impedance or Impedance()
+        self.action_size = ACTIONS[action]
+        self.dense = reward == "dense"
+        yaw = (-np.pi, np.pi) if action == "xyz_yaw" else 0.0
+        self.parameters = (
+            Choice("shape", "square", _SHAPE_NAMES, "cross-section of the peg"),
+            Parameter(
+                "clearance_mm", 0.0, 0.0, 5.0, "hole width minus peg width; 0 takes the shape's default (about 2 mm)"
+            ),
+            Parameter("hole_x_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
+            Parameter("hole_y_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
+            Parameter("hole_yaw_rad", yaw, -np.pi, np.pi, "turn of the hole, wrapped by the shape's symmetry"),
+            Parameter("start_x_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
+            Parameter("start_y_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
+            Parameter("start_z_m", (0.02, 0.05), 0.005, 0.08, "height of the tip above the block at the start"),
+            Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
+            Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
+        )
+
+    def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
+        """One scene per shape, in the order of `pegs.PEG_SHAPES`."""
+        return [self._scene(shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
+
+    def _scene(self, shape: pegs.PegShape, physics_hz: int) -> mujoco.MjSpec:
+        spec = make_bench(physics_hz=physics_hz, tool_length=TOOL_LENGTH, impedance=self.impedance)
+        pegs.add_peg_meshes(spec)
+        hand = spec.body("hand")
+        hand.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=[0.025, ADAPTER_LENGTH / 2, 0],
+            pos=[0, 0, ADAPTER_LENGTH / 2],
+            rgba=(0.3, 0.32, 0.35, 1),
+            group=SCENE_GROUP,
+            mass=_ADAPTER_MASS,
+            contype=0,
+            conaffinity=0,
+        )
+        pegs.add_peg(hand, shape, ADAPTER_LENGTH, **_PEG)
+        hole = spec.worldbody.add_body(name="hole", mocap=True, pos=WORKSPACE)
+        pegs.add_hole(hole, shape, floor=HOLE_FLOOR, **_BLOCK)
+        return spec
+
+    def attach(self, world: World) -> None:
+        """Prepares the per-world state."""
+        self.world = world
+        n = world.num_worlds
+        self._every = np.arange(n)
+        model = world.template
+        self._contact_geoms = np.flatnonzero(model.geom_contype != 0)
+        self._hole: FloatArray = np.zeros((n, 4))  # x, y, z, yaw in W
+        self._estimate: FloatArray = np.zeros((n, 4))
+        self._shape: IntArray = np.zeros(n, np.intp)
+        self._clearance: FloatArray = np.zeros(n)
+        self._symmetry: FloatArray = np.zeros(n)
+        self._held: IntArray = np.zeros(n, np.intp)
+        self._tip: FloatArray = np.zeros((n, 4))
+        self._velocity: FloatArray = np.zeros((n, 4))
+        self._force: FloatArray = np.zeros((n, 3))
+        weight = 9.81 * (_ADAPTER_MASS + _PEG_MASS)
+        self._tool_wrench = np.tile([0.0, 0.0, weight, 0.0, 0.0, 0.0], (n, 1))
+
+    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
+        """Places hole and tip, and gives each world its shape, clearance and friction."""
+        chosen = context["shape"].astype(np.intp)
+        shapes = [pegs.PEG_SHAPES[_SHAPE_NAMES[i]] for i in chosen]
+        symmetry = np.array([shape.symmetry_rad for shape in shapes])
+        default = np.array([shape.paper_clearance_m for shape in shapes])
+        clearance = np.where(context["clearance_mm"] > 0, context["clearance_mm"] * 1e-3, default)
+        yaw = fold_yaw(context["hole_yaw_rad"], symmetry)
+        hole = np.stack([context["hole_x_m"], context["hole_y_m"], np.zeros(len(worlds)), yaw], axis=1)
+        for row, world in enumerate(worlds):
+            model = self.world.choose_variant(world, chosen[row])
+            pegs.set_clearance(model, shapes[row], clearance[row])
+            model.geom_friction[self._contact_geoms, 0] = context["friction"][row]
+        self.world.mocap_pos[worlds, 0] = hole[:, :3] + WORKSPACE
+        self.world.mocap_quat[worlds, 0, 0] = np.cos(yaw / 2)
+        self.world.mocap_quat[worlds, 0, 1:3] = 0.0
+        self.world.mocap_quat[worlds, 0, 3] = np.sin(yaw / 2)
+        self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = chosen, clearance, symmetry
+        self._hole[worlds] = hole
+        angle = 2 * np.pi * streams.uniform(worlds, ())
+        error = np.stack([np.cos(angle), np.sin(angle)], axis=1) * context["hole_estimate_error_m"][:, None]
+        self._estimate[worlds] = hole
+        self._estimate[worlds, :2] += error
+        self._held[worlds] = 0
+        start = np.stack([context[f"start_{axis}_m"] for axis in "xyz"] + [np.zeros(len(worlds))], axis=1)
+        self._tip[worlds] = start
+        self._velocity[worlds] = 0.0
+        self._force[worlds] = 0.0
+        qpos = panda.inverse_kinematics(
+            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=panda.READY
+        )
+        return Start(qpos=qpos, setpoint=start)
+
+    def assess(self) -> Outcome:
+        """Reward, success and the depth of the tip below the block's face in metres."""
+        self._observe()
+        bottomed = self.bottomed()
+        self._held = np.where(bottomed, self._held + 1, 0)
+        success = self._held >= HOLD_STEPS
+        depth = np.where(self.over_hole(), np.maximum(-self._tip[:, 2], 0.0), 0.0)
+        reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
+        return Outcome(reward, success, {"depth_m": depth})
+
+    def _observe(self) -> None:
+        self._tip[:, :3] = self.world.recorded("tip_position")[:, -1]
+        axis = self.world.recorded("tip_xaxis")[:, -1]
+        self._tip[:, 3] = np.arctan2(axis[:, 1], axis[:, 0])
+        self._velocity[:, :3] = self.world.recorded("tip_velocity")[:, -1]
+        self._velocity[:, 3] = self.world.recorded("tip_angular_velocity")[:, -1, 2]
+        self._force[:] = self.world.recorded("contact_force").mean(axis=1)
+
+    def over_hole(self) -> BoolArray:
+        """Whether the tip's centre is within the play of the hole (plus 0.5 mm for the softness of contact), (N,)."""
+        offset = np.linalg.norm(self._tip[:, :2] - self._hole[:, :2], axis=1)
+        # a corner of angle 60 degrees (triangle) lets the centre off by twice the inset of its edges
+        return offset <= self._clearance + 0.0005
+
+    def bottomed(self) -> BoolArray:
+        """Whether the tip is in the hole and within 3 mm of its floor, (N,)."""
+        return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH)
+
+    def _dense_reward(self, depth: FloatArray, success: BoolArray) -> FloatArray:
+        distance = self.keypoint_distance()
+        engaged = depth > 0.002
+        return 0.1 * (
+            closeness(distance, 20.0, 2.0) + closeness(distance, 80.0, 0.0) + engaged + 2.0 * success
+        )
+
+    def keypoint_distance(self) -> FloatArray:
+        """Mean distance in metres between four points on the peg's rim and where they are when it is inserted, (N,)."""
+        offset = self._tip[:, :3] - self._hole[:, :3]
+        offset[:, 2] += pegs.HOLE_DEPTH
+        turn = self.yaw_error()
+        # (cos t - 1, sin t) is how far a unit point moves when turned by t; its four-fold images share the length
+        angle = turn[:, None] / 2 + np.pi / 2 * (np.arange(4) + 1)
+        chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
+        x = offset[:, :1] + chord * np.cos(angle)
+        y = offset[:, 1:2] + chord * np.sin(angle)
+        return np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2).mean(axis=1)
+
+    def yaw_error(self) -> FloatArray:
+        """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""
+        return wrap(self._tip[:, 3] - self._hole[:, 3], self._symmetry)
+
+    def privileged(self) -> NDArray[np.float32]:
+        """Offset to the inserted pose at three scales, yaw error, velocity, contact force, progress, shape, clearance."""
+        offset = self._tip[:, :3] - self._hole[:, :3]
+        offset[:, 2] += pegs.HOLE_DEPTH
+        turn = self.yaw_error()[:, None]
+        columns = [
+            offset / 0.05,
+            np.tanh(20.0 * offset),
+            np.tanh(150.0 * offset),
+            turn,
+            np.tanh(10.0 * turn),
+            self._velocity * (10.0, 10.0, 10.0, 1.0),
+            self._force / 20.0,
+            np.minimum(self._held, HOLD_STEPS)[:, None] / HOLD_STEPS,
+            (offset[:, 2:] < pegs.HOLE_DEPTH - 0.001).astype(np.float64),
+            np.eye(len(_SHAPE_NAMES))[self._shape],
+            self._clearance[:, None] / 2e-3,
+        ]
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def field(self, name: str) -> FloatArray:
+        """`tool_wrench` (N, 6): static weight of the tool at the flange; `hole_estimate` (N, 4): relative to the tip, in W."""
+        if name == "tool_wrench":
+            return self._tool_wrench
+        if name == "hole_estimate":
+            relative = self._estimate - self._tip
+            relative[:, 3] = wrap(relative[:, 3], self._symmetry)
+            return relative
+        raise KeyError(f"peg insertion has no field {name!r}; it has ['hole_estimate', 'tool_wrench']")
+
+    def tip_pose(self) -> FloatArray:
+        """Tip poses (N, 4)."""
+        return self._tip
+
+    def figures_at_start(self) -> dict[str, FloatArray]:
+        """Depth zero."""
+        return {"depth_m": np.zeros(self.world.num_worlds)}
+
+    @property
+    def symmetry(self) -> FloatArray:
+        """Smallest turn in radians that maps each world's peg onto itself, 0 for a body of revolution, (N,)."""
+        return self._symmetry
+
+    @property
+    def clearance(self) -> FloatArray:
+        """Hole width minus peg width in metres, (N,)."""
+        return self._clearance
+
+    @property
+    def hole(self) -> FloatArray:
+        """Hole poses x, y, z, yaw in W, (N, 4): ground truth, for experts and tests."""
+        return self._hole
+
+
+_PEG_MASS = float(_PEG["mass"])  # type: ignore[arg-type]  # the dict mixes colours and numbers
+
+
+def wrap(angle: FloatArray, period: FloatArray) -> FloatArray:
+    """Angles brought into [-period / 2, period / 2); zero where the period is zero (bodies of revolution)."""
+    safe = np.where(period > 0, period, 1.0)
+    return np.where(period > 0, (angle + safe / 2) % safe - safe / 2, 0.0)
+
+
+def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
+    """Hole yaw in radians within the reach of the last joint, the same hole wherever symmetry allows."""
+    folded = wrap(yaw, symmetry)
+    return np.where(symmetry > 2 * MAX_HOLE_YAW, folded * (MAX_HOLE_YAW / np.pi), folded)
+
+
+def make_vector(num_envs: int = 1, *, action: str = "xyz", reward: str = "dense", **kwargs: Any) -> RobotVectorEnv:
+    """`gym.make_vec("mmrl/PegInsertion-v0", num_envs=...)`; keyword arguments as of `PegInsertion` and `RobotVectorEnv`."""
+    return RobotVectorEnv(PegInsertion(action=action, reward=reward), num_envs, **kwargs)
+
+
+def make_single(*, action: str = "xyz", reward: str = "dense", **kwargs: Any) -> RobotEnv:
+    """`gym.make("mmrl/PegInsertion-v0")`; keyword arguments as of `PegInsertion` and `RobotEnv`."""
+    return RobotEnv(PegInsertion(action=action, reward=reward), **kwargs)
+
+
+gym.register(
+    id="mmrl/PegInsertion-v0",
+    entry_point="mmrl_envs.tasks.peg_insertion:make_single",
+    vector_entry_point="mmrl_envs.tasks.peg_insertion:make_vector",
+    max_episode_steps=100,
+)

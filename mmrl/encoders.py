@@ -1,0 +1,300 @@
+"""One small network per kind of sense, built from the sense's declaration.
+
+Shapes: B rows, T readings of a window (oldest first), C features of one reading or channels of an
+image, H x W pixels, L positions along a convolved window, D = `Encoder.features`.
+
+An encoder of your own needs a spec: `Custom`, which names a factory, or a subclass of `EncoderSpec`
+whose encoder is decorated with `register_encoder`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmrl.modality import MLP, Custom, EncoderSpec, ImageConv, Modality, TemporalConv
+from mmrl.normalization import RunningStatistics, make_normalizer
+
+LEAKY_SLOPE = 0.1  # Lee et al. 2019, released code
+LEAKY_GAIN = nn.init.calculate_gain("leaky_relu", LEAKY_SLOPE)
+
+Builder = TypeVar("Builder", bound="Callable[..., Encoder]")
+
+
+class Encoder(nn.Module, ABC):
+    """Turns readings of one sense, (B, *window_shape) in the declared dtype, into (B, features)."""
+
+    features: int
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    def update_statistics(self, x: Tensor) -> None:
+        """Learn the scale of readings (B, *window_shape), if the encoder keeps statistics."""
+
+    def _floats(self, x: Tensor) -> Tensor:
+        return x.to(next(self.parameters()).dtype)
+
+
+@singledispatch
+def _build(spec: EncoderSpec, modality: Modality) -> Encoder:
+    known = sorted(kind.__name__ for kind in _build.registry if kind is not object)
+    raise TypeError(
+        f"no encoder for spec {type(spec).__name__} of modality {modality.name!r}; "
+        f"known specs: {', '.join(known)} (add one with register_encoder)"
+    )
+
+
+def register_encoder(spec_type: type[EncoderSpec]) -> Callable[[Builder], Builder]:
+    """Decorator: build encoders for `spec_type` and its subclasses by calling (spec, modality)."""
+
+    def register(builder: Builder) -> Builder:
+        _build.register(spec_type, builder)
+        return builder
+
+    return register
+
+
+def build_encoder(modality: Modality) -> Encoder:
+    """The untrained encoder that `modality.encoder` describes; TypeError for an unknown spec."""
+    return _build(modality.encoder, modality)
+
+
+@register_encoder(ImageConv)
+class ImageEncoder(Encoder):
+    """Convolutions without padding, each with a ReLU, over one image (H, W, C).
+
+    Bounded pixels are mapped from [low, high] to [-0.5, 0.5]; unbounded ones (a depth image without
+    a far limit) are standardised per channel by running statistics. NHWC is the memory order of
+    `channels_last` convolutions, so the bytes of a uint8 image are converted but never moved.
+    """
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__()
+        self.features = spec.features
+        height, width, channels = modality.shape
+        low, high = (bound.astype(np.float64) for bound in modality.bounds)
+        low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
+        bounded = bool(np.isfinite(high - low).all())
+        scale = 1.0 / (high - low) if bounded else np.ones(channels)
+        offset = -low * scale - 0.5 if bounded else np.zeros(channels)
+        self.statistics = None if bounded else RunningStatistics(channels)
+
+        first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])
+        layers: list[nn.Module] = [_PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
+        sizes = itertools.pairwise(spec.channels)
+        for size, kernel, stride in zip(sizes, spec.kernels[1:], spec.strides[1:], strict=True):
+            convolution = nn.Conv2d(*size, kernel, stride)
+            orthogonal_(convolution, math.sqrt(2))
+            layers += [convolution, nn.ReLU(inplace=True)]
+        self.convolutions = nn.Sequential(*layers)
+        nn.utils.convert_conv2d_weight_memory_format(self.convolutions, torch.channels_last)
+        pixels = math.prod(_convolved(side, spec, modality) for side in (height, width))
+        self.linear = nn.Linear(pixels * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, math.sqrt(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = self._floats(x)
+        if self.statistics is not None:
+            pixels = self.statistics(pixels)
+        maps = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
+        return functional.relu(self.linear(maps.flatten(1)))
+
+    def update_statistics(self, x: Tensor) -> None:
+        if self.statistics is not None:
+            self.statistics.update(x)
+
+
+class _PixelConv(nn.Module):
+    """conv(weight, scale * x + offset), computed without a pass over all pixels of x.
+
+    Without padding it equals conv(weight * scale, x) + sum(weight * offset).
+    """
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, conv: nn.Conv2d, scale: np.ndarray, offset: np.ndarray) -> None:
+        super().__init__()
+        orthogonal_(conv, math.sqrt(2))
+        self.conv = conv
+        for name, values in (("scale", scale), ("offset", offset)):
+            constant = torch.as_tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        bias = bias + (weight * self.offset).sum((1, 2, 3))
+        return functional.conv2d(x, weight * self.scale, bias, self.conv.stride)
+
+
+@register_encoder(TemporalConv)
+class CausalTemporalEncoder(Encoder):
+    """Strided causal convolutions along a window (T, C): the force encoder of Lee et al. (2019).
+
+    The normaliser, convolutions with a leaky ReLU each, then a linear layer over the positions that
+    remain. Lee et al. ("Making Sense of Vision and Touch", ICRA 2019, and the code released with
+    it) use five convolutions, which leave one position of their 32 readings.
+    """
+
+    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
+        super().__init__()
+        self.features = spec.features
+        self.normalizer = make_normalizer(spec.squash, modality.shape[-1])
+        length, layers = modality.window_shape[0], list[nn.Module]()
+        for size in itertools.pairwise((self.normalizer.features, *spec.channels)):
+            layers += [CausalConv(*size, spec.kernel, spec.stride), nn.LeakyReLU(LEAKY_SLOPE, True)]
+            length = math.ceil(length / spec.stride)
+        self.convolutions = nn.Sequential(*layers)
+        self.linear = nn.Linear(length * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, LEAKY_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, L, channels[-1]).
+
+        Position j before the last depends on no reading among the newest j * stride ** layers.
+        """
+        positions: Tensor = self.convolutions(self.normalizer(self._floats(x)))
+        return positions
+
+    def update_statistics(self, x: Tensor) -> None:
+        self.normalizer.update(x)
+
+
+class CausalConv(nn.Module):
+    """Strided convolution along time, aligned so that its last output ends on the newest input.
+
+    (B, T, inputs) -> (B, ceil(T / stride), outputs). Zeros fill the missing past on the left. It is
+    a linear layer over windows because that takes half the time of `nn.Conv1d` on a CPU.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.linear = nn.Linear(inputs * kernel, outputs)
+        orthogonal_(self.linear, LEAKY_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = math.ceil(x.shape[1] / self.stride)
+        missing = (positions - 1) * self.stride + self.kernel - x.shape[1]
+        # A kernel shorter than the stride makes it negative: the oldest inputs are cut off.
+        padded = functional.pad(x, (0, 0, missing, 0)) if missing else x
+        windows = padded.unfold(1, self.kernel, self.stride)  # (B, L, inputs, kernel)
+        outputs: Tensor = self.linear(windows.flatten(2))
+        return outputs
+
+
+@register_encoder(MLP)
+class MLPEncoder(Encoder):
+    """Fully connected layers with tanh over a reading (C,), or over a window (T, C) or its last."""
+
+    def __init__(self, spec: MLP, modality: Modality) -> None:
+        super().__init__()
+        self.features = spec.features
+        self.last_only = modality.history is not None and spec.window == "last"
+        self.normalizer = make_normalizer(spec.squash, modality.shape[-1])
+        readings = 1 if self.last_only else modality.history or 1
+        self.layers = mlp((readings * self.normalizer.features, *spec.hidden, spec.features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        read = self.normalizer(self._floats(self._read(x)))
+        encoding: Tensor = self.layers(read.flatten(1))
+        return encoding
+
+    def update_statistics(self, x: Tensor) -> None:
+        self.normalizer.update(self._read(x))
+
+    def _read(self, x: Tensor) -> Tensor:
+        return x[:, -1] if self.last_only else x
+
+
+@register_encoder(Custom)
+def build_custom(spec: Custom, modality: Modality) -> Encoder:
+    """Import and call the user's factory, and try its network on two rows of zeros.
+
+    Raises ValueError naming the target where nothing can be imported under it or where the network
+    does not return (2, features); an error inside the user's code passes through with a note.
+    """
+    module_name, _, factory_name = spec.target.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"modality {modality.name!r}: cannot import encoder {spec.target!r}: {error}"
+        ) from error
+    try:
+        network = factory(modality)
+        _check_network(network, spec, modality)
+    except Exception as error:
+        error.add_note(f"in the custom encoder {spec.target!r} of modality {modality.name!r}")
+        raise
+    return network if isinstance(network, Encoder) else _CustomEncoder(network, spec.features)
+
+
+class _CustomEncoder(Encoder):
+    def __init__(self, network: nn.Module, features: int) -> None:
+        super().__init__()
+        self.network = network
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        encoding: Tensor = self.network(x)
+        return encoding
+
+
+def _check_network(network: object, spec: Custom, modality: Modality) -> None:
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{spec.target!r} must return a torch.nn.Module, got {network!r}")
+    dummy = torch.as_tensor(np.zeros((2, *modality.window_shape), modality.dtype))
+    training = network.training
+    with torch.no_grad():
+        output = network.eval()(dummy)
+    network.train(training)
+    if not isinstance(output, Tensor) or output.shape != (2, spec.features):
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(
+            f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}"
+        )
+
+
+def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:
+    """Linear layers sizes[0] -> sizes[1] -> ..., an activation after each; empty for one size."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        linear = nn.Linear(inputs, outputs)
+        orthogonal_(linear, math.sqrt(2))
+        layers += [linear, activation()]
+    return nn.Sequential(*layers)
+
+
+def orthogonal_(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
+    """Orthogonal weights times `gain` and zero biases, in place."""
+    nn.init.orthogonal_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:
+    """Side of the last feature map of an image side in pixels."""
+    for kernel, stride in zip(spec.kernels, spec.strides, strict=True):
+        if side < kernel:
+            raise ValueError(
+                f"modality {modality.name!r}: an image {modality.shape} is too small for kernels "
+                f"{spec.kernels} with strides {spec.strides}"
+            )
+        side = (side - kernel) // stride + 1
+    return side

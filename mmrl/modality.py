@@ -1,0 +1,385 @@
+"""What a sense is, stated once; everything else is derived from it.
+
+A `Modality` fixes the observation space, the sampling schedule, the random stream and the encoder
+of one sense. `EncoderSpec`s are plain data, so that environments can carry them without loading a
+learning library.
+
+T is the number of readings in a window (history), d the number of features of a reading.
+"""
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from mmrl.noise import Noise
+
+Bound = float | tuple[float, ...]
+Squash = tuple[float | tuple[float, ...], ...]
+
+DTYPES = ("float32", "uint8")
+IMAGE_CHANNELS = (1, 3, 4)
+
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class EncoderSpec(ABC):
+    """Base of all encoder descriptions: frozen, hashable, without any tensor."""
+
+    @abstractmethod
+    def check(self, modality: "Modality") -> None:
+        """Raise ValueError where this kind of encoder cannot read `modality`."""
+
+
+@dataclass(frozen=True)
+class ImageConv(EncoderSpec):
+    """A convolutional network over one image (H, W, C)."""
+
+    channels: tuple[int, ...] = (16, 32, 32)
+    """Output channels of each convolution."""
+    kernels: tuple[int, ...] = (8, 4, 3)
+    """Side of each square kernel in pixels."""
+    strides: tuple[int, ...] = (4, 2, 1)
+    """Stride of each convolution in pixels."""
+    features: int = 128
+    """Size of the encoding."""
+
+    def __post_init__(self) -> None:
+        _require_sizes("ImageConv.channels", self.channels)
+        _require_sizes("ImageConv.kernels", self.kernels)
+        _require_sizes("ImageConv.strides", self.strides)
+        _require_sizes("ImageConv.features", (self.features,))
+        if not len(self.channels) == len(self.kernels) == len(self.strides):
+            raise ValueError(
+                "ImageConv needs channels, kernels and strides of one length, got "
+                f"{self.channels}, {self.kernels} and {self.strides}"
+            )
+
+    def check(self, modality: "Modality") -> None:
+        if len(modality.shape) != 3 or modality.history is not None:
+            raise ValueError(
+                f"modality {modality.name!r}: ImageConv reads one image (H, W, C) without history, "
+                f"got shape {modality.shape} and history {modality.history}"
+            )
+
+
+@dataclass(frozen=True)
+class TemporalConv(EncoderSpec):
+    """Causal convolutions along the T readings of a window (T, d)."""
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    """Output channels of each convolution."""
+    kernel: int = 2
+    """Length of every kernel in readings."""
+    stride: int = 2
+    """Stride of every convolution in readings."""
+    features: int = 64
+    """Size of the encoding."""
+    squash: Squash = ()
+    """Scales s of the inputs tanh(s x), side by side; empty for x by its running mean and std."""
+
+    def __post_init__(self) -> None:
+        _require_sizes("TemporalConv.channels", self.channels)
+        _require_sizes("TemporalConv.kernel", (self.kernel,))
+        _require_sizes("TemporalConv.stride", (self.stride,))
+        _require_sizes("TemporalConv.features", (self.features,))
+        _require_scales("TemporalConv.squash", self.squash)
+
+    def check(self, modality: "Modality") -> None:
+        if len(modality.shape) != 1 or modality.history is None:
+            raise ValueError(
+                f"modality {modality.name!r}: TemporalConv reads windows (T, d) and needs "
+                f"history >= 1, got shape {modality.shape} and history {modality.history}"
+            )
+        _require_scales_fit("TemporalConv.squash", self.squash, modality)
+
+
+@dataclass(frozen=True)
+class MLP(EncoderSpec):
+    """A fully connected network over one reading (d,) or a window (T, d)."""
+
+    hidden: tuple[int, ...] = (64,)
+    """Sizes of the hidden layers."""
+    features: int = 64
+    """Size of the encoding."""
+    squash: Squash = ()
+    """Scales s of the inputs tanh(s x), side by side; empty for x by its running mean and std."""
+    window: Literal["flatten", "last"] = "flatten"
+    """What it reads of a window: all T readings as one vector, or the newest one only."""
+
+    def __post_init__(self) -> None:
+        if self.hidden:
+            _require_sizes("MLP.hidden", self.hidden)
+        _require_sizes("MLP.features", (self.features,))
+        _require_scales("MLP.squash", self.squash)
+        if self.window not in ("flatten", "last"):
+            raise ValueError(f"MLP.window must be 'flatten' or 'last', got {self.window!r}")
+
+    def check(self, modality: "Modality") -> None:
+        if len(modality.shape) != 1:
+            raise ValueError(
+                f"modality {modality.name!r}: MLP reads vectors (d,) or windows (T, d), "
+                f"got readings of shape {modality.shape}"
+            )
+        _require_scales_fit("MLP.squash", self.squash, modality)
+
+
+@dataclass(frozen=True)
+class Custom(EncoderSpec):
+    """An encoder of the user's own, found by its import path."""
+
+    target: str
+    """Import path "package.module:factory"; it takes the Modality and returns the network."""
+    features: int = 64
+    """Size of the encoding."""
+
+    def __post_init__(self) -> None:
+        if not _TARGET.fullmatch(self.target):
+            raise ValueError(
+                f"Custom.target must read 'package.module:factory', got {self.target!r}"
+            )
+        _require_sizes("Custom.features", (self.features,))
+
+    def check(self, modality: "Modality") -> None:
+        """Every modality is accepted: only the user's factory knows what it reads."""
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One sense: what a reading is, how often it comes, how it errs and how it is encoded."""
+
+    name: str
+    """Key in the observation dict: an identifier (dotted for nested keys of foreign spaces)."""
+    shape: tuple[int, ...]
+    """Shape of one reading; images are (H, W, C)."""
+    rate_hz: float
+    """Readings per second."""
+    encoder: EncoderSpec
+    """How a policy encodes it."""
+    history: int | None = None
+    """Number T of newest readings observed together, oldest first; None for the newest alone."""
+    low: Bound = -math.inf
+    """Lower bound of a reading, a number or one per feature of the last axis; uint8 starts at 0."""
+    high: Bound = math.inf
+    """Upper bound of a reading, likewise; uint8 ends at 255."""
+    dtype: str = "float32"
+    """Type of the observed array, "float32" or "uint8"."""
+    noise: Noise | None = None
+    """How readings err, None for a perfect sensor."""
+    latency_s: float = 0.0
+    """Age in seconds that a reading reaches before the policy can see it."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a bad value, TypeError for a wrong kind of noise or encoder."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"modality name must be an identifier, got {self.name!r}")
+        _require_sizes(f"modality {self.name!r}: shape", self.shape)
+        self._require(0 < self.rate_hz < math.inf, "rate_hz must be finite and > 0", self.rate_hz)
+        if self.history is not None:
+            _require_sizes(f"modality {self.name!r}: history", (self.history,))
+        self._require(self.dtype in DTYPES, f"dtype must be one of {DTYPES}", self.dtype)
+        self._require(
+            0 <= self.latency_s < math.inf, "latency_s must be finite and >= 0", self.latency_s
+        )
+        self._check_bounds()
+        if self.noise is not None:
+            if not isinstance(self.noise, Noise):
+                raise TypeError(
+                    f"modality {self.name!r}: noise must be a Noise, got {self.noise!r}"
+                )
+            self.noise.check(self.shape)
+        if not isinstance(self.encoder, EncoderSpec):
+            raise TypeError(
+                f"modality {self.name!r}: encoder must be an EncoderSpec, got {self.encoder!r}"
+            )
+        self.encoder.check(self)
+
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        """Shape of one observation: (T, *shape), or shape without history."""
+        return self.shape if self.history is None else (self.history, *self.shape)
+
+    @property
+    def space(self) -> spaces.Box:
+        """A new Box of `window_shape` with the bounds of a reading at every instant."""
+        low, high = self.bounds
+        window = self.window_shape
+        return spaces.Box(
+            np.broadcast_to(low, window).copy(),
+            np.broadcast_to(high, window).copy(),
+            dtype=np.dtype(self.dtype).type,
+        )
+
+    @property
+    def bounds(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Lowest and highest reading, arrays of `shape` and `dtype`."""
+        low = np.broadcast_to(np.asarray(self.low, dtype=np.float64), self.shape)
+        high = np.broadcast_to(np.asarray(self.high, dtype=np.float64), self.shape)
+        if self.dtype == "uint8":
+            low = np.where(np.isneginf(low), 0, low)
+            high = np.where(np.isposinf(high), 255, high)
+        return low.astype(self.dtype), high.astype(self.dtype)
+
+    def describe(self) -> dict[str, Any]:
+        """What a run configuration records and a checkpoint compares, as JSON-able values."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "history": self.history,
+            "dtype": self.dtype,
+            "rate_hz": self.rate_hz,
+            "latency_s": self.latency_s,
+            "encoder": repr(self.encoder),
+        }
+
+    def _check_bounds(self) -> None:
+        for side in (self.low, self.high):
+            try:
+                np.broadcast_to(np.asarray(side, dtype=np.float64), self.shape)
+            except ValueError:
+                message = f"low and high must broadcast to shape {self.shape}"
+                self._require(False, message, side)
+        low: NDArray[np.float64] = np.asarray(self.low, dtype=np.float64)
+        high: NDArray[np.float64] = np.asarray(self.high, dtype=np.float64)
+        self._require(bool((low < high).all()), "low must be < high", (self.low, self.high))
+        if self.dtype == "uint8":
+            finite = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])
+            inside = (finite >= 0) & (finite <= 255) & (finite == np.rint(finite))
+            rule = "low and high of uint8 must be integers in 0..255"
+            self._require(bool(inside.all()), rule, (self.low, self.high))
+
+    def _require(self, holds: bool, rule: str, value: object) -> None:
+        if not holds:
+            raise ValueError(f"modality {self.name!r}: {rule}, got {value!r}")
+
+
+def modalities_of(
+    space: spaces.Space[Any],
+    *,
+    rate_hz: float = 1.0,
+    overrides: Mapping[str, Modality] | None = None,
+) -> dict[str, Modality]:
+    """Declarations for the observation space of a foreign Gymnasium environment.
+
+    A Box becomes the one modality "observation"; a Dict one modality per key, nested keys joined by
+    dots. Only what leaves no doubt is declared: uint8 images (H, W, C) of 1, 3 or 4 channels, and
+    vectors of floats. For any other key give `overrides[key]`. Raises ValueError where one is
+    missing, does not fit its space or matches no key.
+    """
+    overrides = overrides or {}
+    leaves = _leaves(space)
+    for key in overrides:
+        if key not in leaves:
+            raise ValueError(f"override for unknown key {key!r}; known keys: {', '.join(leaves)}")
+    return {
+        key: _fitting(overrides[key], key, leaf)
+        if key in overrides
+        else _declared(key, leaf, rate_hz)
+        for key, leaf in leaves.items()
+    }
+
+
+def flatten_observation(observation: Any) -> dict[str, Any]:
+    """Arrays of a Box or Dict observation under the keys that `modalities_of` gives its space."""
+    if not isinstance(observation, Mapping):
+        return {"observation": observation}
+    return _flatten("", observation)
+
+
+def _flatten(prefix: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= (
+            _flatten(f"{prefix}{key}.", value)
+            if isinstance(value, Mapping)
+            else {prefix + key: value}
+        )
+    return flat
+
+
+def _leaves(space: spaces.Space[Any]) -> dict[str, spaces.Space[Any]]:
+    if not isinstance(space, spaces.Dict):
+        return {"observation": space}
+    return _nested("", space)
+
+
+def _nested(prefix: str, space: spaces.Dict) -> dict[str, spaces.Space[Any]]:
+    leaves: dict[str, spaces.Space[Any]] = {}
+    for key, leaf in space.spaces.items():
+        found = (
+            _nested(f"{prefix}{key}.", leaf)
+            if isinstance(leaf, spaces.Dict)
+            else {prefix + key: leaf}
+        )
+        for name in found:
+            if name in leaves:
+                raise ValueError(
+                    f"observation key {name!r} occurs twice once nested keys are joined by dots"
+                )
+        leaves |= found
+    return leaves
+
+
+def _declared(key: str, space: spaces.Space[Any], rate_hz: float) -> Modality:
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"observation {key!r} is {space}, not a Box: wrap the environment in "
+            f"gymnasium.wrappers.FlattenObservation, or override with a Box-shaped encoding"
+        )
+    if space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[-1] in IMAGE_CHANNELS:
+        return Modality(key, space.shape, rate_hz, ImageConv(), dtype="uint8")
+    if np.issubdtype(space.dtype, np.floating) and len(space.shape) == 1:
+        low, high = (tuple(side.astype(np.float64).tolist()) for side in (space.low, space.high))
+        return Modality(key, space.shape, rate_hz, MLP(), low=low, high=high)
+    raise ValueError(
+        f"observation {key!r} of shape {space.shape} and dtype {space.dtype} is neither a uint8 "
+        f"image (H, W, C) with C in {IMAGE_CHANNELS} nor a vector of floats, and is not guessed: "
+        f"pass overrides={{{key!r}: Modality({key!r}, shape=..., history=..., encoder=..., ...)}}"
+    )
+
+
+def _fitting(override: Modality, key: str, space: spaces.Space[Any]) -> Modality:
+    if override.name != key:
+        raise ValueError(f"override for key {key!r} must have that name, got {override.name!r}")
+    if not isinstance(space, spaces.Box):
+        raise ValueError(f"observation {key!r} is {space}: only a Box can be overridden")
+    if override.window_shape != space.shape:
+        raise ValueError(
+            f"override for {key!r} observes shape {override.window_shape}, "
+            f"the environment gives {space.shape}"
+        )
+    if override.dtype == "uint8" and space.dtype != np.uint8:
+        raise ValueError(f"override for {key!r} is uint8, the environment gives {space.dtype}")
+    return override
+
+
+def _require_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    whole = all(
+        isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes
+    )
+    if not isinstance(sizes, tuple) or not sizes or not whole:
+        raise ValueError(f"{name} must be integers >= 1, got {sizes}")
+
+
+def _require_scales(name: str, squash: Squash) -> None:
+    for scale in squash:
+        values = np.asarray(scale, dtype=np.float64)
+        if not (np.isfinite(values) & (values > 0)).all():
+            raise ValueError(f"{name} must be finite scales > 0, got {scale}")
+
+
+def _require_scales_fit(name: str, squash: Squash, modality: Modality) -> None:
+    for scale in squash:
+        if isinstance(scale, tuple) and len(scale) != modality.shape[-1]:
+            raise ValueError(
+                f"modality {modality.name!r}: {name} gives {len(scale)} values for "
+                f"{modality.shape[-1]} features"
+            )

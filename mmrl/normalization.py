@@ -1,0 +1,128 @@
+"""Bring readings to a common scale: running standardisation, or squashing at several known scales.
+
+Shapes: B rows, K scales, D features (the last axis of a reading); ``...`` any leading axes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+Scale = float | Sequence[float]
+
+_EPSILON = 1e-8
+_CLIP = 10.0
+
+
+class Normalizer(nn.Module, ABC):
+    """Maps (..., D) to (..., `features`) of moderate size."""
+
+    features: int
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def update(self, x: Tensor) -> None:
+        """Learn from a batch (..., D), if there is anything to learn."""
+
+
+class RunningStatistics(Normalizer):
+    """Standardises by the mean and variance of everything `update` has seen.
+
+    The statistics are float64 buffers: saved with the policy, and exact over billions of readings.
+    Before the first update they are those of a standard normal, so that `forward` only clips.
+    """
+
+    mean: Tensor
+    var: Tensor
+    count: Tensor
+
+    def __init__(self, size_shape: int | Sequence[int]) -> None:
+        super().__init__()
+        shape = (size_shape,) if isinstance(size_shape, int) else tuple(size_shape)
+        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("var", torch.ones(shape, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.features = shape[-1] if shape else 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """clip((x - mean) / sqrt(var + 1e-8), -10, 10), elementwise over (..., *shape)."""
+        mean = self.mean.to(x.dtype)
+        inverse_std = torch.rsqrt(self.var + _EPSILON).to(x.dtype)
+        return ((x - mean) * inverse_std).clamp(-_CLIP, _CLIP)
+
+    @torch.no_grad()
+    def update(self, x: Tensor) -> None:
+        """Merge a batch (..., *shape) in; an empty batch changes nothing.
+
+        Pairwise merge of Chan, Golub & LeVeque (1979), "Updating Formulae and a Pairwise Algorithm
+        for Computing Sample Variances", eq. 2.1. Raises ValueError on a NaN or an infinity, which
+        would otherwise stay in the statistics for ever.
+        """
+        batch = self._rows(x).to(torch.float64)
+        if batch.shape[0] == 0:
+            return
+        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
+        if not bool(torch.isfinite(batch_mean).all()):
+            raise ValueError("running statistics need finite readings, got a NaN or an infinity")
+        total = self.count + batch.shape[0]
+        share = batch.shape[0] / total
+        delta = batch_mean - self.mean
+        # On the first batch share = 1, and the initial mean and variance drop out.
+        self.var.mul_(1 - share).add_(share * batch_var + delta**2 * share * (1 - share))
+        self.mean.add_(delta * share)
+        self.count.copy_(total)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """(..., *shape) -> (B, *shape)."""
+        shape = self.mean.shape
+        leading = x.dim() - len(shape)
+        if leading < 0 or x.shape[leading:] != shape:
+            raise ValueError(f"statistics of shape {tuple(shape)} got a batch {tuple(x.shape)}")
+        return x.reshape(math.prod(x.shape[:leading]), *shape)
+
+
+class MultiScaleSquash(Normalizer):
+    """Shows one quantity coarsely and finely at once: tanh(x * scale_1), tanh(x * scale_2), ...
+
+    A coarse scale says where far from zero, a fine one resolves the last millimetre; neither needs
+    data. A scale is one number, or one number per feature. Output features are scale-major: all D
+    of the first scale come first.
+    """
+
+    scales: Tensor
+
+    def __init__(self, scales: Sequence[Scale], features: int) -> None:
+        super().__init__()
+        if not scales:
+            raise ValueError("MultiScaleSquash needs at least one scale, got none")
+        rows = [_per_feature(scale, features) for scale in scales]
+        # A constant of the declaration, not learned: it stays out of the state dict.
+        self.register_buffer("scales", torch.tensor(rows), persistent=False)  # (K, D)
+        self.features = len(rows) * features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., K * D), values in [-1, 1]."""
+        return torch.tanh(x.unsqueeze(-2) * self.scales.to(x.dtype)).flatten(-2)
+
+    def update(self, x: Tensor) -> None:
+        """Nothing to learn: the scales are declared."""
+
+
+def make_normalizer(squash: Sequence[Scale], features: int) -> Normalizer:
+    """Squashing at the given scales, or running statistics where none is given."""
+    return MultiScaleSquash(squash, features) if squash else RunningStatistics(features)
+
+
+def _per_feature(scale: Scale, features: int) -> list[float]:
+    values = [float(scale)] * features if isinstance(scale, int | float) else list(scale)
+    if len(values) != features:
+        raise ValueError(f"a scale needs one number per feature ({features}), got {scale}")
+    if not all(math.isfinite(value) and value != 0 for value in values):
+        raise ValueError(f"scales must be finite and not zero, got {scale}")
+    return values

@@ -1,0 +1,304 @@
+"""The actor-critic: senses in, an action distribution and a value out.
+
+Shapes: B rows, A the action's shape (empty for discrete actions), P the size of the privileged
+vector. An observation is a dict of tensors (B, *window_shape) keyed by modality, images uint8.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, Normal
+
+from mmrl.encoders import Encoder, build_encoder, mlp, orthogonal_
+from mmrl.fusion import make_fusion
+from mmrl.modality import Modality
+from mmrl.normalization import RunningStatistics
+
+Observation = Mapping[str, Tensor]
+Presence = Mapping[str, Tensor]
+
+_LOG_STD_MIN = -3.0
+_ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
+_CRITIC_GAIN = 1.0
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Sizes of the networks behind the encoders."""
+
+    fusion: str = "concat"
+    """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
+    fused_features: int = 128
+    """Size of the joint vector of all senses."""
+    actor_hidden: tuple[int, ...] = (128,)
+    """Sizes of the hidden layers between the joint vector and the action."""
+    critic_hidden: tuple[int, ...] = (128, 128)
+    """Sizes of the hidden layers of the critic."""
+    log_std_init: float = -1.0
+    """Initial logarithm of the standard deviation of continuous actions."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.fused_features, *self.actor_hidden, *self.critic_hidden)
+        if min(sizes) < 1:
+            raise ValueError(f"layer sizes must be >= 1, got {sizes}")
+        if not _LOG_STD_MIN <= self.log_std_init < math.inf:
+            raise ValueError(f"log_std_init must be >= {_LOG_STD_MIN}, got {self.log_std_init}")
+
+
+class ActorCritic(nn.Module):
+    """A policy over declared senses, any of which may be absent, and its critic.
+
+    With `privileged_size` P > 0 the critic reads a privileged vector in place of the senses
+    (Pinto et al. 2017, "Asymmetric Actor Critic for Image-Based Robot Learning"); without, it
+    shares encoders and fusion with the actor and ignores any privileged vector.
+
+    `present` maps a sense to a bool tensor (B,); a sense without one is present in every row. Only
+    a sense that is absent in every row may be missing from the observation. What an absent sense's
+    reading holds, NaN included, has no effect. A missing or unknown key and a wrong shape raise
+    ValueError.
+    """
+
+    def __init__(
+        self,
+        modalities: Mapping[str, Modality],
+        action_space: spaces.Box | spaces.Discrete,
+        config: PolicyConfig = PolicyConfig(),
+        privileged_size: int = 0,
+    ) -> None:
+        super().__init__()
+        if privileged_size < 0:
+            raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
+        self.privileged_size = privileged_size
+        self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
+        self.encoders = nn.ModuleDict(
+            {_key(name): build_encoder(sense) for name, sense in modalities.items()}
+        )
+        encodings = {name: self._encoder(name).features for name in modalities}
+        self.fusion = make_fusion(config.fusion, encodings, config.fused_features)
+        actor_sizes = (config.fused_features, *config.actor_hidden)
+        self.actor = mlp(actor_sizes)
+        self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init)
+        self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
+        critic_sizes = (privileged_size or config.fused_features, *config.critic_hidden)
+        last = nn.Linear(critic_sizes[-1], 1)
+        orthogonal_(last, _CRITIC_GAIN)
+        self.critic = mlp(critic_sizes).append(last)
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @torch.no_grad()
+    def act(
+        self,
+        obs: Observation,
+        *,
+        present: Presence | None = None,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions (B, *A) and their log-probabilities (B,), without gradients.
+
+        Deterministic actions are the mean, or the most probable choice. Others are drawn with
+        `generator` (on the policy's device), by default torch's global one. None is clipped.
+        """
+        distribution = self.distribution(obs, present)
+        if deterministic:
+            return distribution.mode, distribution.log_prob(distribution.mode)
+        action = self.head.sample(distribution, generator)
+        return action, distribution.log_prob(action)
+
+    def value(
+        self,
+        obs: Observation,
+        privileged: Tensor | None = None,
+        *,
+        present: Presence | None = None,
+    ) -> Tensor:
+        """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
+        if self.privileged_statistics is not None:
+            return self._value(self._privileged(privileged))
+        return self._value(self._fuse(obs, present))
+
+    def evaluate_actions(
+        self,
+        obs: Observation,
+        action: Tensor,
+        privileged: Tensor | None = None,
+        *,
+        present: Presence | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probability of `action` (B, *A), entropy and value, each (B,), with gradients."""
+        fused = self._fuse(obs, present)
+        distribution: Distribution = self.head(self.actor(fused))
+        state = fused if self.privileged_statistics is None else self._privileged(privileged)
+        return distribution.log_prob(action), distribution.entropy(), self._value(state)
+
+    def distribution(self, obs: Observation, present: Presence | None = None) -> Distribution:
+        """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
+        distribution: Distribution = self.head(self.actor(self._fuse(obs, present)))
+        return distribution
+
+    @torch.no_grad()
+    def update_statistics(
+        self,
+        obs: Observation,
+        privileged: Tensor | None = None,
+        *,
+        present: Presence | None = None,
+    ) -> None:
+        """Let every normaliser learn from new readings, each to be shown once, during a rollout.
+
+        Rows in which a sense is absent teach it nothing. ValueError on NaN or infinity.
+        """
+        present = self._checked(obs, present)
+        for name, reading in obs.items():
+            seen = reading[present[name]] if name in present else reading
+            try:
+                self._encoder(name).update_statistics(seen)
+            except ValueError as error:
+                raise ValueError(f"observation {name!r}: {error}") from error
+        if self.privileged_statistics is not None and privileged is not None:
+            self.privileged_statistics.update(privileged)
+
+    def _fuse(self, obs: Observation, present: Presence | None) -> Tensor:
+        present = self._checked(obs, present)
+        encodings = {
+            name: self._encoder(name)(_blanked(obs[name], present.get(name)))
+            for name in self._shapes
+            if name in obs
+        }
+        fused: Tensor = self.fusion(encodings, present)
+        return fused
+
+    def _value(self, state: Tensor) -> Tensor:
+        value: Tensor = self.critic(state).squeeze(-1)
+        return value.to(state.dtype)  # autocast would leave too few digits for a return
+
+    def _privileged(self, privileged: Tensor | None) -> Tensor:
+        if privileged is None or privileged.shape[1:] != (self.privileged_size,):
+            got = None if privileged is None else tuple(privileged.shape)
+            raise ValueError(
+                f"the critic needs a privileged vector (B, {self.privileged_size}), got {got}"
+            )
+        assert self.privileged_statistics is not None
+        normalised: Tensor = self.privileged_statistics(privileged)
+        return normalised
+
+    def _encoder(self, name: str) -> Encoder:
+        return cast(Encoder, self.encoders[_key(name)])
+
+    def _checked(self, obs: Observation, present: Presence | None) -> Presence:
+        """Raise ValueError unless keys and shapes are the declared ones."""
+        present = {} if present is None else present
+        for name in (*obs, *present):
+            if name not in self._shapes:
+                raise ValueError(f"unknown sense {name!r}; known: {', '.join(self._shapes)}")
+        rows = next((x.shape[0] for x in (*obs.values(), *present.values())), 0)
+        for name, mask in present.items():
+            if mask.dtype != torch.bool or mask.shape != (rows,):
+                got = f"{mask.dtype} {tuple(mask.shape)}"
+                raise ValueError(f"present[{name!r}] must be bool ({rows},), got {got}")
+        for name, shape in self._shapes.items():
+            absent = name not in obs and name in present and not present[name].any()
+            given = tuple(obs[name].shape) if name in obs else None
+            if given != (rows, *shape) and not absent:
+                need = f"observation {name!r} needs shape {(rows, *shape)}"
+                raise ValueError(f"{need}, got {'nothing' if given is None else given}")
+        return present
+
+
+class ActionHead(nn.Module, ABC):
+    """From the actor's last layer (B, inputs) to a distribution over actions."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Distribution: ...
+
+    @abstractmethod
+    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
+        """Actions (B, *A) drawn from what `forward` returned."""
+
+
+class GaussianHead(ActionHead):
+    """Independent Gaussians whose standard deviations are parameters, equal in every state.
+
+    The logarithm of a standard deviation is used as at least -3.
+    """
+
+    def __init__(self, shape: tuple[int, ...], inputs: int, log_std_init: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, math.prod(shape))
+        orthogonal_(self.linear, _ACTOR_GAIN)
+        self.log_std = nn.Parameter(torch.full(shape, log_std_init))
+
+    def forward(self, x: Tensor) -> Distribution:
+        mean = self.linear(x).to(self.log_std.dtype).view(-1, *self.log_std.shape)
+        std = self.log_std.clamp(min=_LOG_STD_MIN).exp()
+        normal = Normal(mean, std.expand_as(mean), validate_args=False)
+        return Independent(normal, self.log_std.dim(), validate_args=False)
+
+    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
+        return torch.normal(distribution.mean, distribution.stddev, generator=generator)
+
+
+class CategoricalHead(ActionHead):
+    """One of `choices` actions 0, 1, ..., as a tensor (B,) of int64."""
+
+    def __init__(self, choices: int, inputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, choices)
+        orthogonal_(self.linear, _ACTOR_GAIN)
+
+    def forward(self, x: Tensor) -> Distribution:
+        logits = self.linear(x).to(self.linear.weight.dtype)
+        return Categorical(logits=logits, validate_args=False)
+
+    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
+        probabilities = cast(Categorical, distribution).probs
+        choice: Tensor = torch.multinomial(probabilities, 1, generator=generator)
+        return choice.squeeze(1)
+
+
+@singledispatch
+def make_action_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
+    """The head for an action space; TypeError unless it is a Box of floats or a Discrete from 0."""
+    raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
+
+
+@make_action_head.register
+def _(space: spaces.Box, inputs: int, log_std_init: float) -> ActionHead:
+    if not np.issubdtype(space.dtype, np.floating):
+        raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
+    return GaussianHead(space.shape, inputs, log_std_init)
+
+
+@make_action_head.register
+def _(space: spaces.Discrete, inputs: int, log_std_init: float) -> ActionHead:
+    if space.start != 0:
+        raise TypeError(f"a Discrete action space must start at 0, got {space}")
+    return CategoricalHead(int(space.n), inputs)
+
+
+def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:
+    """Zeros in the absent rows, so that not even a NaN reaches a weight's gradient.
+
+    Integers are let through, whatever they are: no NaN is among them, and images cost most.
+    """
+    if mask is None or not reading.is_floating_point():
+        return reading
+    return torch.where(mask.view(-1, *(1,) * (reading.dim() - 1)), reading, 0)
+
+
+def _key(name: str) -> str:
+    """A name in a ModuleDict may neither hold a dot nor be an attribute of it, as `values` is."""
+    return "/" + name.replace(".", "/")

@@ -1,0 +1,420 @@
+"""Judging policies: which episodes count, what is undefined, how conditions are paired."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mmrl.evaluation import (
+    Episodes,
+    Paired,
+    Rate,
+    blank,
+    compare,
+    divisor_worlds,
+    evaluate,
+    run_episodes,
+)
+
+FAST, SLOW = 2, 7
+
+
+class Coin(gym.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
+    """A coin lies at reset; an episode succeeds while the action has its sign.
+
+    `eye` shows the coin, `clock` the steps taken. A right first guess ends after FAST steps and a
+    wrong one after SLOW: the setting in which counting early finishers is biased.
+    """
+
+    observation_space = spaces.Dict(
+        {"eye": spaces.Box(-1, 1, (1,)), "clock": spaces.Box(0, np.inf, (1,))}
+    )
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, told: tuple[str, ...] = ("is_success",), broken: bool = False) -> None:
+        self.told, self.broken = told, broken
+        self.coin, self.step_count, self.length = 1.0, 0, FAST
+
+    def _observation(self) -> dict[str, NDArray[np.float32]]:
+        eye, clock = np.float32([self.coin]), np.float32([self.step_count])
+        return {"eye": eye, "clock": clock}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        super().reset(seed=seed)
+        self.step_count = 0
+        self.coin = float(self.np_random.choice([-1.0, 1.0]))
+        if options:
+            self.coin = float(options["context"]["coin"])
+        return self._observation(), {}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
+        right = bool(np.sign(action[0]) == self.coin)
+        if self.step_count == 0:
+            self.length = FAST if right else SLOW
+        self.step_count += 1
+        everything = {
+            "is_success": right,
+            "peak_force_n": 3.0 * self.step_count,
+            "mean_force_n": 2.0,
+            "physics_error": self.broken,
+        }
+        info = {key: everything[key] for key in self.told}
+        return self._observation(), float(right), self.step_count >= self.length, False, info
+
+
+def coins(num_worlds: int, mode: AutoresetMode = AutoresetMode.SAME_STEP, **kwargs: Any) -> Any:
+    return SyncVectorEnv([lambda: Coin(**kwargs)] * num_worlds, autoreset_mode=mode)
+
+
+class Looker:
+    """Bets on the coin it sees, on heads where it sees none; keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, NDArray[Any]]] = []
+        self.masks: list[Mapping[str, NDArray[np.bool_]] | None] = []
+
+    def act(
+        self,
+        observation: dict[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[Any]:
+        self.seen.append(observation)
+        self.masks.append(present)
+        return np.where(observation["eye"] < 0, -1.0, 1.0).astype(np.float32)
+
+    def reset(self, worlds: NDArray[np.int64]) -> None:
+        """Nothing is carried between steps."""
+
+
+class Heads(Looker):
+    """Bets on heads without looking."""
+
+    def act(
+        self,
+        observation: dict[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[Any]:
+        return np.ones_like(observation["eye"])
+
+
+def coins_drawn(world: int, episodes: int, seed: int) -> list[float]:
+    """The coins a world lies, read off a single environment (world w is seeded seed + w)."""
+    env = Coin()
+    drawn = []
+    for episode in range(episodes):
+        env.reset(seed=seed + world if episode == 0 else None)
+        drawn.append(env.coin)
+    return drawn
+
+
+def test_every_world_counts_its_first_episodes_however_long_they_take() -> None:
+    table = run_episodes(coins(5), Heads(), 8, seed=3)
+    expected = np.array([coins_drawn(world, 8, seed=3) for world in range(5)]) > 0
+    assert table.world.tolist() == np.repeat(np.arange(5), 8).tolist()
+    assert table.index_in_world.tolist() == list(range(8)) * 5
+    assert table.success_at_end.tolist() == expected.ravel().tolist()
+    assert table.length.tolist() == np.where(expected, FAST, SLOW).ravel().tolist()
+    # Reward 1 in every step of a right bet: FAST in all, 0 for a wrong one.
+    assert table.episode_return.tolist() == np.where(expected, FAST, 0.0).ravel().tolist()
+
+
+def test_success_rate_does_not_depend_on_the_number_of_worlds() -> None:
+    few, many = (run_episodes(coins(worlds), Heads(), 6, seed=1) for worlds in (2, 6))
+    assert few.success_at_end.tolist() == many.success_at_end[: len(few)].tolist()
+
+
+def test_the_early_finish_bias_is_there_to_be_avoided() -> None:
+    """Among the first 40 episodes to end over 40 worlds, quick successes are over-represented."""
+    envs, first = coins(40), []
+    observation, _ = envs.reset(seed=0)
+    while len(first) < 40:
+        step = envs.step(Heads().act(observation))
+        observation, done, info = step[0], step[2] | step[3], step[4]
+        first += info["final_info"]["is_success"][done].tolist() if done.any() else []
+    fair = run_episodes(coins(40), Heads(), 1, seed=0).success_at_end
+    assert np.mean(first[:40]) > np.mean(fair) + 0.1
+
+
+def test_same_seed_gives_the_same_table_and_another_seed_another() -> None:
+    envs = coins(3)
+    one, again, other = (run_episodes(envs, Heads(), 10, seed=s) for s in (5, 5, 6))
+    assert one.success_at_end.tolist() == again.success_at_end.tolist()
+    assert one.success_at_end.tolist() != other.success_at_end.tolist()
+
+
+def test_absent_sense_is_marked_and_zeroed_and_the_others_are_untouched() -> None:
+    policy = Looker()
+    table = run_episodes(coins(4), policy, 3, seed=2, absent=["eye"])
+    assert all(not seen["eye"].any() for seen in policy.seen)
+    assert any(seen["clock"].any() for seen in policy.seen)
+    for mask in policy.masks:
+        assert mask is not None
+        assert mask["eye"].tolist() == [False] * 4
+        assert mask["clock"].tolist() == [True] * 4
+    heads = np.array([coins_drawn(world, 3, seed=2) for world in range(4)]) > 0
+    assert table.success_at_end.tolist() == heads.ravel().tolist()
+
+
+def test_blank_leaves_the_given_arrays_alone() -> None:
+    given_arrays = {"camera": np.full((2, 4, 4, 3), 9, np.uint8), "touch": np.ones((2, 5))}
+    blanked, present = blank(given_arrays, ["camera"])
+    assert given_arrays["camera"].all()
+    assert not blanked["camera"].any()
+    assert blanked["camera"].dtype == np.uint8
+    assert blanked["touch"] is given_arrays["touch"]
+    assert present is not None
+    assert blank(given_arrays, [])[1] is None
+
+
+def test_a_policy_with_memory_is_told_which_worlds_start_anew() -> None:
+    class Counter(Heads):
+        steps = np.zeros(4)
+
+        def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
+            assert self.steps.tolist() == observation["clock"][:, 0].tolist()
+            self.steps += 1
+            return super().act(observation)
+
+        def reset(self, worlds: NDArray[np.int64]) -> None:
+            self.steps[worlds] = 0
+
+    run_episodes(coins(4), Counter(), 5, seed=9)
+
+
+class Waver(Heads):
+    """Right in the first step, wrong ever after: success once, not at the end."""
+
+    def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
+        sign = np.where(observation["clock"] == 0, 1.0, -1.0)
+        return np.asarray(sign * observation["eye"], np.float32)
+
+
+def test_success_once_and_at_the_end_are_different_figures() -> None:
+    row = evaluate(coins(2), Waver(), 4, seed=0).rows[0]
+    assert row.success_once == Rate(4, 4)
+    assert row.success_at_end == Rate(0, 4)
+
+
+def test_forces_are_those_of_the_finished_episode() -> None:
+    told = ("is_success", "peak_force_n", "mean_force_n")
+    table = run_episodes(coins(3, told=told), Looker(), 2, seed=0)
+    # Looker is always right, so an episode has FAST = 2 steps and its last info says 3 N x 2.
+    assert table.peak_force_n.tolist() == [6.0] * 6
+    figures = evaluate(coins(3, told=told), Looker(), 6, seed=0).rows[0].to_json()
+    assert figures["median_peak_force_n"] == 6.0
+    assert figures["median_mean_force_n"] == 2.0
+
+
+def test_broken_physics_is_never_a_success() -> None:
+    envs = coins(2, told=("is_success", "physics_error"), broken=True)
+    row = evaluate(envs, Looker(), 4, seed=0).rows[0]
+    assert row.success_at_end == Rate(0, 4)
+    assert row.success_once == Rate(0, 4)
+    assert row.to_json()["physics_errors"] == 4
+
+
+def test_without_is_success_rates_are_undefined_and_the_return_is_not() -> None:
+    report = evaluate(coins(2, told=()), Looker(), 4, seed=0, without=["eye"])
+    for row in report.rows:
+        assert row.success_at_end.rate is None
+        assert str(row.success_at_end) == "undefined"
+    figures = report.rows[1].to_json()
+    assert figures["versus_all"]["difference"] is None
+    assert figures["versus_all"]["mcnemar_p"] is None
+    assert figures["median_peak_force_n"] is None
+    assert report.rows[0].to_json()["mean_return"] == FAST
+
+
+def test_reset_options_reach_the_worlds() -> None:
+    row = evaluate(coins(3), Heads(), 3, seed=0, options={"context": {"coin": -1.0}}).rows[0]
+    assert row.success_at_end == Rate(0, 3)
+
+
+def test_report_has_all_senses_first_then_each_missing_one_paired() -> None:
+    report = evaluate(coins(10), Looker(), 40, seed=0, without=["eye", "clock"])
+    assert [row.label for row in report.rows] == ["all senses", "without eye", "without clock"]
+    everything, blind, timeless = report.rows
+    assert everything.versus_all is None
+    assert everything.success_at_end == Rate(40, 40)
+    tails = sum(coins_drawn(world, 4, seed=0).count(-1.0) for world in range(10))
+    assert blind.versus_all == Paired(lost=tails, gained=0, pairs=40)
+    assert timeless.versus_all == Paired(lost=0, gained=0, pairs=40)
+    assert timeless.versus_all.p_value == 1.0
+
+
+def test_report_is_strict_json_and_says_what_it_did() -> None:
+    report = evaluate(coins(2), Looker(), 6, seed=11, without=["eye"])
+    document = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert (document["seed"], document["num_worlds"], document["episodes"]) == (11, 2, 6)
+    assert document["rows"][1]["absent"] == ["eye"]
+    assert document["rows"][0]["success_at_end"]["trials"] == 6
+
+
+def test_progress_counts_episodes_of_each_row_up_to_all_of_them() -> None:
+    told: list[tuple[str, int]] = []
+    evaluate(
+        coins(3),
+        Heads(),
+        6,
+        seed=0,
+        without=["eye"],
+        progress=lambda label, done: told.append((label, done)),
+    )
+    for label in ("all senses", "without eye"):
+        counts = [done for name, done in told if name == label]
+        assert counts == sorted(counts)
+        assert counts[-1] == 6
+
+
+class Maskless(VectorEnv[Any, Any, Any]):
+    """Two worlds of a Box, whose info holds arrays without masks and calls success `success`."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium's attribute
+    num_envs = 2
+    single_observation_space = spaces.Box(0, 9, (1,))
+    clock = 0
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        self.clock = 0
+        return np.zeros((2, 1), np.float32), {}
+
+    def step(self, actions: Any) -> Any:
+        self.clock += 1
+        done = np.array([self.clock % 2 == 0, self.clock % 3 == 0])
+        info: dict[str, Any] = {"success": np.array([False, False])}
+        if done.any():
+            info["final_info"] = {"success": np.array([True, False])}
+            info["_final_info"] = done
+        return np.zeros((2, 1), np.float32), np.ones(2), np.zeros(2, bool), done, info
+
+
+def test_final_info_without_masks_and_a_bare_observation() -> None:
+    class Still:
+        def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
+            assert list(observation) == ["observation"]
+            return np.zeros((2, 1))
+
+        def reset(self, worlds: Any) -> None:
+            """Nothing is carried between steps."""
+
+    table = run_episodes(Maskless(), Still(), 2, seed=0)
+    assert table.length.tolist() == [2, 2, 3, 3]
+    assert table.success_at_end.tolist() == [True, True, False, False]
+    assert table.judged.all()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_modes_are_refused(mode: AutoresetMode) -> None:
+    with pytest.raises(ValueError, match="SAME_STEP"):
+        run_episodes(coins(2, mode), Heads(), 1, seed=0)
+
+
+def test_errors_name_the_sense_and_the_bound() -> None:
+    with pytest.raises(ValueError, match=r"no sense 'nose'; there are: clock, eye"):
+        evaluate(coins(2), Heads(), 2, seed=0, without=["nose"])
+    with pytest.raises(ValueError, match=r"no sense 'nose'"):
+        run_episodes(coins(2), Heads(), 1, seed=0, absent=["nose"])
+    with pytest.raises(ValueError, match="multiple of the 2 worlds: 3"):
+        evaluate(coins(2), Heads(), 3, seed=0)
+    with pytest.raises(ValueError, match="at least 1: 0"):
+        run_episodes(coins(2), Heads(), 0, seed=0)
+    with pytest.raises(ValueError, match=r"0\.\.3 \(trials\): 4"):
+        Rate(4, 3)
+
+
+def test_wilson_interval_of_8_in_10() -> None:
+    # Wilson: centre (p + z^2/2n) / (1 + z^2/n), half-width z sqrt(p(1-p)/n + z^2/4n^2) divided by
+    # the same; with p = 0.8, n = 10, z = 1.959964: centre 0.71674, half-width 0.22656.
+    interval = Rate(8, 10).interval
+    assert interval == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert str(Rate(8, 10)) == "80.0 % [49.0, 94.3]"
+
+
+def test_no_trials_are_undefined_not_zero() -> None:
+    assert Rate(0, 0).rate is None
+    assert Rate(0, 0).interval is None
+    assert str(Rate(0, 0)) == "undefined"
+    assert str(Rate(0, 5)).startswith("0.0 %")
+
+
+def test_exact_mcnemar_of_8_lost_and_2_gained() -> None:
+    # Sign test on 10 discordant pairs: 2 * (C(10,0) + C(10,1) + C(10,2)) / 2^10 = 2 * 56 / 1024.
+    pair = Paired(lost=8, gained=2, pairs=30)
+    assert pair.p_value == pytest.approx(112 / 1024)
+    assert pair.difference == pytest.approx(-6 / 30)
+
+
+def table_of(success: list[bool], judged: list[bool]) -> Episodes:
+    size = len(success)
+    numbers = np.zeros(size)
+    return Episodes(
+        world=np.arange(size),
+        index_in_world=np.zeros(size, np.int64),
+        judged=np.array(judged, np.bool_),
+        success_at_end=np.array(success, np.bool_),
+        success_once=np.array(success, np.bool_),
+        episode_return=numbers,
+        length=np.ones(size, np.int64),
+        peak_force_n=numbers,
+        mean_force_n=numbers,
+        physics_error=np.zeros(size, np.bool_),
+    )
+
+
+pairs_of_outcomes = st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=30)
+
+
+@given(pairs_of_outcomes)
+def test_comparison_is_antisymmetric_and_equals_the_difference_of_rates(
+    outcomes: list[tuple[bool, bool, bool]],
+) -> None:
+    judged = [judged for _, _, judged in outcomes]
+    one, two = (table_of([o[i] for o in outcomes], judged) for i in (0, 1))
+    forth, back = compare(one, two), compare(two, one)
+    assert (forth.lost, forth.gained, forth.p_value) == (back.gained, back.lost, back.p_value)
+    if forth.difference is not None:
+        rates = [np.mean(t.success_at_end[t.judged]) for t in (one, two)]
+        assert forth.difference == pytest.approx(rates[1] - rates[0])
+
+
+def test_runs_of_different_worlds_are_not_paired() -> None:
+    with pytest.raises(ValueError, match="2 and 3"):
+        compare(table_of([True] * 2, [True] * 2), table_of([True] * 3, [True] * 3))
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_interval_holds_the_rate(first: int, second: int) -> None:
+    successes, trials = sorted((first, second))
+    rate = Rate(successes, trials)
+    if rate.rate is not None and rate.interval is not None:
+        low, high = rate.interval
+        assert -1e-9 <= low <= rate.rate + 1e-9
+        assert rate.rate - 1e-9 <= high <= 1 + 1e-9
+
+
+@given(st.integers(1, 600), st.integers(1, 100))
+def test_divisor_worlds_divides_fits_and_is_the_largest(episodes: int, most: int) -> None:
+    worlds = divisor_worlds(episodes, most)
+    assert episodes % worlds == 0
+    assert worlds <= most
+    assert all(episodes % larger for larger in range(worlds + 1, most + 1))
+
+
+@settings(max_examples=15, deadline=None)
+@given(worlds=st.integers(1, 5), episodes=st.integers(1, 4), seed=st.integers(0, 99))
+def test_exactly_so_many_episodes_per_world(worlds: int, episodes: int, seed: int) -> None:
+    table = run_episodes(coins(worlds), Heads(), episodes, seed)
+    assert np.bincount(table.world).tolist() == [episodes] * worlds
+    assert set(table.length.tolist()) <= {FAST, SLOW}

@@ -1,0 +1,235 @@
+"""Modality: what a declaration derives, what it refuses, and how foreign spaces are declared."""
+
+import json
+import math
+import re
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector.utils import batch_space
+
+from mmrl.modality import (
+    MLP,
+    Custom,
+    EncoderSpec,
+    ImageConv,
+    Modality,
+    TemporalConv,
+    flatten_observation,
+    modalities_of,
+)
+from mmrl.noise import Gaussian
+
+WRENCH = Modality("wrench", (6,), 1000, TemporalConv(), history=32)
+CAMERA = Modality("camera", (64, 48, 3), 20, ImageConv(), dtype="uint8")
+
+
+def test_space_of_a_window_repeats_the_bounds_of_a_reading() -> None:
+    low, high = (-10.0, -1.0), (10.0, 1.0)
+    modality = Modality("touch", (2,), 100, TemporalConv(), history=3, low=low, high=high)
+    space = modality.space
+    assert space.shape == modality.window_shape == (3, 2)
+    assert space.dtype == np.float32
+    np.testing.assert_array_equal(space.low, [low, low, low])
+    np.testing.assert_array_equal(space.high, [high, high, high])
+
+
+def test_space_of_an_image() -> None:
+    assert CAMERA.space == spaces.Box(0, 255, (64, 48, 3), np.uint8)
+    assert replace(CAMERA, low=16, high=235).space == spaces.Box(16, 235, (64, 48, 3), np.uint8)
+
+
+def test_space_without_history_or_bounds() -> None:
+    modality = Modality("joints", (7,), 100, MLP())
+    assert modality.space == spaces.Box(-np.inf, np.inf, (7,), np.float32)
+    assert replace(modality, history=1).space.shape == (1, 7)
+    assert batch_space(modality.space, 5).shape == (5, 7)
+
+
+def test_spaces_are_not_shared() -> None:
+    # A Box carries the state of its sampler, so one per caller.
+    assert WRENCH.space is not WRENCH.space
+
+
+def test_declarations_are_values() -> None:
+    assert len({WRENCH, replace(WRENCH), replace(WRENCH, history=16)}) == 2
+    with pytest.raises(FrozenInstanceError):
+        WRENCH.history = 3  # type: ignore[misc]  # the point of the test
+
+
+def test_description_is_json() -> None:
+    expected = {
+        "name": "camera",
+        "shape": [64, 48, 3],
+        "history": None,
+        "dtype": "uint8",
+        "rate_hz": 20,
+        "latency_s": 0.0,
+        "encoder": "ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), "
+        "features=128)",
+    }
+    assert json.loads(json.dumps(CAMERA.describe())) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "modality name must be an identifier, got ''"),
+        ({"name": "left wrist"}, "must be an identifier, got 'left wrist'"),
+        ({"name": "a..b"}, "must be an identifier, got 'a..b'"),
+        ({"shape": ()}, "'wrench': shape must be integers >= 1, got ()"),
+        ({"shape": (0,)}, "'wrench': shape must be integers >= 1, got (0,)"),
+        ({"shape": (6.0,)}, "'wrench': shape must be integers >= 1, got (6.0,)"),
+        ({"rate_hz": 0}, "'wrench': rate_hz must be finite and > 0, got 0"),
+        ({"rate_hz": math.nan}, "'wrench': rate_hz must be finite and > 0, got nan"),
+        ({"history": 0}, "'wrench': history must be integers >= 1, got (0,)"),
+        ({"dtype": "float64"}, "dtype must be one of ('float32', 'uint8'), got 'float64'"),
+        ({"latency_s": -0.1}, "'wrench': latency_s must be finite and >= 0, got -0.1"),
+        ({"low": 1.0, "high": 1.0}, "'wrench': low must be < high, got (1.0, 1.0)"),
+        ({"low": math.nan}, "'wrench': low must be < high, got (nan, inf)"),
+        ({"low": (0.0, 0.0)}, "'wrench': low and high must broadcast to shape (6,), got (0.0, 0"),
+        ({"dtype": "uint8", "high": 256}, "of uint8 must be integers in 0..255, got (-inf, 256)"),
+        ({"dtype": "uint8", "low": 0.5}, "of uint8 must be integers in 0..255, got (0.5, inf)"),
+        ({"noise": Gaussian((1.0, 2.0))}, "Gaussian.std gives 2 values, readings of shape (6,)"),
+        ({"history": None}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
+        ({"shape": (6, 2)}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
+        ({"encoder": ImageConv()}, "'wrench': ImageConv reads one image (H, W, C) without history"),
+        ({"encoder": MLP(), "shape": (2, 3)}, "'wrench': MLP reads vectors (d,) or windows (T, d)"),
+        (
+            {"encoder": TemporalConv(squash=(1.0, (1.0, 2.0)))},
+            "'wrench': TemporalConv.squash gives 2 values for 6 features",
+        ),
+    ],
+)
+def test_bad_declarations_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        replace(WRENCH, **changes)
+
+
+def test_wrong_kinds_of_objects_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"'wrench': noise must be a Noise, got 0\.1"):
+        replace(WRENCH, noise=0.1)
+    with pytest.raises(TypeError, match="'wrench': encoder must be an EncoderSpec, got 'mlp'"):
+        replace(WRENCH, encoder="mlp")
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "message"),
+    [
+        (ImageConv(), {"channels": (0, 1, 1)}, "ImageConv.channels must be integers >= 1"),
+        (ImageConv(), {"strides": (4, 2)}, "one length, got (16, 32, 32), (8, 4, 3) and (4, 2)"),
+        (ImageConv(), {"features": 0}, "ImageConv.features must be integers >= 1, got (0,)"),
+        (TemporalConv(), {"kernel": 0}, "TemporalConv.kernel must be integers >= 1, got (0,)"),
+        (TemporalConv(), {"channels": ()}, "TemporalConv.channels must be integers >= 1, got ()"),
+        (TemporalConv(), {"squash": (-1.0,)}, "TemporalConv.squash must be finite scales > 0"),
+        (MLP(), {"window": "mean"}, "MLP.window must be 'flatten' or 'last', got 'mean'"),
+        (MLP(), {"squash": ((1.0, math.inf),)}, "MLP.squash must be finite scales > 0"),
+        (Custom("a.b:c"), {"target": "a.b.c"}, "must read 'package.module:factory', got 'a.b.c'"),
+    ],
+)
+def test_bad_encoder_specs_are_refused(
+    spec: EncoderSpec, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        replace(spec, **changes)
+
+
+def test_mlp_reads_vectors_and_windows_and_custom_reads_anything() -> None:
+    assert replace(WRENCH, encoder=MLP(hidden=(), window="last")).window_shape == (32, 6)
+    assert replace(WRENCH, encoder=MLP(squash=((1.0,) * 6, 5.0)), history=None).space.shape == (6,)
+    assert replace(WRENCH, shape=(2, 3), encoder=Custom("my.nets:make")).space.shape == (32, 2, 3)
+
+
+# --- foreign spaces
+
+
+def test_box_of_floats_becomes_one_vector() -> None:
+    box = spaces.Box(np.array([-1.0, -np.inf]), np.array([1.0, 4.8]), dtype=np.float64)
+    (modality,) = modalities_of(box, rate_hz=50).values()
+    assert (modality.name, modality.shape, modality.history) == ("observation", (2,), None)
+    assert (modality.rate_hz, modality.encoder) == (50, MLP())
+    assert modality.space == spaces.Box(
+        np.array([-1, -np.inf], np.float32), np.array([1, 4.8], np.float32)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_uint8_images_are_images(channels: int) -> None:
+    space = spaces.Box(0, 255, (84, 84, channels), np.uint8)
+    (modality,) = modalities_of(space).values()
+    assert modality.encoder == ImageConv()
+    assert modality.space == space
+
+
+def test_nested_dicts_are_joined_by_dots_as_their_observations_are() -> None:
+    space = spaces.Dict(
+        {
+            "pixels": spaces.Dict({"top": spaces.Box(0, 255, (32, 32, 3), np.uint8)}),
+            "agent_pos": spaces.Box(-1, 1, (4,)),
+        }
+    )
+    modalities = modalities_of(space)
+    assert set(modalities) == {"pixels.top", "agent_pos"}
+    observation = flatten_observation(space.sample())
+    assert set(observation) == set(modalities)
+    for name, modality in modalities.items():
+        assert modality.space.contains(observation[name])
+    assert set(flatten_observation(np.zeros(3))) == {"observation"}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        (spaces.Box(-1, 1, (32, 6)), "observation 'x' of shape (32, 6) and dtype float32"),
+        (spaces.Box(0, 255, (4, 84, 84), np.uint8), "'x' of shape (4, 84, 84) and dtype uint8"),
+        (spaces.Box(0, 255, (84, 84), np.uint8), "'x' of shape (84, 84) and dtype uint8"),
+        (spaces.Box(0, 1, (8, 8, 3)), "'x' of shape (8, 8, 3) and dtype float32"),
+        (spaces.Box(0, 255, (128,), np.uint8), "'x' of shape (128,) and dtype uint8"),
+        (spaces.Box(0, 9, (2,), np.int64), "'x' of shape (2,) and dtype int64"),
+        (spaces.Discrete(5), "'x' is Discrete(5), not a Box: wrap the environment in"),
+    ],
+)
+def test_doubtful_spaces_are_not_guessed(leaf: spaces.Space[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        modalities_of(spaces.Dict({"x": leaf}))
+    assert "overrid" in str(error.value)
+
+
+def test_override_declares_a_window() -> None:
+    space = spaces.Dict({"force": spaces.Box(-1, 1, (32, 6)), "joints": spaces.Box(-1, 1, (7,))})
+    force = Modality("force", (6,), 500, TemporalConv(), history=32)
+    modalities = modalities_of(space, overrides={"force": force})
+    assert modalities["force"] is force
+    assert modalities["joints"].encoder == MLP()
+
+
+@pytest.mark.parametrize(
+    ("key", "override", "message"),
+    [
+        ("torque", WRENCH, "override for unknown key 'torque'; known keys: force"),
+        ("force", WRENCH, "override for key 'force' must have that name, got 'wrench'"),
+        (
+            "force",
+            Modality("force", (6,), 500, TemporalConv(), history=16),
+            "observes shape (16, 6), the environment gives (32, 6)",
+        ),
+        (
+            "force",
+            Modality("force", (6,), 500, TemporalConv(), history=32, dtype="uint8"),
+            "override for 'force' is uint8, the environment gives float32",
+        ),
+    ],
+)
+def test_override_must_fit(key: str, override: Modality, message: str) -> None:
+    space = spaces.Dict({"force": spaces.Box(-1, 1, (32, 6))})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        modalities_of(space, overrides={key: override})
+
+
+def test_colliding_keys_are_refused() -> None:
+    leaf = spaces.Box(-1, 1, (2,))
+    with pytest.raises(ValueError, match=r"observation key 'a\.b' occurs twice"):
+        modalities_of(spaces.Dict({"a.b": leaf, "a": spaces.Dict({"b": leaf})}))
