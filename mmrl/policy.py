@@ -119,11 +119,7 @@ class ActorCritic(nn.Module):
         return action, distribution.log_prob(action)
 
     def value(
-        self,
-        obs: Observation,
-        privileged: Tensor | None = None,
-        *,
-        present: Presence | None = None,
+        self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None
     ) -> Tensor:
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
         if self.privileged_statistics is not None:
@@ -178,12 +174,12 @@ class ActorCritic(nn.Module):
             for name in self._shapes
             if name in obs
         }
-        fused: Tensor = self.fusion(encodings, present)
-        return fused
+        return cast(Tensor, self.fusion(encodings, present))
 
     def _value(self, state: Tensor) -> Tensor:
         value: Tensor = self.critic(state).squeeze(-1)
-        return value.to(state.dtype)  # autocast would leave too few digits for a return
+        # Autocast leaves fewer digits than a return needs.
+        return value.to(next(self.parameters()).dtype)
 
     def _privileged(self, privileged: Tensor | None) -> Tensor:
         if privileged is None or privileged.shape[1:] != (self.privileged_size,):
@@ -192,8 +188,8 @@ class ActorCritic(nn.Module):
                 f"the critic needs a privileged vector (B, {self.privileged_size}), got {got}"
             )
         assert self.privileged_statistics is not None
-        normalised: Tensor = self.privileged_statistics(privileged)
-        return normalised
+        state: Tensor = self.privileged_statistics(privileged.to(next(self.parameters()).dtype))
+        return state
 
     def _encoder(self, name: str) -> Encoder:
         return cast(Encoder, self.encoders[_key(name)])

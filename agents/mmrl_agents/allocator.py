@@ -1,7 +1,11 @@
-"""Tuning of the C allocator for training on CPU."""
+"""Tuning of memory and threads for training on CPU."""
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -24,3 +28,18 @@ def keep_freed_memory() -> bool:
     mapped = mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
     trimmed = mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
     return bool(mapped and trimmed)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on the calling thread alone.
+
+    Acting works on batches too small to share out, and between two of them the idle threads of
+    OpenMP would spin on the cores that the worlds step on.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

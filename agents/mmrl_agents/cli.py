@@ -200,6 +200,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[0] not in COMMANDS:
         errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
         return 2
+    # Read when torch loads its OpenMP: threads that spin while they wait make an update several
+    # times slower as soon as another process wants the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         COMMANDS[args[0]][1](args[1:])
     except Exception as error:

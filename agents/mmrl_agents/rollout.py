@@ -5,9 +5,9 @@ worlds follow Gymnasium's SAME_STEP autoreset: the observation of a done world i
 its next episode, and the last one of the finished episode stands in `info["final_obs"]`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mmrl.modality import Modality, flatten_observation
 from mmrl.policy import ActorCritic
+from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import EpisodeStatistics, episode_from
 from mmrl_agents.returns import generalized_advantage_estimation
 
@@ -125,6 +126,14 @@ class RolloutStorage:
             raise ValueError("info['privileged'] has values that are not finite")
 
 
+class Final(NamedTuple):
+    """Episodes truncated at step t: where, and the info of that step."""
+
+    t: int
+    worlds: NDArray[np.int64]
+    info: dict[str, Any]
+
+
 class Rollout:
     """Steps the worlds with the policy and fills a storage, rollout after rollout."""
 
@@ -158,26 +167,24 @@ class Rollout:
         storage = self.storage
         for rows in self._rows_with_successor():
             rows[0].copy_(rows[-1])
-        finals: list[tuple[int, NDArray[np.int64], dict[str, Any]]] = []
-        for t in range(storage.num_steps):
-            here = {name: rows[t] for name, rows in storage.observations.items()}
-            action, log_prob = self.policy.act(here, generator=self.generator)
-            storage.actions[t].copy_(action)
-            storage.log_probs[t].copy_(log_prob)
-            observation, reward, terminated, truncated, info = self.envs.step(
-                self._for_worlds(action)
-            )
-            self._check_rewards(reward)
-            storage.rewards[t].copy_(torch.from_numpy(reward))
-            storage.terminated[t].copy_(torch.from_numpy(terminated))
-            storage.truncated[t].copy_(torch.from_numpy(truncated))
-            self._write(t + 1, observation, info)
-            self._count(reward, terminated | truncated, info)
-            cut = np.flatnonzero(truncated & ~terminated)
-            if cut.size:
-                finals.append((t, cut, info))
+        with one_thread():
+            finals = [final for t in range(storage.num_steps) if (final := self._step(t))]
         storage.require_finite()
         self._evaluate(finals)
+
+    def _step(self, t: int) -> Final | None:
+        """One step of all worlds into row t; returns the episodes that were cut short by it."""
+        storage = self.storage
+        step = self.envs.step(self._act(t))
+        observation, reward, terminated, truncated, info = step
+        self._check_rewards(reward)
+        storage.rewards[t].copy_(torch.from_numpy(reward))
+        storage.terminated[t].copy_(torch.from_numpy(terminated))
+        storage.truncated[t].copy_(torch.from_numpy(truncated))
+        self._write(t + 1, observation, info)
+        self._count(reward, terminated | truncated, info)
+        cut = np.flatnonzero(truncated & ~terminated)
+        return Final(t, cut, info) if cut.size else None
 
     def learn_statistics(self) -> None:
         """Feed the last rollout to the running statistics of the policy.
@@ -198,9 +205,21 @@ class Rollout:
             *([] if privileged is None else [privileged]),
         ]
 
-    def _for_worlds(self, action: Tensor) -> NDArray[Any]:
+    def _act(self, t: int) -> NDArray[Any]:
         """The storage keeps what was drawn, the worlds get what their action space admits."""
+        storage = self.storage
+        here = {name: rows[t] for name, rows in storage.observations.items()}
+        try:
+            action, log_prob = self.policy.act(here, generator=self.generator)
+        except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
+            storage.require_finite()
+            raise
+        storage.actions[t].copy_(action)
+        storage.log_probs[t].copy_(log_prob)
         array: NDArray[Any] = action.cpu().numpy()
+        if not np.isfinite(array).all():
+            storage.require_finite()
+            raise ValueError("the policy gives actions that are not finite, its weights are lost")
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
     def _write(self, row: int, observation: Any, info: Mapping[str, Any]) -> None:
@@ -215,34 +234,35 @@ class Rollout:
             world = int(np.flatnonzero(~np.isfinite(reward))[0])
             raise ValueError(f"the reward of world {world} is {reward[world]}, not a finite number")
 
-    def _evaluate(self, finals: list[tuple[int, NDArray[np.int64], dict[str, Any]]]) -> None:
+    def _evaluate(self, finals: Sequence[Final]) -> None:
         storage = self.storage
         flat = {name: rows.flatten(0, 1) for name, rows in storage.observations.items()}
         privileged = None if storage.privileged is None else storage.privileged.flatten(0, 1)
         storage.values.view(-1).copy_(self._value(flat, privileged))
         storage.next_values.copy_(storage.values[1:])
-        if not finals:
-            return
-        arrays = [
-            flatten_observation(info["final_obs"][world])
-            for _, cut, info in finals
-            for world in cut
-        ]
-        device = storage.values.device
+        if finals:
+            steps = np.concatenate([np.full(final.worlds.size, final.t) for final in finals])
+            worlds = np.concatenate([final.worlds for final in finals])
+            values = self._value(*self._last_observations(finals))
+            storage.next_values[torch.from_numpy(steps), torch.from_numpy(worlds)] = values
+
+    def _last_observations(
+        self, finals: Sequence[Final]
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Observations (B, ...) and privileged vectors (B, P) that ended the truncated episodes."""
+        last = [final.info["final_obs"][world] for final in finals for world in final.worlds]
+        arrays = [flatten_observation(observation) for observation in last]
+        device = self.storage.values.device
         stacked = {
             name: torch.from_numpy(np.stack([array[name] for array in arrays])).to(
-                device, flat[name].dtype
+                device, rows.dtype
             )
-            for name in flat
+            for name, rows in self.storage.observations.items()
         }
-        extra = None
-        if privileged is not None:
-            rows = [info["final_info"]["privileged"][cut] for _, cut, info in finals]
-            extra = torch.from_numpy(np.concatenate(rows)).to(device, privileged.dtype)
-        values = self._value(stacked, extra)
-        steps = torch.tensor([t for t, cut, _ in finals for _ in cut], device=device)
-        worlds = torch.from_numpy(np.concatenate([cut for _, cut, _ in finals])).to(device)
-        storage.next_values[steps, worlds] = values
+        if self.storage.privileged is None:
+            return stacked, None
+        extra = [final.info["final_info"]["privileged"][final.worlds] for final in finals]
+        return stacked, torch.from_numpy(np.concatenate(extra)).to(device, torch.float32)
 
     def _value(self, observations: dict[str, Tensor], privileged: Tensor | None) -> Tensor:
         total = next(iter(observations.values())).shape[0]

@@ -51,7 +51,7 @@ class Trace:
 
     title: str
     labels: tuple[str, ...]  # of the d components
-    times: NDArray[np.float64]  # (n,) seconds before now, so never positive; may be empty
+    times: NDArray[np.float64]  # (n,) seconds from now, so never positive
     values: NDArray[np.float64]  # (n, d)
     bounds: tuple[float, float]  # of the vertical axis
     span_s: float  # of the horizontal axis
@@ -60,11 +60,11 @@ class Trace:
 
 @dataclass(frozen=True)
 class Caption:
-    """The line above the scene."""
+    """The line above the scene; a right part that tells of a success is `good`."""
 
     left: str
     right: str
-    good: bool = False  # whether the right part tells of a success
+    good: bool = False
 
 
 def compose(
@@ -73,7 +73,8 @@ def compose(
     """A frame (540, 960, 3): caption, scene (H, W, 3) of any size, pictures, traces."""
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((MARGIN, HEADER / 2), caption.left, INK, _font(16), "lm")
+    left = _short(caption.left, WIDTH - 3 * MARGIN - _length(caption.right, 16), 16)
+    draw.text((MARGIN, HEADER / 2), left, INK, _font(16), "lm")
     colour = GOOD if caption.good else INK
     draw.text((WIDTH - MARGIN, HEADER / 2), caption.right, colour, _font(16), "rm")
     _paste_fitting(canvas, scene, (MARGIN, HEADER, SCENE, SCENE))
@@ -133,24 +134,32 @@ def _draw_traces(canvas: Image.Image, traces: Sequence[Trace], top: int) -> None
     shown = traces[:MOST_TRACES]
     columns = 1 if len(shown) <= 1 or (len(shown) == 2 and top < HEIGHT / 2) else 2
     rows = -(-len(shown) // columns)
+    # One width for the numbers of all axes, so that panels above each other line up.
+    gutter = 6 + max((_length(f"{b:g}", 11) for trace in shown for b in _axis(trace)), default=0.0)
     for index, trace in enumerate(shown):
         row, column = divmod(index, columns)
-        width = (WIDTH - COLUMN) // columns - MARGIN
-        height = (HEIGHT - top) // rows - MARGIN
-        left = COLUMN + column * (width + MARGIN)
-        panel = _panel(trace, width, height)
-        canvas.paste(panel, (left, top + row * (height + MARGIN)))
+        width, height = (WIDTH - COLUMN) // columns - MARGIN, (HEIGHT - top) // rows - MARGIN
+        x, y = COLUMN + column * (width + MARGIN), top + row * (height + MARGIN)
+        canvas.paste(_panel(trace, width, height, int(gutter)), (x, y))
+        if index + columns >= len(shown):
+            draw, below = ImageDraw.Draw(canvas), y + height + 3
+            draw.text((x + int(gutter), below), f"{trace.span_s:g} s ago", PALE, _font(11))
+            draw.text((x + width, below), "now", PALE, _font(11), "ra")
 
 
-def _panel(trace: Trace, width: int, height: int) -> Image.Image:
-    """One trace with its title, legend and axes."""
+def _axis(trace: Trace) -> tuple[float, float]:
+    """The ends of the vertical axis, -1 to 1 where nothing was ever read."""
+    return trace.bounds if trace.bounds[0] < trace.bounds[1] else (-1.0, 1.0)
+
+
+def _panel(trace: Trace, width: int, height: int, gutter: int) -> Image.Image:
+    """One trace with its title, its legend and its axes, numbers in a gutter on the left."""
     panel = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(panel)
     legend = _legend(draw, trace, width)
     draw.text((0, 0), _short(trace.title, width - legend - 6, 12), INK, _font(12))
-    low, high = trace.bounds if trace.bounds[0] < trace.bounds[1] else (-1.0, 1.0)
-    gutter = 6 + max(_length(f"{bound:g}", 11) for bound in (low, high))
-    plot = (int(gutter), LABEL, width - 1, height - 1)
+    low, high = _axis(trace)
+    plot = (gutter, LABEL, width - 1, height - 1)
     panel.paste(_lines(trace, plot[2] - plot[0], plot[3] - plot[1], low, high), plot[:2])
     draw.rectangle(plot, outline=FRAME)
     draw.text((gutter - 4, LABEL - 2), f"{high:g}", PALE, _font(11), "rt")

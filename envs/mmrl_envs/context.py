@@ -38,6 +38,8 @@ class Parameter:
     """Largest legal value."""
     help: str
     """One line for users."""
+    group: str = "task"
+    """Parameters of one group are drawn together; drawing another group never changes them."""
 
     def check(self, setting: Any, num_worlds: int) -> FloatArray:
         """Range of each world, (N, 2).
@@ -79,6 +81,8 @@ class Choice:
     """All legal names."""
     help: str
     """One line for users."""
+    group: str = "task"
+    """As of `Parameter`."""
 
     def check(self, setting: Any, num_worlds: int) -> list[IntArray]:
         """Indices of the options open to each world.
@@ -143,23 +147,31 @@ class Context:
         self._ranges |= ranges
         self._options |= options
 
-    def draw(self, worlds: IntArray, streams: Streams) -> dict[str, FloatArray]:
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups in which parameters are drawn."""
+        return tuple(dict.fromkeys(parameter.group for parameter in self.parameters.values()))
+
+    def draw(self, worlds: IntArray, streams: Mapping[str, Streams]) -> dict[str, FloatArray]:
         """Values for the coming episodes of some worlds, each (n,); a `Choice` gives indices.
 
         One uniform number is drawn for every parameter, fixed or not, so that fixing one leaves the others as they were.
+
+        Args:
+            worlds: which, (n,).
+            streams: the random stream of each group.
         """
-        uniform = streams.uniform(worlds, (len(self.parameters),))
         drawn: dict[str, FloatArray] = {}
-        for column, name in enumerate(self.parameters):
-            u = uniform[:, column]
-            if name in self._options:
-                allowed = [self._options[name][w] for w in worlds]
-                drawn[name] = np.array([a[int(x * len(a))] for a, x in zip(allowed, u, strict=True)], np.float64)
-            else:
-                low, high = self._ranges[name][worlds].T
-                drawn[name] = low + (high - low) * u
+        for group in self.groups:
+            names = [name for name, parameter in self.parameters.items() if parameter.group == group]
+            uniform = streams[group].uniform(worlds, (len(names),))
+            for name, u in zip(names, uniform.T, strict=True):
+                drawn[name] = self._value(name, worlds, u)
         return drawn
 
-    def reachable_options(self, name: str) -> set[int]:
-        """Indices of a `Choice` that some world may draw."""
-        return {int(i) for allowed in self._options[name] for i in allowed}
+    def _value(self, name: str, worlds: IntArray, u: FloatArray) -> FloatArray:
+        if name in self._options:
+            allowed = [self._options[name][w] for w in worlds]
+            return np.array([a[int(x * len(a))] for a, x in zip(allowed, u, strict=True)], np.float64)
+        low, high = self._ranges[name][worlds].T
+        return low + (high - low) * u

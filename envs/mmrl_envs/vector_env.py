@@ -8,6 +8,8 @@ Letters: N = worlds, n = a subset, k = readings per control step, S = physics st
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -108,7 +110,14 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         )
         task.attach(self.world)
         noises = [
-            Parameter(f"{name}_noise", 0.0, 0.0, MAX_NOISE, f"standard deviation added to {name}, in its noise units")
+            Parameter(
+                f"{name}_noise",
+                0.0,
+                0.0,
+                MAX_NOISE,
+                f"standard deviation added to {name}, in its noise units",
+                group=f"sense/{name}",
+            )
             for name in self.modalities
         ]
         self.context = Context([*task.parameters, *noises], num_envs, context)
@@ -224,7 +233,8 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
         n = self.num_envs
-        self._context_streams, self._task_streams = Streams(seed, "context", n), Streams(seed, "task", n)
+        self._task_streams = Streams(seed, "task", n)
+        self._context_streams = {group: Streams(seed, f"context/{group}", n) for group in self.context.groups}
         self._buffers = {
             s.modality.name: ModalityBuffer(
                 s.modality,
@@ -324,7 +334,10 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
 
     def _show(self) -> None:
         """MuJoCo's passive viewer on world 0."""
-        import mujoco.viewer  # needs a display, so never at import
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            # MuJoCo's viewer would end the process
+            raise gym.error.Error('render_mode="human" needs a display; on a machine without one use "rgb_array"')
+        import mujoco.viewer  # opens a window system, so never at import
 
         if self._viewer is None:
             self._shown = mujoco.MjData(self.world.models[0])

@@ -83,7 +83,7 @@ class Worlds:
     ) -> np.ndarray:
         rows = range(len(self.qpos)) if rows is None else rows
         chosen = np.asarray(rows, int)
-        return renderer.render(
+        images: np.ndarray = renderer.render(
             models or [SCENE] * len(chosen),
             self.qpos[chosen],
             self.mocap_pos[chosen],
@@ -92,6 +92,7 @@ class Worlds:
             *size,
             depth=depth,
         )
+        return images
 
 
 @pytest.fixture(params=["opengl", "raycast"])
@@ -121,7 +122,8 @@ def _factory(backend: str | None) -> Iterator[Callable[..., Renderer]]:
 
 def dominant(image: np.ndarray) -> np.ndarray:
     """0, 1 or 2 where red, green or blue leads."""
-    return image.argmax(axis=-1)
+    leading: np.ndarray = image.argmax(axis=-1)
+    return leading
 
 
 def test_colours_are_where_the_geometry_is(new: Callable[..., Renderer]) -> None:
@@ -132,8 +134,8 @@ def test_colours_are_where_the_geometry_is(new: Callable[..., Renderer]) -> None
     # y = 0 lies 16 px right of the image middle; its edges are 8 px from that.
     assert (dominant(image)[26:38, 42:54] == 0).all()
     assert dominant(image)[2, 2] == 2  # floor in the corner
-    # The arm stands at x = -0.3; its tip (z = 0.55) is 0.45 m away: 43 px left, out of the image;
-    # its foot (z = 0.1, 0.9 m away: 14 mm a pixel) is 21 px left. So green is seen left of column 14.
+    # The arm stands at x = -0.3. Its foot (z = 0.1, 0.9 m away: 14 mm a pixel) is 21 px left of the
+    # middle, its tip (z = 0.55, 0.45 m away) 43 px and out of the image: green left of column 11.
     assert (dominant(image)[31:33, 0:8] == 1).all()
 
 
@@ -330,8 +332,8 @@ def test_video_quality_draws_shadows(new_opengl: Callable[..., Renderer]) -> Non
     )
     video = Worlds().draw(new_opengl(scene, quality="video"), models=[scene])[0].astype(int)
     plain = Worlds().draw(new_opengl(scene), models=[scene])[0].astype(int)
-    # Light from +x at 45 degrees: the box (0.2 m high) throws its shadow on x in [-0.3, -0.1] at
-    # y = 0, columns 13 to 25 of the floor (15.6 mm a pixel); its mirror image on the other side is lit.
+    # Light from +x at 45 degrees: at y = 0 the shadow of the box (0.2 m high) lies on x in
+    # [-0.3, -0.1], columns 13 to 25 of the floor (15.6 mm a pixel); the other side is lit.
     assert video[32, 20].sum() < 0.8 * video[32, 43].sum()
     assert plain[32, 43].sum() == pytest.approx(plain[45, 43].sum(), rel=0.1)
 
@@ -492,6 +494,15 @@ def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[s
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")
+def test_mujoco_may_be_imported_first() -> None:
+    if gl.preferred() not in ("egl", "osmesa"):
+        pytest.skip("no off-screen OpenGL on this machine")
+    result = run_python("import mujoco" + DRAW + "print(renderer.backend)", DISPLAY="")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() in ("egl", "osmesa")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")

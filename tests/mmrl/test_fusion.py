@@ -84,7 +84,8 @@ def test_gradients_are_right(fusion: Fusion) -> None:
     present = {"camera": torch.tensor([True, False, True])}
 
     def run(*values: torch.Tensor) -> torch.Tensor:
-        return fusion(dict(zip(SIZES, values, strict=True)), present)
+        fused: torch.Tensor = fusion(dict(zip(SIZES, values, strict=True)), present)
+        return fused
 
     assert torch.autograd.gradcheck(run, inputs)
 

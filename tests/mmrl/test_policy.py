@@ -162,6 +162,21 @@ def test_absent_senses_can_be_left_out_masked_or_broken(gone: tuple[str, ...]) -
             )
 
 
+@pytest.mark.parametrize("privileged_size", [0, 5])
+@pytest.mark.parametrize("space", [BOX, DISCRETE], ids=["box", "discrete"])
+def test_autocast_keeps_what_the_loss_is_made_of_exact(
+    space: spaces.Box | spaces.Discrete, privileged_size: int
+) -> None:
+    made, obs = policy(space, privileged_size), observation(4)
+    privileged = torch.randn(4, privileged_size) if privileged_size else None
+    action, _ = made.act(obs)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = made.evaluate_actions(obs, action, privileged)
+    for ours, exact in zip(outputs, made.evaluate_actions(obs, action, privileged), strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, exact, atol=0.1, rtol=0.05)
+
+
 def test_each_sense_matters_when_it_is_there() -> None:
     made, obs, other = policy(), observation(4), observation(4, seed=1)
     mean = made.distribution(obs).mean

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 RENDERER_VARIABLE = "MMRL_RENDERER"
@@ -34,18 +35,20 @@ _platform_lock = threading.RLock()
 def configure() -> None:
     """Choose MuJoCo's OpenGL platform; to be called before MuJoCo is imported.
 
-    Sets `MUJOCO_GL` unless MuJoCo is already imported or the user's own value can work, and keeps
-    Mesa's software rasteriser from starting threads of its own, which would compete with the render
-    threads.
+    Leaves `MUJOCO_GL` alone where the user's value can work, and where an imported MuJoCo is bound
+    already. Keeps Mesa's software rasteriser from starting threads of its own, which would compete
+    with the render threads.
 
     Raises:
         ValueError: `MMRL_RENDERER` is none of `RENDERERS`.
     """
     demand = demanded()
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    if platform.system() != "Linux" or "mujoco" in sys.modules:
+    if platform.system() != "Linux":
         return  # macOS and Windows bring a platform that MuJoCo picks by itself
     asked = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if "mujoco" in sys.modules and (asked or _has_display()):
+        return  # else MuJoCo is bound to windows that cannot open, see `bound_platform`
     if asked and asked not in _PROBES and demand not in _PROBES:
         return
     wishes = [name for name in (demand, asked, "egl", "osmesa") if name in _PROBES]
@@ -90,7 +93,7 @@ def preferred() -> str:
             "the library is missing, or MuJoCo was imported before mmrl_envs; "
             f"{INSTALL_HINT}"
         )
-    if bound == "none" or (bound == "glfw" and platform.system() == "Linux" and not _has_display()):
+    if bound == "none":
         warn_once(
             f"no usable OpenGL, so images are ray cast (slower, plain shading); {INSTALL_HINT}"
         )
@@ -99,11 +102,20 @@ def preferred() -> str:
 
 
 def bound_platform() -> str:
-    """The OpenGL platform of the imported MuJoCo: "egl", "osmesa", "glfw", "cgl", or "none"."""
+    """The OpenGL platform that MuJoCo draws with: "egl", "osmesa", "glfw", "cgl", or "none".
+
+    A MuJoCo that was imported before `configure` on Linux is bound to GLFW. Without a display that
+    is of no use, but its library looks at `MUJOCO_GL` only when it first draws, so what `configure`
+    found still serves.
+    """
     import mujoco
 
     context_class = vars(mujoco).get("GLContext")
-    return "none" if context_class is None else str(context_class.__module__).rpartition(".")[2]
+    name = "none" if context_class is None else str(context_class.__module__).rpartition(".")[2]
+    if name == "glfw" and platform.system() == "Linux" and not _has_display():
+        late = os.environ.get("MUJOCO_GL", "").strip().lower()
+        return late if late in _PROBES else "none"
+    return name
 
 
 def create_context() -> Any:
@@ -112,10 +124,8 @@ def create_context() -> Any:
     Returns:
         A `mujoco.GLContext`. It serves off-screen framebuffers, so its own size does not matter.
     """
-    import mujoco
-
     with exclusive():
-        context = mujoco.GLContext(64, 64)
+        context = import_module(f"mujoco.{bound_platform()}").GLContext(64, 64)
         try:
             context.make_current()
         except BaseException:

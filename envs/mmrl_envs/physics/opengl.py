@@ -136,7 +136,7 @@ class OpenGLPainter:
         # Flat identity colours need no lighting and leave the depth of every geom in place.
         self._scene.flags[_IDENTITY_COLOURS] = depth
         self._camera.fixedcamid = camera
-        # Endless planes are cut around the camera, and `mjv_updateScene` still takes the last one's:
+        # Endless planes are cut around the camera, and `mjv_updateScene` still uses the last:
         # without this an image would depend on the row drawn before it.
         mujoco.mjv_updateCamera(model, data, self._camera, self._scene)
         everything = mujoco.mjtCatBit.mjCAT_ALL.value

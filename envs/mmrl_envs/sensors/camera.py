@@ -39,7 +39,6 @@ class Camera(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
-        history: T images oldest first, or None for the newest alone.
     """
 
     noise_unit = 1.0
@@ -52,7 +51,6 @@ class Camera(Sensor):
         height: int = 64,
         width: int = 64,
         rate_hz: float = 20.0,
-        history: int | None = None,
     ) -> None:
         if view not in _MOUNTS:
             raise ValueError(f"unknown camera view {view!r}; views are {sorted(_MOUNTS)}")
@@ -61,7 +59,6 @@ class Camera(Sensor):
             name=name,
             shape=(height, width, 3),
             rate_hz=rate_hz,
-            history=history,
             low=0,
             high=255,
             dtype="uint8",

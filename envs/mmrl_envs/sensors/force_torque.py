@@ -72,7 +72,6 @@ class ForceTorque(Sensor):
         wrench = -np.concatenate([force, torque], axis=2)
         if self.compensate_weight:
             wrench -= view.field("tool_wrench")[:, None]
-        np.clip(wrench, self.modality.space.low[0], self.modality.space.high[0], out=wrench)
         return wrench
 
     def _mujoco_name(self, kind: mujoco.mjtSensor) -> str:

@@ -56,7 +56,6 @@ class Proprioception(Sensor):
         np.arctan2(axis[:, :, 1], axis[:, :, 0], out=out[:, :, 3])
         out[:, :, 4:7] = view["tip_velocity"]
         out[:, :, 7] = view["tip_angular_velocity"][:, :, 2]
-        np.clip(out, self.modality.space.low[0], self.modality.space.high[0], out=out)
         return out
 
 

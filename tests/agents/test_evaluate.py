@@ -1,0 +1,210 @@
+"""Judging a run: what is read from its folder, what is printed and what is written."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+import tyro
+from gymnasium import spaces
+from numpy.typing import NDArray
+from rich.console import Console
+
+from mmrl.modality import modalities_of
+from mmrl.policy import ActorCritic
+from mmrl_agents.checkpoint import CheckpointError
+from mmrl_agents.config import TrainConfig
+from mmrl_agents.evaluate import EvaluateConfig, TorchPolicy, evaluate_run
+from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.train import train
+
+ENV_ID = "test-evaluate/Dial-v0"
+EPISODE_STEPS = 5
+
+
+class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
+    """Turn a dial towards a mark; succeeds within `tolerance`, which the context may set."""
+
+    observation_space = spaces.Dict(
+        {"dial": spaces.Box(-4, 4, (2,)), "lamp": spaces.Box(0, 255, (36, 36, 3), np.uint8)}
+    )
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def _observation(self) -> dict[str, NDArray[Any]]:
+        lamp = np.full((36, 36, 3), 255 if self.mark > 0 else 0, np.uint8)
+        return {"dial": np.float32([self.angle, self.mark]), "lamp": lamp}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        context = (options or {}).get("context", {})
+        self.tolerance = float(context.get("tolerance", 10.0))
+        self.mark, self.angle, self.steps = float(self.np_random.uniform(-1, 1)), 0.0, 0
+        return self._observation(), {}
+
+    def step(self, action: NDArray[np.float32]) -> Any:
+        assert self.action_space.contains(action)
+        self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
+        self.steps += 1
+        error = abs(self.angle - self.mark)
+        info = {"is_success": error <= self.tolerance, "peak_force_n": 2.0, "mean_force_n": 1.0}
+        return self._observation(), -error, False, self.steps == EPISODE_STEPS, info
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if ENV_ID not in gym.registry:
+        gym.register(ENV_ID, entry_point=Dial)
+    folder = tmp_path_factory.mktemp("runs") / "dial"
+    train(
+        TrainConfig(
+            env=ENV_ID,
+            num_worlds=2,
+            total_steps=32,
+            threads=1,
+            device="cpu",
+            evaluate_episodes=0,
+            run_dir=folder,
+            ppo=PPOConfig(num_steps=8, minibatch_size=8, epochs=1),
+        ),
+        Console(file=io.StringIO()),
+    )
+    return folder
+
+
+def judge(run: Path | str, **options: Any) -> tuple[Any, str]:
+    """The report and what was printed."""
+    text = io.StringIO()
+    config = EvaluateConfig(**{"run": str(run), "episodes": 6, "num_worlds": 3, **options})
+    report = evaluate_run(config, Console(file=text, width=120))
+    return report, text.getvalue()
+
+
+def test_report_is_printed_and_written_with_all_that_repeats_it(run: Path) -> None:
+    report, text = judge(run, device="cpu")
+    # Within a tolerance of 10 every step succeeds: 6 of 6, whose Wilson interval is 61 to 100 %.
+    assert "100.0 % [61.0, 100.0]" in text
+    for part in ("all senses", "without dial", "without lamp", "Wilson", "McNemar"):
+        assert part in text
+    document = json.loads((run / "evaluation.json").read_text())
+    assert document["rows"] == json.loads(json.dumps(report.to_json()["rows"], allow_nan=False))
+    assert [row["absent"] for row in document["rows"]] == [[], ["dial"], ["lamp"]]
+    assert document["rows"][0]["median_peak_force_n"] == 2.0
+    assert (document["seed"], document["episodes"], document["num_worlds"]) == (10_000, 6, 3)
+    assert document["env_id"] == ENV_ID
+    assert document["machine"]["device"] == "cpu"
+    assert {"mujoco", "torch", "mmrl"} <= document["versions"].keys()
+    assert document["config"]["checkpoint"] == "best"
+    assert not list(run.glob(".*"))
+
+
+def test_the_same_config_gives_the_same_report_drawn_actions_included(run: Path) -> None:
+    for deterministic in (True, False):
+        one, two = (judge(run, deterministic=deterministic)[0].to_json() for _ in range(2))
+        assert one == two
+
+
+def test_worlds_are_rounded_down_to_a_divisor_and_that_is_said(run: Path) -> None:
+    report, text = judge(run, num_worlds=5)
+    assert report.num_worlds == 3
+    assert "6 episodes do not spread evenly over 5 worlds: taking 3" in text
+    assert "taking" not in judge(run, num_worlds=6)[1]
+
+
+def test_context_reaches_the_task(run: Path, tmp_path: Path) -> None:
+    output = tmp_path / "strict.json"
+    report, _ = judge(run, context={"tolerance": 0.0}, senses=False, output=output)
+    assert report.rows[0].success_at_end.successes == 0
+    assert len(report.rows) == 1
+    assert json.loads(output.read_text())["context"] == {"tolerance": 0.0}
+
+
+def test_context_of_the_training_holds_unless_overridden(run: Path, tmp_path: Path) -> None:
+    document = json.loads((run / "config.json").read_text())
+    document["train"]["context"] = {"tolerance": 0.0}
+    copy = tmp_path / "copy"
+    (copy / "checkpoints").mkdir(parents=True)
+    (copy / "config.json").write_text(json.dumps(document))
+    for path in (run / "checkpoints").iterdir():
+        (copy / "checkpoints" / path.name).write_bytes(path.read_bytes())
+    assert judge(copy, senses=False)[0].rows[0].success_at_end.successes == 0
+    widened, _ = judge(copy, senses=False, context={"tolerance": 10.0})
+    assert widened.rows[0].success_at_end.successes == 6
+
+
+def test_command_line_follows_the_fields() -> None:
+    config = tyro.cli(
+        EvaluateConfig,
+        args=["runs/a", "--episodes", "9", "--no-senses", "--context", "clearance=0.001", "n=2"],
+    )
+    expected = EvaluateConfig(
+        run="runs/a", episodes=9, senses=False, context={"clearance": 0.001, "n": 2}
+    )
+    assert config == expected
+
+
+def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="episodes must be at least 1, got 0"):
+        EvaluateConfig(run="x", episodes=0)
+    with pytest.raises(ValueError, match="num_worlds must be at least 1, got -2"):
+        EvaluateConfig(run="x", num_worlds=-2)
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        judge(tmp_path)
+    with pytest.raises(CheckpointError, match="no pretrained policy 'nothing'"):
+        judge("pretrained:nothing")
+
+
+@pytest.fixture
+def policy() -> ActorCritic:
+    torch.manual_seed(0)
+    return ActorCritic(modalities_of(Dial.observation_space), Dial.action_space).eval()
+
+
+def observations(worlds: int) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(3)
+    return {
+        "dial": rng.normal(size=(worlds, 2)),
+        "lamp": rng.integers(0, 256, (worlds, 36, 36, 3), np.uint8),
+    }
+
+
+def test_actions_are_those_of_the_network_clipped_to_the_space(policy: ActorCritic) -> None:
+    with torch.no_grad():
+        policy.head.linear.bias.fill_(3.0)  # type: ignore[operator, union-attr]
+    narrow = spaces.Box(-0.5, 0.25, (1,))
+    action = TorchPolicy(policy, narrow).act(observations(4))
+    assert action.dtype == np.float32
+    assert action.tolist() == [[0.25]] * 4
+
+
+def test_drawn_actions_repeat_with_the_seed_and_leave_the_global_stream_alone(
+    policy: ActorCritic,
+) -> None:
+    before = torch.get_rng_state()
+    one, two, other = (
+        TorchPolicy(policy, Dial.action_space, deterministic=False, seed=seed).act(observations(8))
+        for seed in (1, 1, 2)
+    )
+    assert one.tolist() == two.tolist()
+    assert one.tolist() != other.tolist()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_what_an_absent_sense_reads_does_not_matter(policy: ActorCritic) -> None:
+    player = TorchPolicy(policy, Dial.action_space)
+    seen = observations(3)
+    other = seen | {"lamp": 255 - seen["lamp"]}
+    absent = {"lamp": np.zeros(3, np.bool_), "dial": np.ones(3, np.bool_)}
+    assert player.act(seen, absent).tolist() == player.act(other, absent).tolist()
+    assert player.act(seen).tolist() != player.act(other).tolist()
+
+
+def test_discrete_actions_are_whole_numbers_of_the_space() -> None:
+    space = spaces.Discrete(3)
+    discrete = ActorCritic(modalities_of(Dial.observation_space), space).eval()
+    actions = TorchPolicy(discrete, space).act(observations(5))
+    assert actions.shape == (5,)
+    assert all(space.contains(action) for action in actions)

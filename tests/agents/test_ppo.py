@@ -1,0 +1,190 @@
+import math
+from dataclasses import replace
+
+import gymnasium as gym
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+
+from mmrl.modality import modalities_of
+from mmrl.policy import ActorCritic
+from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
+from mmrl_agents.rollout import Minibatch, Rollout, RolloutStorage
+
+torch.set_num_threads(1)
+
+
+def collected(
+    config: PPOConfig, env_id: str = "CartPole-v1", worlds: int = 4
+) -> tuple[PPO, Rollout]:
+    envs = gym.make_vec(
+        env_id,
+        worlds,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+    )
+    senses, space = modalities_of(envs.single_observation_space), envs.single_action_space
+    assert isinstance(space, gym.spaces.Box | gym.spaces.Discrete)
+    torch.manual_seed(0)
+    policy = ActorCritic(senses, space)
+    cpu = torch.device("cpu")
+    storage = RolloutStorage(config.num_steps, worlds, senses, space, 0, cpu)
+    actions = torch.Generator().manual_seed(0)
+    rollout = Rollout(envs, policy, storage, EpisodeStatistics(), actions)
+    rollout.start(seed=0)
+    rollout.collect()
+    return PPO(policy, config, torch.Generator().manual_seed(0)), rollout
+
+
+def test_surrogate_by_hand() -> None:
+    log_ratio = torch.tensor([1.5, 0.5, 1.1]).log()
+    advantages = torch.tensor([1.0, -1.0, 2.0])
+    # min(1.5, 1.2) = 1.2; min(-0.5, -0.8) = -0.8; 1.1 * 2 = 2.2; minus the mean is -2.6 / 3
+    assert policy_loss(log_ratio, advantages, 0.2).item() == pytest.approx(-2.6 / 3)
+
+
+def test_a_clipped_gain_has_no_gradient_and_a_clipped_loss_has() -> None:
+    log_ratio = torch.tensor([1.5, 1.5]).log().requires_grad_()
+    policy_loss(log_ratio, torch.tensor([1.0, -1.0]), 0.2).backward()
+    # d(-r A / 2) / d log r = 1.5 / 2 where it is too likely and bad, nothing where it is good
+    assert log_ratio.grad is not None
+    assert log_ratio.grad.tolist() == pytest.approx([0.0, 0.75])
+
+
+def test_value_loss_by_hand() -> None:
+    values, old, returns = (
+        torch.tensor([2.0, 1.0]),
+        torch.tensor([0.0, 1.0]),
+        torch.tensor([3.0, 0.0]),
+    )
+    # errors 1 and 1: half their mean is 0.5
+    assert value_loss(values, old, returns, None).item() == pytest.approx(0.5)
+    # clipped to 0.5 the first becomes 0.5, whose error 2.5 is the larger: (6.25 + 1) / 4
+    assert value_loss(values, old, returns, 0.5).item() == pytest.approx(1.8125)
+
+
+def test_kl_by_hand() -> None:
+    # r - 1 - log r of r = 2 is 1 - ln 2, of r = 1 nothing
+    kl = approximate_kl(torch.tensor([2.0, 1.0]).log())
+    assert kl.item() == pytest.approx((1 - math.log(2)) / 2)
+
+
+def test_loss_of_a_batch_by_hand() -> None:
+    config = PPOConfig(value_coef=0.5, entropy_coef=0.1)
+    ppo, rollout = collected(config)
+    policy, space = ppo.policy, torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.0, 1.0]])
+    observations, actions = {"observation": space}, torch.tensor([0, 1])
+    with torch.no_grad():
+        distribution = policy.distribution(observations)
+        values = policy.value(observations)
+    # Old log-probabilities are set so that both ratios are 1.5; of the advantages 1 and -1 the
+    # first is clipped to 1.2 and the second is not: -(1.2 - 1.5) / 2 = 0.15. The critic is off by
+    # 2 everywhere: half of 4 is 2. Total 0.15 + 0.5 * 2 - 0.1 * entropy.
+    batch = Minibatch(
+        observations,
+        None,
+        actions,
+        distribution.log_prob(actions) - math.log(1.5),
+        values,
+        torch.tensor([1.0, -1.0]),
+        values + 2.0,
+    )
+    loss = ppo_loss(policy, batch, config)
+    entropy = float(distribution.entropy().mean())
+    assert loss.total.item() == pytest.approx(1.15 - 0.1 * entropy, rel=1e-5)
+    assert loss.policy.item() == pytest.approx(0.15, rel=1e-5)
+    assert loss.clip_fraction.item() == 1.0
+
+
+def test_first_pass_starts_at_ratio_one() -> None:
+    config = PPOConfig(num_steps=32, epochs=1, minibatch_size=4 * 32)
+    ppo, rollout = collected(config)
+    metrics = ppo.update(rollout.storage)
+    assert metrics["approx_kl"] == pytest.approx(0, abs=1e-6)
+    assert metrics["clip_fraction"] == 0
+    # with normalised advantages of no mean and all ratios 1 the surrogate vanishes
+    assert metrics["policy_loss"] == pytest.approx(0, abs=1e-5)
+    assert metrics["skipped_updates"] == 0
+
+
+def test_an_update_raises_the_probability_of_what_went_well() -> None:
+    ppo, rollout = collected(PPOConfig(num_steps=32))
+    storage = rollout.storage
+    ppo.update(storage)
+    flat = {name: rows[:-1].flatten(0, 1) for name, rows in storage.observations.items()}
+    with torch.no_grad():
+        now = ppo.policy.distribution(flat).log_prob(storage.actions.flatten())
+    gain = (now - storage.log_probs.flatten()) * storage.advantages.flatten()
+    assert gain.mean() > 0
+
+
+def test_a_minibatch_that_is_no_number_is_left_out_and_counted() -> None:
+    config = PPOConfig(num_steps=32, epochs=2, minibatch_size=64, normalize_advantages=False)
+    ppo, rollout = collected(config)
+    rollout.storage.rewards[-1, 0] = math.nan  # spoils the whole first world, in each minibatch
+    before = [parameter.clone() for parameter in ppo.policy.parameters()]
+    metrics = ppo.update(rollout.storage)
+    # 128 samples in minibatches of 64 for two epochs: four steps, none of them taken
+    assert metrics["skipped_updates"] == 4
+    assert all(map(torch.equal, before, ppo.policy.parameters()))
+    assert math.isnan(metrics["policy_loss"])
+
+
+def test_epochs_end_where_the_policy_moved_too_far() -> None:
+    config = PPOConfig(num_steps=32, epochs=50, minibatch_size=128, learning_rate=1e-2)
+    free, rollout = collected(config)
+    free.update(rollout.storage)
+    bound, rollout = collected(replace(config, target_kl=0.01))
+    bound.update(rollout.storage)
+
+    def steps(ppo: PPO) -> float:
+        return float(next(iter(ppo.optimizer.state.values()))["step"])
+
+    assert steps(free) == 50
+    assert steps(bound) < 10
+
+
+def test_step_size_falls_linearly() -> None:
+    ppo, _ = collected(PPOConfig(learning_rate=1e-3, final_learning_rate=2e-4))
+    rates = [ppo.set_progress(fraction) for fraction in (0.0, 0.5, 1.0, 1.5)]
+    assert rates == pytest.approx([1e-3, 6e-4, 2e-4, 2e-4])
+    constant, _ = collected(PPOConfig(learning_rate=1e-3, anneal=False))
+    assert constant.set_progress(0.9) == 1e-3
+
+
+def test_state_comes_back() -> None:
+    ppo, rollout = collected(PPOConfig(num_steps=32))
+    ppo.update(rollout.storage)
+    state = {key: value for key, value in ppo.state_dict().items()}
+    twin, _ = collected(PPOConfig(num_steps=32))
+    twin.policy.load_state_dict(ppo.policy.state_dict())
+    twin.load_state_dict(state)
+    assert twin.update(rollout.storage) == ppo.update(rollout.storage)
+    assert all(map(torch.equal, ppo.policy.parameters(), twin.policy.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rate": 0.0}, "ppo.learning_rate must be above 0, got 0.0"),
+        ({"gamma": 1.5}, r"ppo.gamma must lie in \[0, 1\], got 1.5"),
+        ({"entropy_coef": -1.0}, "ppo.entropy_coef must not be negative, got -1.0"),
+        ({"num_steps": 0}, "ppo.num_steps must be above 0, got 0"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PPOConfig(**settings)  # type: ignore[arg-type]  # one dict for fields of two types
+
+
+@pytest.mark.slow
+def test_cartpole_is_learned() -> None:
+    config = PPOConfig(learning_rate=2e-3, num_steps=64, minibatch_size=128, epochs=6, anneal=False)
+    ppo, rollout = collected(config, worlds=8)
+    for _ in range(40):  # 20,480 steps
+        rollout.learn_statistics()
+        rollout.collect()
+        ppo.update(rollout.storage)
+    recent = list(rollout.statistics.recent)[-20:]
+    assert sum(episode.total_reward for episode in recent) / len(recent) > 150

@@ -1,0 +1,262 @@
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
+
+from mmrl.modality import modalities_of
+from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl_agents.episodes import Episode, EpisodeStatistics
+from mmrl_agents.rollout import Rollout, RolloutStorage
+
+LIMIT = 5
+
+
+class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
+    """A point on a line is pushed to a goal: terminated there, truncated after `LIMIT` steps.
+
+    The observation is nested; `privileged` is (position, goal, steps taken). `final_ones` keeps
+    every last observation, so that a test can say what a bootstrap had to see.
+    """
+
+    observation_space = spaces.Dict(
+        {
+            "position": spaces.Box(-np.inf, np.inf, (1,), np.float32),
+            "goal": spaces.Dict({"at": spaces.Box(-1, 1, (1,), np.float32)}),
+        }
+    )
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, broken: str = "") -> None:
+        self.broken = broken
+        self.final_ones: list[tuple[float, float, int]] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        super().reset(seed=seed)
+        self.position, self.steps = 0.0, 0
+        self.goal = float(self.np_random.uniform(-1, 1))
+        return self._see(), self._info()
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        assert abs(action[0]) <= 1
+        self.position += 0.5 * float(action[0])
+        self.steps += 1
+        there = abs(self.position - self.goal) < 0.1
+        over = self.steps == LIMIT
+        if there or over:
+            self.final_ones.append((self.position, self.goal, self.steps))
+        reward = math.nan if self.broken == "reward" else -abs(self.position - self.goal)
+        return self._see(), reward, there, over, self._info() | {"is_success": there}
+
+    def _see(self) -> dict[str, Any]:
+        seen = math.inf if self.broken == "position" else self.position
+        return {
+            "position": np.array([seen], np.float32),
+            "goal": {"at": np.array([self.goal], np.float32)},
+        }
+
+    def _info(self) -> dict[str, Any]:
+        return {"privileged": np.array([self.position, self.goal, self.steps], np.float32)}
+
+
+def make_rollout(
+    num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = ""
+) -> Rollout:
+    envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
+        [lambda: Reach(broken)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    return rollout_in(envs, num_steps, 3 if privileged else 0)
+
+
+def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: int) -> Rollout:
+    senses = modalities_of(envs.single_observation_space)
+    space = envs.single_action_space
+    assert isinstance(space, spaces.Box | spaces.Discrete)
+    torch.manual_seed(0)
+    policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), privileged_size)
+    cpu = torch.device("cpu")
+    storage = RolloutStorage(num_steps, envs.num_envs, senses, space, privileged_size, cpu)
+    generator = torch.Generator().manual_seed(0)
+    rollout = Rollout(envs, policy, storage, EpisodeStatistics(), generator)
+    rollout.start(seed=7)
+    return rollout
+
+
+def finals(rollout: Rollout) -> list[list[tuple[float, float, int]]]:
+    assert isinstance(rollout.envs, SyncVectorEnv)
+    return [env.unwrapped.final_ones for env in rollout.envs.envs]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_truncated_steps_bootstrap_from_the_true_last_observation(privileged: bool) -> None:
+    rollout = make_rollout(privileged=privileged)
+    rollout.collect()
+    storage = rollout.storage
+    checked = 0
+    for world, ends in enumerate(finals(rollout)):
+        done = (storage.terminated + storage.truncated)[:, world].nonzero().flatten().tolist()
+        assert len(done) == len(ends)
+        for t, (position, goal, steps) in zip(done, ends, strict=True):
+            if storage.terminated[t, world]:
+                continue
+            with torch.no_grad():
+                expected = rollout.policy.value(
+                    {
+                        "position": torch.tensor([[position]]),
+                        "goal.at": torch.tensor([[goal]]),
+                    },
+                    torch.tensor([[position, goal, float(steps)]]),
+                )
+            torch.testing.assert_close(storage.next_values[t, world], expected[0])
+            assert storage.next_values[t, world] != storage.values[t + 1, world]
+            checked += 1
+    assert checked >= 3
+
+
+def test_running_steps_bootstrap_from_the_next_row() -> None:
+    rollout = make_rollout()
+    rollout.collect()
+    storage = rollout.storage
+    running = (storage.terminated + storage.truncated) == 0
+    assert torch.equal(storage.next_values[running], storage.values[1:][running])
+    with torch.no_grad():
+        here = {name: rows[4] for name, rows in storage.observations.items()}
+        torch.testing.assert_close(storage.values[4], rollout.policy.value(here))
+
+
+def test_rollouts_join_without_a_gap() -> None:
+    rollout = make_rollout()
+    rollout.collect()
+    after = {name: rows[-1].clone() for name, rows in rollout.storage.observations.items()}
+    rollout.collect()
+    for name, rows in rollout.storage.observations.items():
+        assert torch.equal(rows[0], after[name])
+
+
+def test_actions_are_stored_as_drawn_and_sent_within_bounds() -> None:
+    rollout = make_rollout(num_worlds=8)
+    rollout.collect()
+    # Reach asserts the bounds; with a standard deviation of 1 a third of the draws lie outside
+    assert (rollout.storage.actions.abs() > 1).any()
+    here = {name: rows[3] for name, rows in rollout.storage.observations.items()}
+    log_prob = rollout.policy.distribution(here).log_prob(rollout.storage.actions[3])
+    torch.testing.assert_close(log_prob.detach(), rollout.storage.log_probs[3])
+
+
+def test_minibatches_hold_every_sample_once_and_keep_it_together() -> None:
+    rollout = make_rollout(num_worlds=3, num_steps=5, privileged=True)
+    rollout.collect()
+    storage = rollout.storage
+    numbers = torch.arange(15.0).view(5, 3)
+    storage.observations["position"][:5, :, 0] = numbers
+    assert storage.privileged is not None
+    storage.privileged[:5, :, 0] = numbers
+    storage.actions[:, :, 0] = numbers
+    for rows in (storage.log_probs, storage.returns, storage.advantages, storage.values[:5]):
+        rows.copy_(numbers)
+    sizes, seen = [], []
+    for batch in storage.minibatches(4, torch.Generator().manual_seed(0)):
+        assert batch.privileged is not None
+        index = batch.log_probs
+        sizes.append(len(index))
+        seen += index.tolist()
+        for other in (
+            batch.observations["position"][:, 0],
+            batch.privileged[:, 0],
+            batch.actions[:, 0],
+            batch.returns,
+            batch.advantages,
+            batch.values,
+        ):
+            assert torch.equal(other, index)
+    assert sizes == [4, 4, 4, 3]
+    assert sorted(seen) == list(range(15))
+
+
+def test_normalised_advantages_have_no_mean_and_unit_deviation() -> None:
+    rollout = make_rollout()
+    rollout.collect()
+    rollout.storage.finish(0.99, 0.95, normalize=True)
+    assert rollout.storage.advantages.mean().item() == pytest.approx(0, abs=1e-6)
+    assert rollout.storage.advantages.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_finished_episodes_are_counted_with_their_success() -> None:
+    rollout = make_rollout(num_worlds=4, num_steps=40)
+    rollout.collect()
+    ends = [final for world in finals(rollout) for final in world]
+    metrics = rollout.statistics.metrics()
+    successes = [abs(position - goal) < 0.1 for position, goal, _ in ends]
+    assert metrics["episodes"] == len(ends)
+    assert metrics["success_rate"] == pytest.approx(np.mean(successes))
+    assert metrics["mean_length"] == pytest.approx(np.mean([steps for *_, steps in ends]))
+    assert 0 < metrics["success_rate"] < 1
+    assert "peak_force_n" not in metrics
+
+
+def test_returns_of_episodes_are_sums_of_their_rewards() -> None:
+    rollout = make_rollout(num_worlds=1, num_steps=40)
+    rollout.collect()
+    storage = rollout.storage
+    done = (storage.terminated + storage.truncated)[:, 0].nonzero().flatten() + 1
+    parts = torch.tensor_split(storage.rewards[:, 0], done)[:-1]
+    totals = [episode.total_reward for episode in rollout.statistics.recent]
+    assert totals == pytest.approx([float(part.sum()) for part in parts], rel=1e-5)
+
+
+def test_an_episode_begun_in_the_middle_is_not_counted() -> None:
+    rollout = make_rollout(num_worlds=2)
+    # Gymnasium's SyncVectorEnv hands unknown options to the environments, where Reach ignores them
+    rollout.start(seed=7, options={"elapsed_steps": np.array([0, 3])})
+    rollout.collect()
+    ended = sum(len(world) for world in finals(rollout))
+    assert rollout.statistics.count == ended - 1
+
+
+def test_statistics_forget_old_episodes() -> None:
+    statistics = EpisodeStatistics(window=2)
+    for total in (1.0, 2.0, 4.0):
+        statistics.add(Episode(total, 10, None, None, None, physics_error=total == 1.0))
+    metrics = statistics.metrics()
+    assert metrics["mean_return"] == 3.0
+    assert metrics["episodes"] == 3 and metrics["physics_errors"] == 1
+    assert "success_rate" not in metrics
+
+
+def test_bad_numbers_are_named() -> None:
+    with pytest.raises(ValueError, match="reward of world 0 is nan"):
+        make_rollout(broken="reward").collect()
+    with pytest.raises(ValueError, match="observation 'position' has .* not finite"):
+        make_rollout(broken="position").collect()
+
+
+def test_images_stay_bytes_and_discrete_actions_whole() -> None:
+    class Blank(gym.Env[NDArray[np.uint8], np.int64]):
+        observation_space = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+        action_space = spaces.Discrete(2)
+
+        def reset(self, **kwargs: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+            super().reset(seed=kwargs["seed"])
+            return self.observation_space.sample(), {}
+
+        def step(
+            self, action: np.int64
+        ) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+            return np.full((36, 36, 3), 7 * int(action), np.uint8), 0.0, False, False, {}
+
+    envs = SyncVectorEnv([Blank] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    rollout = rollout_in(envs, num_steps=4, privileged_size=0)
+    rollout.collect()
+    images = rollout.storage.observations["observation"]
+    assert images.dtype == torch.uint8 and images.shape == (5, 2, 36, 36, 3)
+    assert rollout.storage.actions.dtype == torch.int64
+    assert torch.equal(images[1:, :, 0, 0, 0].long(), 7 * rollout.storage.actions)

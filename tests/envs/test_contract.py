@@ -1,0 +1,255 @@
+"""What every registered environment keeps: one matrix, whatever the task."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import mmrl_envs
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+IDS = sorted(name for name in gym.registry if name.startswith("mmrl/"))
+TOUCH = ("force_torque", "proprioception")
+ALL = ("camera", *TOUCH)
+
+Observation = dict[str, np.ndarray]
+
+
+def rows(observation: Observation, world: int) -> Observation:
+    return {name: array[world] for name, array in observation.items()}
+
+
+def assert_equal(one: Observation, other: Observation) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def actions(num_steps: int, num_worlds: int, size: int, seed: int = 5) -> np.ndarray:
+    """World i gets the same actions whatever the number of worlds."""
+    columns = [np.random.default_rng([seed, i]).uniform(-1, 1, (num_steps, size)) for i in range(num_worlds)]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def play(env_id: str, num_worlds: int, steps: int, **kwargs: Any) -> list[tuple[Any, ...]]:
+    with_limit = {"max_episode_steps": 6, **kwargs}
+    envs = gym.make_vec(env_id, num_envs=num_worlds, **with_limit)
+    history: list[tuple[Any, ...]] = [envs.reset(seed=7)]
+    for action in actions(steps, num_worlds, envs.single_action_space.shape[0]):
+        history.append(envs.step(action))
+    envs.close()
+    return history
+
+
+def test_there_are_environments() -> None:
+    assert "mmrl/PegInsertion-v0" in IDS
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_gymnasium_checker(env_id: str) -> None:
+    with warnings.catch_warnings():
+        # the checker advises symmetric, finite observation bounds; senses state their physical limits instead
+        warnings.simplefilter("ignore")
+        env = gym.make(env_id, sensors=TOUCH, render_mode="rgb_array", width=64, height=64)
+        check_env(env.unwrapped, skip_render_check=True)  # it would open windows
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_stable_baselines3_checker(env_id: str) -> None:
+    sb3 = pytest.importorskip("stable_baselines3.common.env_checker")
+    with warnings.catch_warnings():
+        # it warns that windows (T, d) will be flattened by its own extractor: the reason mmrl has its own
+        warnings.simplefilter("ignore")
+        env = gym.make(env_id, sensors=ALL)
+        sb3.check_env(env, skip_render_check=True)
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("sensors", [ALL, mmrl_envs.sensor_names()])
+def test_spaces_are_exact(env_id: str, sensors: tuple[str, ...]) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, sensors=sensors, max_episode_steps=3)
+    observation, _ = envs.reset(seed=0)
+    for action in actions(4, 2, envs.single_action_space.shape[0]):
+        for name, array in observation.items():
+            space = envs.observation_space[name]
+            assert array.dtype == space.dtype and array.shape == space.shape, name
+            assert space.contains(array), name
+        observation, reward, terminated, truncated, info = envs.step(action)
+        assert reward.shape == (2,) and terminated.dtype == truncated.dtype == np.bool_
+        assert info["privileged"].shape == (2, envs.unwrapped.privileged_size)
+        assert info["privileged"].dtype == np.float32
+    assert (envs.single_action_space.low == -1).all() and (envs.single_action_space.high == 1).all()
+    envs.close()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_seeded_twins_are_bit_equal(env_id: str) -> None:
+    for one, other in zip(play(env_id, 2, 8, sensors=ALL), play(env_id, 2, 8, sensors=ALL), strict=True):
+        assert_equal(one[0], other[0])
+        if len(one) == 5:
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_one_world_equals_world_zero_of_eight(env_id: str) -> None:
+    alone, among = play(env_id, 1, 8, sensors=ALL), play(env_id, 8, 8, sensors=ALL)
+    for one, many in zip(alone, among, strict=True):
+        assert_equal(rows(one[0], 0), rows(many[0], 0))
+        if len(one) == 5:
+            assert one[1][0] == many[1][0]
+            np.testing.assert_array_equal(one[4]["privileged"][0], many[4]["privileged"][0])
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_both_doors_give_the_same_episode(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=1, sensors=TOUCH)
+    env = gym.make(env_id, sensors=TOUCH)
+    many, _ = envs.reset(seed=3)
+    one, _ = env.reset(seed=3)
+    assert_equal(one, rows(many, 0))
+    for action in actions(5, 1, env.action_space.shape[0]):
+        one, reward, terminated, truncated, info = env.step(action[0])
+        many, rewards, _, _, infos = envs.step(action)
+        assert_equal(one, rows(many, 0))
+        assert reward == rewards[0] and not terminated and not truncated
+        assert info["is_success"] == infos["is_success"][0]
+        assert isinstance(info["is_success"], bool) and isinstance(info["peak_force_n"], float)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_an_added_sensor_changes_no_other_reading(env_id: str) -> None:
+    noisy = {"context": {"force_torque_noise": 0.5}}
+    few = play(env_id, 2, 8, sensors=TOUCH, **noisy)
+    more = play(env_id, 2, 8, sensors=("hole_estimate", *TOUCH, "joint_proprioception"), **noisy)
+    for one, other in zip(few, more, strict=True):
+        for name in TOUCH:
+            np.testing.assert_array_equal(one[0][name], other[0][name])
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_same_step_autoreset_hands_over_the_final_observation(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH, max_episode_steps=6)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    envs.reset(seed=1, options={"elapsed_steps": np.array([0, 3])})
+    previous = None
+    for step, action in enumerate(actions(6, 2, envs.single_action_space.shape[0])):
+        observation, _, terminated, truncated, info = envs.step(action)
+        assert not terminated.any()
+        # world 1 started with 3 of its 6 steps used up
+        assert truncated.tolist() == [step == 5, step == 2]
+        if step == 2:
+            assert info["_final_obs"].tolist() == [False, True] and info["final_obs"][0] is None
+            final = info["final_obs"][1]
+            assert envs.single_observation_space.contains(final)
+            # the reset backfilled the window with the first reading; the finished episode's window is not flat
+            wrench = observation["force_torque"][1]
+            assert (wrench == wrench[0]).all() and not (final["force_torque"] == final["force_torque"][0]).all()
+            assert info["final_info"]["peak_force_n"].shape == (2,)
+            previous = final["force_torque"].copy()
+        if step == 3:
+            np.testing.assert_array_equal(previous, final["force_torque"])  # a copy, not a view
+    envs.close()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_reset_mask_leaves_other_worlds_alone(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH)
+    envs.reset(seed=1)
+    for action in actions(2, 2, envs.single_action_space.shape[0]):
+        observation, *_ = envs.step(action)
+    masked, _ = envs.reset(options={"reset_mask": np.array([True, False])})
+    assert_equal(rows(masked, 1), rows(observation, 1))
+    assert not np.array_equal(masked["proprioception"][0], observation["proprioception"][0])
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_spec_survives_pickling(env_id: str) -> None:
+    env = gym.make(env_id, sensors=TOUCH)
+    again = gym.make(pickle.loads(pickle.dumps(env.spec)))
+    one, _ = env.reset(seed=2)
+    other, _ = again.reset(seed=2)
+    assert_equal(one, other)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_broken_world_ends_alone(env_id: str) -> None:
+    """NaN in one world's physics is that world's failure, counted, and nobody else's."""
+    histories = []
+    for broken in (False, True):
+        envs = gym.make_vec(env_id, num_envs=3, sensors=TOUCH, max_episode_steps=50)
+        envs.reset(seed=4)
+        history = []
+        for step, action in enumerate(actions(4, 3, envs.single_action_space.shape[0])):
+            if broken and step == 2:
+                envs.unwrapped.world.qvel[1] = np.nan
+            history.append(envs.step(action))
+        histories.append(history)
+    sound, hurt = histories
+    _, reward, terminated, truncated, info = hurt[2]
+    assert terminated.tolist() == [False, True, False] and not truncated.any()
+    assert info["final_info"]["physics_error"].tolist() == [False, True, False]
+    assert reward[1] == 0.0 and not info["final_info"]["is_success"][1]
+    assert all(np.isfinite(array).all() for array in info["final_obs"][1].values())
+    for one, other in zip(sound, hurt, strict=True):
+        for world in (0, 2):
+            assert_equal(rows(one[0], world), rows(other[0], world))
+            assert one[1][world] == other[1][world]
+    after = hurt[3]
+    assert not after[2].any() and all(np.isfinite(array).all() for array in after[0].values())
+
+
+def test_ids_register_without_an_import_and_without_torch() -> None:
+    code = (
+        "import gymnasium as gym, sys\n"
+        "env = gym.make('mmrl_envs:mmrl/PegInsertion-v0', sensors=('proprioception',))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"sensors": ("camera", "smell")}, "unknown sensor 'smell'; known sensors: .*camera.*force_torque"),
+        ({"sensors": ()}, "non-empty"),
+        ({"sensors": "camera"}, "non-empty sequence"),
+        ({"sensors": ("camera", "camera")}, r"\['camera'\] occur more than once"),
+        ({"context": {"colour": 1}}, r"unknown context \['colour'\].*'clearance_mm'"),
+        ({"context": {"shape": "star"}}, "unknown 'star'.*'round', 'square'"),
+        ({"context": {"clearance_mm": 7.0}}, r"'clearance_mm' must lie in \[0.0, 5.0\], got 7.0"),
+        ({"control_hz": 30}, "control_hz must divide physics_hz, got control_hz=30, physics_hz=1000"),
+        ({"render_mode": "ascii"}, "unknown render_mode 'ascii'"),
+        ({"action": "joint"}, r"unknown action 'joint'; actions are \['xyz', 'xyz_yaw'\]"),
+        ({"reward": "none"}, r"unknown reward 'none'; rewards are \['dense', 'sparse'\]"),
+        ({"sensors": (mmrl_envs.Camera(rate_hz=15),)}, "rate_hz 15 must divide physics_hz 1000"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium announces an unknown render mode before we refuse it
+        with pytest.raises(ValueError, match=message):
+            gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [(np.zeros((2, 5)), r"shape \(2, 3\), got \(2, 5\)"), (np.full((2, 3), np.nan), r"finite; those of worlds \[0, 1\]")],
+)
+def test_bad_actions_are_named(action: np.ndarray, message: str) -> None:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("proprioception",))
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        envs.step(action)
+
+
+def test_unknown_reset_option_is_named() -> None:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("proprioception",))
+    with pytest.raises(ValueError, match=r"unknown reset options \['contxt'\]"):
+        envs.reset(options={"contxt": {}})

@@ -1,0 +1,218 @@
+"""Peg insertion: success means what it says, contact forces and readings are right, context does what it names."""
+
+from typing import Any
+
+import gymnasium as gym
+import mmrl_envs  # noqa: F401  (registers the ids)
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmrl_envs.tasks import peg_insertion
+from mmrl_envs.tasks.peg_expert import PegExpert
+from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
+from mmrl_envs.vector_env import RobotVectorEnv
+
+
+def make(num_envs: int = 4, sensors: tuple[str, ...] = ("proprioception",), **kwargs: Any) -> RobotVectorEnv:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=num_envs, sensors=sensors, **kwargs)
+    assert isinstance(envs, RobotVectorEnv)
+    return envs
+
+
+def push(envs: RobotVectorEnv, direction: tuple[float, ...], steps: int) -> dict[str, Any]:
+    action = np.tile(np.array(direction, np.float32), (envs.num_envs, 1))
+    for _ in range(steps):
+        _, _, _, _, info = envs.step(action)
+    return info
+
+
+@pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
+@pytest.mark.parametrize("action", ["xyz", "xyz_yaw"])
+def test_the_expert_reaches_success_for_every_shape(shape: str, action: str) -> None:
+    yaw = {"hole_yaw_rad": (-0.5, 0.5)} if action == "xyz_yaw" else {}
+    envs = make(6, action=action, context={"shape": shape, **yaw})
+    envs.reset(seed=0)
+    expert = PegExpert(envs)
+    for _ in range(100):
+        _, _, _, truncated, info = envs.step(expert.act())
+    assert truncated.all()
+    final = info["final_info"]
+    assert final["is_success"].all() and final["success_once"].all()
+    assert (final["depth_m"] > HOLE_DEPTH - 0.003).all() and (final["depth_m"] < HOLE_DEPTH + 0.001).all()
+
+
+def test_the_expert_manages_a_tight_hole() -> None:
+    """0.3 mm, from close by: the slow descent that this takes is what fills an episode."""
+    near = {"hole_x_m": (-0.01, 0.01), "hole_y_m": (-0.01, 0.01), "start_z_m": 0.01}
+    envs = make(6, context={"clearance_mm": 0.3, **near})
+    envs.reset(seed=0)
+    expert = PegExpert(envs)
+    for _ in range(100):
+        _, _, _, _, info = envs.step(expert.act())
+    assert info["final_info"]["is_success"].mean() >= 0.5
+
+
+@pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
+def test_a_peg_beside_the_hole_never_succeeds(shape: str) -> None:
+    """Pressed down with full force 6 to 40 mm off the axis, off the block's edge included."""
+    offsets = np.array([0.006, -0.008, 0.015, -0.025, 0.04, -0.04])
+    envs = make(6, context={"shape": shape, "hole_x_m": offsets, "hole_y_m": offsets[::-1].copy(), "start_x_m": 0.0})
+    envs.reset(seed=0)
+    for _ in range(60):
+        *_, info = envs.step(np.tile(np.array([0, 0, -1], np.float32), (6, 1)))
+        assert not info["is_success"].any() and not info["success_once"].any()
+
+
+@pytest.mark.parametrize("shape", ["square", "triangular", "semicircular", "hexagonal"])
+def test_a_turned_peg_does_not_fit(shape: str) -> None:
+    half = min(PEG_SHAPES[shape].symmetry_rad / 2, 0.8)
+    context = {"shape": shape, "hole_x_m": 0.0, "hole_y_m": 0.0, "start_x_m": 0.0, "start_y_m": 0.0}
+    envs = make(2, action="xyz_yaw", context={**context, "hole_yaw_rad": np.array([0.0, half])})
+    envs.reset(seed=0)
+    expert = PegExpert(envs)
+    for _ in range(60):
+        action = expert.act()
+        action[:, 3] = 0.0
+        *_, info = envs.step(action)
+    assert info["is_success"].tolist() == [True, False]
+
+
+def test_success_must_be_held() -> None:
+    envs = make(1, context={"hole_x_m": 0.0, "hole_y_m": 0.0})
+    envs.reset(seed=0)
+    expert = PegExpert(envs)
+    bottomed = []
+    succeeded = []
+    for _ in range(60):
+        *_, info = envs.step(expert.act())
+        bottomed.append(bool(envs.task.bottomed()[0]))
+        succeeded.append(bool(info["is_success"][0]))
+    # success comes on the fifth step in a row at the bottom
+    first = bottomed.index(True)
+    assert all(bottomed[first:]) and succeeded.index(True) == first + peg_insertion.HOLD_STEPS - 1
+    info = push(envs, (0, 0, 1), 15)
+    assert not info["is_success"][0] and info["success_once"][0]
+
+
+def test_static_contact_force_is_bounded_by_stiffness_times_lead() -> None:
+    envs = make(1, ("force_torque",), context={"hole_x_m": 0.04, "hole_y_m": 0.04, "start_x_m": 0, "start_y_m": 0})
+    envs.reset(seed=0)
+    push(envs, (0, 0, -1), 30)
+    observation, *_ = envs.step(np.array([[0, 0, -1]], np.float32))
+    wrench = observation["force_torque"][0, -1]
+    limit = envs.task.impedance.max_force_n
+    # The tip is pressed on the block with stiffness x lead = 1000 N/m x 0.02 m, seen as -z in the flange frame (z down).
+    assert limit == pytest.approx(20.0)
+    assert wrench[2] == pytest.approx(-limit, rel=0.03)
+
+
+def test_wrench_in_free_air_is_the_tools_weight_or_nothing() -> None:
+    raw = mmrl_envs.ForceTorque("raw", compensate_weight=False)
+    envs = make(1, ("force_torque", raw))
+    observation, _ = envs.reset(seed=0)
+    # 0.35 kg x 9.81 m/s^2 pulls the flange down, which is +z of the flange
+    np.testing.assert_allclose(observation["raw"][0, -1], [0, 0, 3.4335, 0, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(observation["force_torque"][0, -1], 0, atol=1e-3)
+
+
+def test_proprioception_is_the_tip_in_the_workspace_frame() -> None:
+    context = {"start_x_m": 0.01, "start_y_m": -0.02, "start_z_m": 0.04, "hole_x_m": -0.04, "hole_y_m": 0.04}
+    envs = make(1, context=context, action="xyz_yaw")
+    observation, _ = envs.reset(seed=0)
+    np.testing.assert_allclose(observation["proprioception"][0, :, :4], [[0.01, -0.02, 0.04, 0.0]] * 32, atol=1e-6)
+    for _ in range(6):
+        observation, *_ = envs.step(np.array([[0.2, 0.0, 0.0, 0.5]], np.float32))
+    x, y, z, yaw, vx, _, _, turn = observation["proprioception"][0, -1]
+    # 6 steps of 2 mm and 0.05 rad, with the lag of the impedance
+    assert 0.012 < x < 0.022 and y == pytest.approx(-0.02, abs=4e-3) and z == pytest.approx(0.04, abs=4e-3)
+    assert 0.1 < yaw < 0.3 and vx > 0.01 and turn > 0.3
+    # positions and velocities agree: 1 kHz readings, so dx over the window is vx times 31 ms
+    window = observation["proprioception"][0]
+    np.testing.assert_allclose(window[-1, 0] - window[0, 0], window[:, 4].mean() * 0.031, rtol=0.05)
+
+
+def test_context_reaches_the_models() -> None:
+    context = {"friction": np.array([0.2, 1.0]), "clearance_mm": np.array([0.5, 4.0]), "shape": np.array(["round", "hexagonal"])}
+    envs = make(2, context=context)
+    envs.reset(seed=0)
+    for world, (friction, clearance, walls) in enumerate([(0.2, 0.5e-3, 16), (1.0, 4e-3, 6)]):
+        model = envs.world.models[world]
+        assert model.geom("peg").friction[0] == friction
+        first = model.geom("wall0")
+        inner = np.linalg.norm(first.pos[:2]) - first.size[0]
+        assert inner == pytest.approx(0.020 + clearance / 2)
+        shown = [model.geom(f"wall{i}").group[0] != 5 for i in range(16)]
+        assert sum(shown) == walls
+    assert envs.task.clearance.tolist() == [0.5e-3, 4e-3]
+
+
+def test_context_given_at_reset_holds_for_later_episodes() -> None:
+    envs = make(2, max_episode_steps=3)
+    envs.reset(seed=0, options={"context": {"hole_x_m": 0.03}})
+    push(envs, (0, 0, 0), 4)
+    assert (envs.task.hole[:, 0] == 0.03).all()
+
+
+def test_hole_estimate_is_off_by_what_the_context_says() -> None:
+    envs = make(8, ("hole_estimate",), context={"hole_estimate_error_m": 0.01})
+    observation, _ = envs.reset(seed=0)
+    truth = envs.task.hole - envs.task.tip_pose()
+    error = observation["hole_estimate"][:, :2] - truth[:, :2]
+    np.testing.assert_allclose(np.linalg.norm(error, axis=1), 0.01, rtol=1e-4)
+
+
+def test_camera_is_rendered_only_when_due() -> None:
+    envs = make(1, (mmrl_envs.Camera(rate_hz=10), "proprioception"))  # type: ignore[arg-type]
+    before, _ = envs.reset(seed=0)
+    held, *_ = envs.step(np.ones((1, 3), np.float32))
+    fresh, *_ = envs.step(np.ones((1, 3), np.float32))
+    np.testing.assert_array_equal(before["camera"], held["camera"])
+    assert not np.array_equal(held["camera"], fresh["camera"])
+
+
+def test_sparse_reward_is_success() -> None:
+    envs = make(3, reward="sparse")
+    envs.reset(seed=0)
+    expert = PegExpert(envs)
+    for _ in range(80):
+        _, reward, _, _, info = envs.step(expert.act())
+        assert (reward == info["is_success"]).all()
+    assert reward.all()
+
+
+@given(st.floats(0, 0.5), st.floats(0, 0.5))
+def test_closeness_falls_with_distance(near: float, far: float) -> None:
+    near, far = sorted((near, far))
+    first, second = peg_insertion.closeness(np.array([near, far]), 80.0, 0.0)
+    assert 0 <= second <= first <= 0.5
+
+
+@settings(max_examples=30)
+@given(st.floats(-20, 20), st.sampled_from([np.pi / 3, np.pi / 2, 2 * np.pi]))
+def test_wrap_keeps_the_angle_up_to_symmetry(angle: float, period: float) -> None:
+    (wrapped,) = peg_insertion.wrap(np.array([angle]), np.array([period]))
+    assert -period / 2 <= wrapped <= period / 2
+    turns = (angle - wrapped) / period
+    assert turns == pytest.approx(round(turns), abs=1e-6)
+    assert peg_insertion.wrap(np.array([angle]), np.array([0.0]))[0] == 0.0
+
+
+def test_keypoint_distance_by_hand() -> None:
+    envs = make(3, action="xyz_yaw", context={"hole_x_m": 0.0, "hole_y_m": 0.0, "hole_yaw_rad": np.array([0.0, 0.0, 0.3])})
+    envs.reset(seed=0)
+    task = envs.task
+    # in place; 3 cm above and 4 cm aside, so 5 cm; turned by 0.3 rad, where each keypoint moves 2 r sin(0.15)
+    task.tip_pose()[:] = [[0, 0, -0.03, 0], [0.04, 0, 0, 0], [0, 0, -0.03, 0]]
+    expected = [0.0, 0.05, 2 * 0.02 * np.sin(0.15)]
+    np.testing.assert_allclose(task.keypoint_distance(), expected, atol=1e-12)
+
+
+def test_frames_show_the_scene() -> None:
+    envs = make(2, render_mode="rgb_array", width=96, height=64)
+    envs.reset(seed=0)
+    frames = envs.render()
+    assert len(frames) == 2 and frames[0].shape == (64, 96, 3) and frames[0].std() > 10
+    assert not np.array_equal(frames[0], frames[1])
+    with pytest.raises(gym.error.Error, match="render_mode"):
+        make(1).render()
