@@ -17,9 +17,9 @@ endif
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
+# `mmrl train` ends with an evaluation of its own.
 train: $(INSTALLED)  ## train peg insertion, judge the policy and film it (RUN=folder, ARGS=...)
 	$(BIN)/mmrl train mmrl/PegInsertion-v0 --run-dir "$(RUN)" $(ARGS)
-	$(BIN)/mmrl evaluate "$(RUN)"
 	$(BIN)/mmrl watch "$(RUN)"
 
 test: $(INSTALLED)  ## the fast tests

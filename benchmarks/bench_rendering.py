@@ -125,9 +125,7 @@ def main() -> None:
         )
         for count in (1, 2)
     ]
-    print(
-        f"{options.size} x {options.size} RGB, {options.worlds} worlds, mujoco {mujoco.__version__}"
-    )
+    print(f"{options.size} x {options.size} RGB, {options.worlds} worlds, mujoco {mujoco.__version__}")
     print(f"{'':26}{'min ms':>9}{'median ms':>11}{'first / this':>14}")
     first = None
     for name, render, images in rows:

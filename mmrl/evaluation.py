@@ -249,6 +249,7 @@ def run_episodes(
     World w's episode e starts in the same state in every run of the same seed, provided that the
     environment draws initial states from (seed, w) alone. The senses in `absent` are marked so in
     `present` and their readings are zeros, so nothing leaks to a policy that ignores `present`.
+    `options` go to the first reset only: what they set has to outlast the worlds' own restarts.
     `progress(episodes finished)` is called as episodes end. Raises ValueError when the worlds do
     not reset themselves within the step (SAME_STEP) or a sense is unknown.
     """

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -55,12 +55,30 @@ class PolicyConfig:
             raise ValueError(f"log_std_init must be >= {_LOG_STD_MIN}, got {self.log_std_init}")
 
 
+class Evaluation(NamedTuple):
+    """What training needs to know of a batch, each (B,)."""
+
+    log_prob: Tensor
+    """Log-probability of the action taken."""
+    entropy: Tensor
+    """Entropy of the action distribution."""
+    value: Tensor
+    """Expected return."""
+    state_error: Tensor | None
+    """Mean squared error of the privileged vector (normalised) as read from the joint vector of the senses.
+
+    None without a privileged vector."""
+
+
 class ActorCritic(nn.Module):
     """A policy over declared senses, any of which may be absent, and its critic.
 
     With `privileged_size` P > 0 the critic reads a privileged vector in place of the senses
     (Pinto et al. 2017, "Asymmetric Actor Critic for Image-Based Robot Learning"); without, it
-    shares encoders and fusion with the actor and ignores any privileged vector.
+    shares encoders and fusion with the actor and ignores any privileged vector. A linear head
+    reads the privileged vector off the fused senses; its error is an auxiliary loss that teaches
+    encoders what there is to see (Jaderberg et al. 2017, "Reinforcement Learning with Unsupervised
+    Auxiliary Tasks"). Acting uses neither.
 
     `present` maps a sense to a bool tensor (B,); a sense without one is present in every row. Only
     a sense that is absent in every row may be missing from the observation. What an absent sense's
@@ -80,9 +98,7 @@ class ActorCritic(nn.Module):
             raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
         self.privileged_size = privileged_size
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
-        self.encoders = nn.ModuleDict(
-            {_key(name): build_encoder(sense) for name, sense in modalities.items()}
-        )
+        self.encoders = nn.ModuleDict({_key(name): build_encoder(sense) for name, sense in modalities.items()})
         encodings = {name: self._encoder(name).features for name in modalities}
         self.fusion = make_fusion(config.fusion, encodings, config.fused_features)
         actor_sizes = (config.fused_features, *config.actor_hidden)
@@ -90,6 +106,7 @@ class ActorCritic(nn.Module):
         self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init)
         self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
         critic_sizes = (privileged_size or config.fused_features, *config.critic_hidden)
+        self.state_head = nn.Linear(config.fused_features, privileged_size) if privileged_size else None
         last = nn.Linear(critic_sizes[-1], 1)
         orthogonal_(last, _CRITIC_GAIN)
         self.critic = mlp(critic_sizes).append(last)
@@ -118,9 +135,7 @@ class ActorCritic(nn.Module):
         action = self.head.sample(distribution, generator)
         return action, distribution.log_prob(action)
 
-    def value(
-        self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None
-    ) -> Tensor:
+    def value(self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None) -> Tensor:
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
         if self.privileged_statistics is not None:
             return self._value(self._privileged(privileged))
@@ -133,12 +148,16 @@ class ActorCritic(nn.Module):
         privileged: Tensor | None = None,
         *,
         present: Presence | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probability of `action` (B, *A), entropy and value, each (B,), with gradients."""
+    ) -> Evaluation:
+        """The policy's view of actions (B, *A) taken in given states, with gradients."""
         fused = self._fuse(obs, present)
         distribution: Distribution = self.head(self.actor(fused))
-        state = fused if self.privileged_statistics is None else self._privileged(privileged)
-        return distribution.log_prob(action), distribution.entropy(), self._value(state)
+        log_prob, entropy = distribution.log_prob(action), distribution.entropy()
+        if self.state_head is None:
+            return Evaluation(log_prob, entropy, self._value(fused), None)
+        state = self._privileged(privileged)
+        error = (self.state_head(fused) - state).square().mean(dim=1)
+        return Evaluation(log_prob, entropy, self._value(state), error)
 
     def distribution(self, obs: Observation, present: Presence | None = None) -> Distribution:
         """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
@@ -170,9 +189,7 @@ class ActorCritic(nn.Module):
     def _fuse(self, obs: Observation, present: Presence | None) -> Tensor:
         present = self._checked(obs, present)
         encodings = {
-            name: self._encoder(name)(_blanked(obs[name], present.get(name)))
-            for name in self._shapes
-            if name in obs
+            name: self._encoder(name)(_blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
         }
         return cast(Tensor, self.fusion(encodings, present))
 
@@ -184,9 +201,7 @@ class ActorCritic(nn.Module):
     def _privileged(self, privileged: Tensor | None) -> Tensor:
         if privileged is None or privileged.shape[1:] != (self.privileged_size,):
             got = None if privileged is None else tuple(privileged.shape)
-            raise ValueError(
-                f"the critic needs a privileged vector (B, {self.privileged_size}), got {got}"
-            )
+            raise ValueError(f"the critic needs a privileged vector (B, {self.privileged_size}), got {got}")
         assert self.privileged_statistics is not None
         state: Tensor = self.privileged_statistics(privileged.to(next(self.parameters()).dtype))
         return state

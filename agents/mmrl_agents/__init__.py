@@ -1,0 +1,1 @@
+"""Learning and judging policies: PPO, its recipes and runs, evaluation, and the `mmrl` command line."""

@@ -1,7 +1,9 @@
 """Tuning of memory and threads for training on CPU."""
 
 import ctypes
+import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +30,15 @@ def keep_freed_memory() -> bool:
     mapped = mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
     trimmed = mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
     return bool(mapped and trimmed)
+
+
+def use_cores(threads: int | None = None) -> None:
+    """Let torch use this many threads, by default one for each core the process may run on."""
+    if threads is None:
+        # A container or a batch system often grants fewer cores than the machine has.
+        granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+        threads = granted or 1
+    torch.set_num_threads(threads)
 
 
 @contextmanager

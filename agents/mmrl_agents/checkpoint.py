@@ -84,9 +84,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of mmrl")
     if document["version"] != VERSION:
-        raise CheckpointError(
-            f"{path}: written in version {document['version']} of the format, this is {VERSION}"
-        )
+        raise CheckpointError(f"{path}: written in version {document['version']} of the format, this is {VERSION}")
     state: dict[str, Any] = document["state"]
     return state
 
@@ -120,8 +118,7 @@ def require_same_senses(
             keys = sorted({*saved[name], *present[name]})
             differing = [key for key in keys if saved[name].get(key) != present[name].get(key)]
             changes = ", ".join(
-                f"{key} {saved[name].get(key)!r} became {present[name].get(key)!r}"
-                for key in differing
+                f"{key} {saved[name].get(key)!r} became {present[name].get(key)!r}" for key in differing
             )
             problems.append(f"{name} differs ({changes})")
     if problems:

@@ -52,9 +52,7 @@ def _train(args: Sequence[str]) -> None:
     if base is None:
         tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description)
         return
-    config = tyro.cli(
-        TrainConfig, args=args, prog="mmrl train", description=description, default=base
-    )
+    config = tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description, default=base)
     train(
         replace(
             config,
@@ -187,11 +185,11 @@ def _usage(console: Console) -> None:
     console.print("usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options)\n")
     width = max(map(len, COMMANDS))
     for name, (text, _) in COMMANDS.items():
-        console.print(f"  {name:<{width}}  {text}", highlight=False)
+        console.print(f"  {name:<{width}}  {text}", highlight=False, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, or 2 where the user has something to mend."""
+    """Run a command; returns the exit status: 0, 2 where the user has something to mend, 130 on ^C."""
     args = list(sys.argv[1:] if argv is None else argv)
     errors = Console(stderr=True)
     if not args or args[0] in ("-h", "--help"):
@@ -205,6 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         COMMANDS[args[0]][1](args[1:])
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="red")
+        return 130
     except Exception as error:
         if os.environ.get("MMRL_DEBUG") == "1" or not _is_for_the_user(error):
             raise
@@ -225,3 +226,7 @@ def _is_for_the_user(error: Exception) -> bool:
     origin = trace.tb_frame.f_globals["__name__"] if trace is not None else ""
     refused = isinstance(error, ValueError | FileExistsError | FileNotFoundError)
     return refused and origin.partition(".")[0] in _PACKAGES
+
+
+if __name__ == "__main__":
+    sys.exit(main())

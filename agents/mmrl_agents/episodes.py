@@ -51,9 +51,7 @@ class EpisodeStatistics:
         }
 
 
-def episode_from(
-    final_info: Mapping[str, Any], world: int, total_reward: float, length: int
-) -> Episode:
+def episode_from(final_info: Mapping[str, Any], world: int, total_reward: float, length: int) -> Episode:
     """The episode that just ended in `world`, from Gymnasium's vector `info["final_info"]`."""
     return Episode(
         total_reward,

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 import tyro
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -32,6 +34,8 @@ from mmrl_agents.config import Settings
 from mmrl_agents.player import TrainedPolicy, load_policy
 from mmrl_agents.runs import RunFolder, library_versions, write_json
 from mmrl_agents.train import choose_device
+from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.vector_env import RobotVectorEnv
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class EvaluateConfig:
     senses: bool = True
     """Also run the same episodes without each sense, one after another."""
     context: Settings = field(default_factory=dict)
-    """Values of the task's context, such as clearance, in place of those of the training."""
+    """Values of the task's context, such as clearance_mm, in place of those of the training."""
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
@@ -115,8 +119,18 @@ class TorchPolicy:
         return torch.as_tensor(array).to(self._device, dtype)
 
 
-def reset_options(trained: TrainedPolicy, context: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Options of `reset` with the context of the training, overridden; None without any."""
+def reset_options(
+    trained: TrainedPolicy,
+    context: Mapping[str, Any],
+    worlds: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
+) -> dict[str, Any] | None:
+    """Options of `reset` with the context of the training, overridden; None without any.
+
+    Raises ValueError for a context given to worlds that have none: those of other packages would
+    ignore it, or forget it when they restart themselves.
+    """
+    if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+        raise ValueError(f"{trained.env_id} has no context to set, got {', '.join(context)}")
     merged = {**trained.config.context, **context}
     return {"context": merged} if merged else None
 
@@ -143,7 +157,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
             deterministic=config.deterministic,
             seed=config.seed,
         )
-        options = reset_options(trained, config.context)
+        options = reset_options(trained, config.context, envs)
         report = evaluate(envs, policy, config.episodes, config.seed, without, options, progress)
     _show(report, trained, console)
     path = _output(config)

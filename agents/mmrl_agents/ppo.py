@@ -43,6 +43,8 @@ class PPOConfig:
     """Weight of the value loss."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
+    state_coef: float = 0.0
+    """Weight of the auxiliary loss that reads the privileged state off the senses; needs worlds that give one."""
     max_grad_norm: float = 0.5
     """The gradient is scaled down to this norm."""
     normalize_advantages: bool = True
@@ -60,7 +62,7 @@ class PPOConfig:
         for name in ("gamma", "gae_lambda"):
             if not 0 <= vars(self)[name] <= 1:
                 raise ValueError(f"ppo.{name} must lie in [0, 1], got {vars(self)[name]}")
-        for name in ("final_learning_rate", "value_coef", "entropy_coef"):
+        for name in ("final_learning_rate", "value_coef", "entropy_coef", "state_coef"):
             if not vars(self)[name] >= 0:
                 raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
 
@@ -95,22 +97,23 @@ class Loss(NamedTuple):
     entropy: Tensor
     kl: Tensor
     clip_fraction: Tensor
+    state: Tensor
 
 
 def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig) -> Loss:
     """The objective of one minibatch, eq. 9 with the sign turned round."""
-    log_prob, entropy, values = policy.evaluate_actions(
-        batch.observations, batch.actions, batch.privileged
-    )
-    log_ratio = log_prob - batch.log_probs
+    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
+    log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
-    critic = value_loss(values, batch.values, batch.returns, config.clip_value)
-    mean_entropy = entropy.mean()
+    critic = value_loss(now.value, batch.values, batch.returns, config.clip_value)
+    mean_entropy = now.entropy.mean()
+    state = critic.new_zeros(()) if now.state_error is None else now.state_error.mean()
     total = surrogate + config.value_coef * critic - config.entropy_coef * mean_entropy
+    total = total + config.state_coef * state
     with torch.no_grad():
         clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
         kl = approximate_kl(log_ratio)
-    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped)
+    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, state.detach())
 
 
 class PPO:
@@ -121,9 +124,7 @@ class PPO:
         self.policy = policy
         self.config = config
         self.generator = generator
-        self.optimizer = torch.optim.Adam(
-            policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
-        )
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
 
     def set_progress(self, fraction: float) -> float:
         """Set and return the step size for the done fraction of the training, 0 to 1."""
@@ -170,9 +171,7 @@ class PPO:
         return limit is not None and bool(seen) and float(seen[-1].kl) > limit
 
     @staticmethod
-    def _metrics(
-        seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage
-    ) -> dict[str, float]:
+    def _metrics(seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage) -> dict[str, float]:
         def mean(items: list[Tensor]) -> float:
             return float(torch.stack(items).mean()) if items else math.nan
 
@@ -181,6 +180,7 @@ class PPO:
             "policy_loss": mean([loss.policy for loss in seen]),
             "value_loss": mean([loss.value for loss in seen]),
             "entropy": mean([loss.entropy for loss in seen]),
+            "state_loss": mean([loss.state for loss in seen]),
             "approx_kl": mean([loss.kl for loss in seen]),
             "clip_fraction": mean([loss.clip_fraction for loss in seen]),
             "explained_variance": float(explained),

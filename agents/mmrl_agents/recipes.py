@@ -25,14 +25,30 @@ RECIPES: Mapping[str, TrainConfig] = {
     "CartPole-v1": TrainConfig(
         env="CartPole-v1",
         num_worlds=8,
-        total_steps=100_000,
-        ppo=PPOConfig(learning_rate=1e-3, num_steps=64, minibatch_size=128, epochs=5),
+        total_steps=60_000,
+        # The encoder is shared, and returns of hundreds would drown the policy's gradient.
+        ppo=PPOConfig(
+            learning_rate=2e-3,
+            minibatch_size=256,
+            epochs=10,
+            gamma=0.98,
+            gae_lambda=0.8,
+            value_coef=0.01,
+        ),
     ),
     "Pendulum-v1": TrainConfig(
         env="Pendulum-v1",
         num_worlds=16,
         total_steps=300_000,
-        ppo=PPOConfig(learning_rate=1e-3, num_steps=64, minibatch_size=128, epochs=8, gamma=0.9),
+        ppo=PPOConfig(
+            learning_rate=1e-3,
+            num_steps=64,
+            minibatch_size=256,
+            epochs=10,
+            gamma=0.9,
+            value_coef=0.01,
+        ),
+        policy=PolicyConfig(log_std_init=0.0),
     ),
 }
 

@@ -64,9 +64,7 @@ class RolloutStorage:
             )
             for name, modality in modalities.items()
         }
-        self.privileged = (
-            torch.zeros((*rows, privileged_size), device=device) if privileged_size else None
-        )
+        self.privileged = torch.zeros((*rows, privileged_size), device=device) if privileged_size else None
         discrete = isinstance(action_space, spaces.Discrete)
         self.actions = torch.zeros(
             (*steps, *(action_space.shape or ())),
@@ -246,17 +244,13 @@ class Rollout:
             values = self._value(*self._last_observations(finals))
             storage.next_values[torch.from_numpy(steps), torch.from_numpy(worlds)] = values
 
-    def _last_observations(
-        self, finals: Sequence[Final]
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
+    def _last_observations(self, finals: Sequence[Final]) -> tuple[dict[str, Tensor], Tensor | None]:
         """Observations (B, ...) and privileged vectors (B, P) that ended the truncated episodes."""
         last = [final.info["final_obs"][world] for final in finals for world in final.worlds]
         arrays = [flatten_observation(observation) for observation in last]
         device = self.storage.values.device
         stacked = {
-            name: torch.from_numpy(np.stack([array[name] for array in arrays])).to(
-                device, rows.dtype
-            )
+            name: torch.from_numpy(np.stack([array[name] for array in arrays])).to(device, rows.dtype)
             for name, rows in self.storage.observations.items()
         }
         if self.storage.privileged is None:
@@ -277,9 +271,7 @@ class Rollout:
             ]
         )
 
-    def _count(
-        self, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]
-    ) -> None:
+    def _count(self, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]) -> None:
         self._returns += reward
         self._lengths += 1
         for world in np.flatnonzero(done):

@@ -54,8 +54,7 @@ class RunFolder:
         """Make the folder; raises FileExistsError where it would overwrite something."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(
-                f"{path} exists and is not empty; continue it with --resume {path}, "
-                "or choose another --run-dir"
+                f"{path} exists and is not empty; continue it with --resume {path}, or choose another --run-dir"
             )
         run = cls(path)
         run.checkpoints.mkdir(parents=True)
@@ -98,6 +97,14 @@ class RunFolder:
         lines = self.metrics_path.read_text().splitlines(keepends=True)
         kept = "".join(line for line in lines if _step_of(line) <= step)
         write_atomically(self.metrics_path, lambda stream: stream.write(kept.encode()))
+
+    def discard_unused(self) -> None:
+        """Remove the folder of a run that failed before its first update."""
+        if self.metrics_path.exists() or self.list_checkpoints():
+            return
+        self.config_path.unlink(missing_ok=True)
+        self.checkpoints.rmdir()
+        self.path.rmdir()
 
     def close(self) -> None:
         """Flush and close the TensorBoard file."""

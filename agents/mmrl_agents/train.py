@@ -1,9 +1,9 @@
 """Training: build the worlds and the policy, collect, update, save, evaluate."""
 
 import dataclasses
-import os
 import shlex
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from mmrl.policy import ActorCritic
-from mmrl_agents.allocator import keep_freed_memory
+from mmrl_agents.allocator import keep_freed_memory, use_cores
 from mmrl_agents.checkpoint import load_checkpoint, require_same_senses
 from mmrl_agents.config import (
     TrainConfig,
@@ -227,31 +227,26 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     """
     console = console or Console()
     start = time.perf_counter()
-    use_cpu(config)
+    use_cores(config.threads)
+    keep_freed_memory()
     run = open_run(config)
-    trainer = Trainer(config, run)
     try:
-        if config.resume is not None:
-            trainer.restore(run.checkpoint("last"))
-            run.forget_metrics_after(trainer.step)
-        run.write_config(trainer.describe())
-        interrupted = _loop(trainer, console)
-    finally:
-        trainer.envs.close()
-        run.close()
-    result = TrainResult(
-        run.path, trainer.step, trainer.metrics, time.perf_counter() - start, interrupted
-    )
+        trainer = Trainer(config, run)
+        with closing(trainer.envs), closing(run):
+            if config.resume is not None:
+                trainer.restore(run.checkpoint("last"))
+                run.forget_metrics_after(trainer.step)
+            run.write_config(trainer.describe())
+            interrupted = _loop(trainer, console)
+    except BaseException:
+        if config.resume is None:
+            run.discard_unused()
+        raise
+    result = TrainResult(run.path, trainer.step, trainer.metrics, time.perf_counter() - start, interrupted)
     _say_what_next(result, console)
     if config.evaluate_episodes and not interrupted:
         _evaluate(result, config, console)
     return result
-
-
-def use_cpu(config: TrainConfig) -> None:
-    """Give torch the cores this process may use, and its allocator room to reuse memory."""
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
-    keep_freed_memory()
 
 
 def open_run(config: TrainConfig) -> RunFolder:

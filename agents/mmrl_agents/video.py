@@ -142,9 +142,9 @@ def _draw_traces(canvas: Image.Image, traces: Sequence[Trace], top: int) -> None
         x, y = COLUMN + column * (width + MARGIN), top + row * (height + MARGIN)
         canvas.paste(_panel(trace, width, height, int(gutter)), (x, y))
         if index + columns >= len(shown):
-            draw, below = ImageDraw.Draw(canvas), y + height + 3
-            draw.text((x + int(gutter), below), f"{trace.span_s:g} s ago", PALE, _font(11))
-            draw.text((x + width, below), "now", PALE, _font(11), "ra")
+            draw, below = ImageDraw.Draw(canvas), y + height + 11
+            draw.text((x + int(gutter), below), f"{trace.span_s:g} s ago", PALE, _font(11), "ls")
+            draw.text((x + width, below), "now", PALE, _font(11), "rs")
 
 
 def _axis(trace: Trace) -> tuple[float, float]:

@@ -61,7 +61,7 @@ class WatchConfig:
     without: tuple[str, ...] = ()
     """Senses to unplug."""
     context: Settings = field(default_factory=dict)
-    """Values of the task's context, such as clearance, in place of those of the training."""
+    """Values of the task's context, such as clearance_mm, in place of those of the training."""
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
 
@@ -209,7 +209,7 @@ class Stage:
         rate = env.metadata.get("render_fps") or 30
         self.control_hz = float(trained.env_kwargs.get("control_hz", rate))
         self._title = ", ".join([trained.env_id, *(f"without {name}" for name in config.without)])
-        self._options = reset_options(trained, config.context)
+        self._options = reset_options(trained, config.context, env)
         self._policy = TorchPolicy(
             trained.policy,
             env.action_space,

@@ -1,15 +1,16 @@
 """The environment suite: worlds, robots, sensors and tasks. Importing it registers the ids with Gymnasium.
 
-    import gymnasium as gym
-    import mmrl_envs
+import gymnasium as gym
+import mmrl_envs
 
-    env = gym.make("mmrl/PegInsertion-v0")
-    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
+env = gym.make("mmrl/PegInsertion-v0")
+envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
 """
 
 from mmrl_envs.physics import gl
 
-# Chooses an OpenGL library before anything imports mujoco, whose import fails if MUJOCO_GL names a missing one.
+# Chooses an OpenGL library before anything imports mujoco,
+# whose import fails if MUJOCO_GL names a missing one.
 gl.configure()
 
 from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names  # noqa: E402
@@ -17,9 +18,10 @@ from mmrl_envs.sensors.camera import Camera, Depth  # noqa: E402
 from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402
 from mmrl_envs.sensors.hole_estimate import HoleEstimate  # noqa: E402
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception  # noqa: E402
+from mmrl_envs.sensors.registry import SensorFactory  # noqa: E402
 from mmrl_envs.tasks import peg_insertion  # noqa: E402, F401
 
-for _name, _factory in {
+_FACTORIES: dict[str, SensorFactory] = {
     "camera": Camera,
     "fixed_camera": lambda: Camera("fixed_camera", view="fixed"),
     "depth": Depth,
@@ -28,7 +30,8 @@ for _name, _factory in {
     "proprioception": Proprioception,
     "joint_proprioception": JointProprioception,
     "hole_estimate": HoleEstimate,
-}.items():
+}
+for _name, _factory in _FACTORIES.items():
     register_sensor(_name, _factory)
 
 __all__ = [

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmrl.streams import Streams
 from numpy.typing import NDArray
+
+from mmrl.streams import Streams
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -50,7 +51,8 @@ class Parameter:
         if isinstance(setting, np.ndarray):
             if setting.shape != (num_worlds,):
                 raise ValueError(
-                    f"context {self.name!r}: an array needs one value per world, shape ({num_worlds},), got {setting.shape}"
+                    f"context {self.name!r}: an array needs one value per world, "
+                    f"shape ({num_worlds},), got {setting.shape}"
                 )
             bounds = np.stack([setting, setting], axis=1).astype(np.float64)
         else:
@@ -155,7 +157,8 @@ class Context:
     def draw(self, worlds: IntArray, streams: Mapping[str, Streams]) -> dict[str, FloatArray]:
         """Values for the coming episodes of some worlds, each (n,); a `Choice` gives indices.
 
-        One uniform number is drawn for every parameter, fixed or not, so that fixing one leaves the others as they were.
+        One uniform number is drawn for every parameter, fixed or not, so that fixing one leaves the others
+        as they were.
 
         Args:
             worlds: which, (n,).
@@ -173,5 +176,7 @@ class Context:
         if name in self._options:
             allowed = [self._options[name][w] for w in worlds]
             return np.array([a[int(x * len(a))] for a, x in zip(allowed, u, strict=True)], np.float64)
+        low: FloatArray
+        high: FloatArray
         low, high = self._ranges[name][worlds].T
         return low + (high - low) * u

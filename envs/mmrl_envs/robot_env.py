@@ -15,7 +15,7 @@ Observation = dict[str, NDArray[Any]]
 
 
 class RobotEnv(gym.Env[Observation, NDArray[np.float32]]):
-    """The N = 1 face of `RobotVectorEnv`: the same task, senses, context and numbers, without the leading axis.
+    """The N = 1 face of `RobotVectorEnv`: the same task, senses, context, numbers, without the leading axis.
 
     The time limit is left to Gymnasium's `TimeLimit` wrapper, which `gym.make` adds.
 
@@ -57,7 +57,7 @@ class RobotEnv(gym.Env[Observation, NDArray[np.float32]]):
             self._first_info(info),
         )
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]  # narrower than Gymnasium's union
+    def render(self) -> NDArray[np.uint8] | None:
         """A frame (height, width, 3) in mode "rgb_array"."""
         frames = self.vector.render()
         return frames[0] if frames is not None else None

@@ -65,9 +65,7 @@ class ModalityBuffer:
         self._kept = self._window + self._held  # T + D
         self._readings = np.zeros((num_worlds, self._kept, *modality.shape), dtype=modality.dtype)
         # Bounds repeated per reading, (T + D, *shape): clipping to a broadcast row takes 3x longer.
-        self._low, self._high = (
-            np.repeat(bound[None], self._kept, axis=0) for bound in modality.bounds
-        )
+        self._low, self._high = (np.repeat(bound[None], self._kept, axis=0) for bound in modality.bounds)
         self._bounded = _bounded(modality)
 
     @property
@@ -103,8 +101,7 @@ class ModalityBuffer:
         expected = (len(worlds), len(self.substeps), *self.modality.shape)
         if readings.shape != expected:
             raise ValueError(
-                f"modality {self.modality.name!r}: readings must have shape {expected}, "
-                f"got {readings.shape}"
+                f"modality {self.modality.name!r}: readings must have shape {expected}, got {readings.shape}"
             )
         self._require_due(worlds)
         self._pushed[worlds] = self._clock[worlds]
@@ -178,9 +175,7 @@ class ModalityBuffer:
         # Readings at or before now, less those at or before now - latency: 0 <= late <= D.
         late = clock // self._period - (clock - self._latency) // self._period
         start = self._held - late
-        seen: NDArray[Any] = self._readings[
-            worlds[:, None], start[:, None] + np.arange(self._window)
-        ]
+        seen: NDArray[Any] = self._readings[worlds[:, None], start[:, None] + np.arange(self._window)]
         return seen
 
     def _require_due(self, worlds: Worlds) -> None:
@@ -208,10 +203,7 @@ def _control_step(physics_hz: int, control_hz: int) -> int:
 def _period(modality: Modality, physics_hz: int, control_hz: int, step: int) -> int:
     period = round(physics_hz / modality.rate_hz)
     if period < 1 or abs(period * modality.rate_hz - physics_hz) > 1e-9 * physics_hz:
-        raise ValueError(
-            f"modality {modality.name!r}: rate_hz {modality.rate_hz} must divide "
-            f"physics_hz {physics_hz}"
-        )
+        raise ValueError(f"modality {modality.name!r}: rate_hz {modality.rate_hz} must divide physics_hz {physics_hz}")
     if step % period != 0 and period % step != 0:
         raise ValueError(
             f"modality {modality.name!r}: one of rate_hz {modality.rate_hz} and "

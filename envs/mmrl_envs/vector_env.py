@@ -1,15 +1,15 @@
 """N robots in N worlds behind Gymnasium's vector interface.
 
-A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, take the readings that fell due, judge,
-and start finished worlds anew (same-step autoreset). A world whose physics breaks ends its episode as a failure and touches no other.
+A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, take the
+readings that fell due, judge, and start finished worlds anew (same-step autoreset). A world whose physics breaks
+ends its episode as a failure and touches no other.
 
-Letters: N = worlds, n = a subset, k = readings per control step, S = physics steps per control step, A = size of an action.
+Letters: N = worlds, n = a subset, S = physics steps per control step, A = size of an action, P = size of the
+privileged vector.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -18,38 +18,43 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
-from mmrl.modality import Modality
-from mmrl.streams import Streams
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality
+from mmrl.streams import Streams
+from mmrl_envs.arguments import check_settings, checked_actions
+from mmrl_envs.contact_force import ContactForces
 from mmrl_envs.context import Context, Parameter
 from mmrl_envs.physics.impedance import SetpointController
-from mmrl_envs.physics.rendering import Renderer, make_renderer
 from mmrl_envs.physics.world import World
+from mmrl_envs.scene_cameras import SceneCameras
 from mmrl_envs.sensing import ModalityBuffer
-from mmrl_envs.sensors import Sensor, make_sensor
+from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.tasks.base import Task
-from mmrl_envs.tasks.workcell import POLICY_GROUPS, VIDEO_GROUPS
+from mmrl_envs.view import WorldView
+from mmrl_envs.viewer import Viewer
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+Indices = NDArray[np.integer[Any]]
 Observation = dict[str, NDArray[Any]]
 
 DEFAULT_SENSORS = ("camera", "force_torque", "proprioception")
-RENDER_MODES = (None, "rgb_array", "human")
 MAX_NOISE = 100.0
 
 
 class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     """A task on N worlds with chosen senses.
 
-    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions are (N, A) in [-1, 1].
-    `info` carries `is_success`, `success_once`, `physics_error` (N,) bool, `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the
-    episode, `privileged` (N, P) float32 for a critic, and the task's own figures.
+    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions
+    are (N, A) in [-1, 1]. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool,
+    `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the episode, `privileged` (N, P) float32 for a
+    critic, and the task's own figures.
 
-    `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too), `elapsed_steps` (N,) to start with
-    part of the time limit used up, and `reset_mask` (N,) to reset some worlds only.
+    `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
+    `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
+    worlds only.
 
     Args:
         task: what is to be done.
@@ -76,7 +81,7 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         "mmrl": True,
     }
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Gymnasium hands over keyword arguments one by one
         self,
         task: Task,
         num_envs: int = 1,
@@ -92,34 +97,19 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         num_threads: int = 0,
         autoreset: bool = True,
     ) -> None:
-        _check_arguments(num_envs, control_hz, physics_hz, max_episode_steps, render_mode)
+        check_settings(num_envs, control_hz, physics_hz, max_episode_steps, render_mode)
         self.task, self.num_envs, self.render_mode = task, num_envs, render_mode
         self.max_episode_steps = max_episode_steps
         self._frame_size = (height, width)
-        self._num_threads = num_threads
         self._autoreset = autoreset
         if not autoreset:
             self.metadata = {**type(self).metadata, "autoreset_mode": AutoresetMode.DISABLED}  # type: ignore[misc]
-        self.sensors = _make_sensors(sensors)
+        self.sensors = make_sensors(sensors)
         self.modalities: dict[str, Modality] = {s.modality.name: s.modality for s in self.sensors}
-        self.world = World(
-            _compile(task, self.sensors, physics_hz),
-            num_envs,
-            substeps=physics_hz // control_hz,
-            num_threads=num_threads,
-        )
+        models = _compile(task, self.sensors, physics_hz)
+        self.world = World(models, num_envs, substeps=physics_hz // control_hz, num_threads=num_threads)
         task.attach(self.world)
-        noises = [
-            Parameter(
-                f"{name}_noise",
-                0.0,
-                0.0,
-                MAX_NOISE,
-                f"standard deviation added to {name}, in its noise units",
-                group=f"sense/{name}",
-            )
-            for name in self.modalities
-        ]
+        noises = [_noise_parameter(name) for name in self.modalities]
         self.context = Context([*task.parameters, *noises], num_envs, context)
         self._controller = SetpointController(task.impedance, num_envs, self.world.substeps, task.action_size)
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
@@ -128,12 +118,11 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._every = np.arange(num_envs)
         self._elapsed: IntArray = np.zeros(num_envs, np.intp)
-        self._forces = _ContactForces(num_envs)
+        self._forces = ContactForces(num_envs)
         self._success_once: BoolArray = np.zeros(num_envs, np.bool_)
         self._buffers: dict[str, ModalityBuffer] = {}
-        self._policy_renderer: Renderer | None = None
-        self._video_renderer: Renderer | None = None
-        self._viewer: Any = None
+        self._cameras = SceneCameras(self.world, num_threads)
+        self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz = control_hz, physics_hz
         self._seed_streams(int(np.random.SeedSequence().generate_state(1)[0]))
 
@@ -150,7 +139,15 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts new episodes; with a seed, world i starts the same whatever N is. See the class for `options`."""
+        """Starts new episodes; with a seed, world i starts the same whatever N is.
+
+        Args:
+            seed: of all randomness from here on; without one the streams go on.
+            options: see the class.
+
+        Raises:
+            ValueError: on an unknown option or one of the wrong shape, and on a bad context.
+        """
         super().reset(seed=seed)
         options = dict(options or {})
         if seed is not None:
@@ -173,20 +170,15 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[Observation, NDArray[Any], BoolArray, BoolArray, dict[str, Any]]:
-        """One control step of all worlds; finished worlds are restarted and their last step is in `final_obs`, `final_info`.
+        """One control step of all worlds.
+
+        Finished worlds are restarted; their last step is in `final_obs`, `final_info`.
 
         Raises:
             ValueError: if the actions have the wrong shape or are not finite.
         """
-        actions = np.asarray(actions, np.float64)
-        if actions.shape != (self.num_envs, self.task.action_size):
-            raise ValueError(
-                f"actions need shape ({self.num_envs}, {self.task.action_size}), got {actions.shape}"
-            )
-        if not np.isfinite(actions).all():
-            bad = np.flatnonzero(~np.isfinite(actions).all(axis=1))
-            raise ValueError(f"actions must be finite; those of worlds {bad.tolist()} are not")
-        failed = self.world.step(self._controller.command(actions, self.task.tip_pose()))
+        checked = checked_actions(actions, self.num_envs, self.task.action_size)
+        failed = self.world.step(self._controller.command(checked, self.task.tip_pose()))
         self._elapsed += 1
         alive = self._every if not failed.any() else np.flatnonzero(~failed)
         self._sense(alive)
@@ -197,8 +189,7 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         reward = np.where(failed, 0.0, outcome.reward)
         limit = self.max_episode_steps
         truncated = (self._elapsed >= limit) & ~failed if limit else np.zeros(self.num_envs, np.bool_)
-        figures = {"is_success": success, "physics_error": failed, **outcome.info}
-        info = self._info({k: np.where(failed, 0, v).astype(v.dtype) if k != "physics_error" else v for k, v in figures.items()})
+        info = self._info({"is_success": success, "physics_error": failed, **_zero_where(failed, outcome.info)})
         observation = self._observe()
         done = failed | truncated
         if done.any() and self._autoreset:
@@ -208,27 +199,18 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         return observation, reward, failed, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Frames (height, width, 3) of every world in mode "rgb_array"; updates the window in mode "human"."""
+        """Frames (height, width, 3) of every world in mode "rgb_array"; in mode "human" updates the window."""
         if self.render_mode == "human":
-            return self._show()
+            self._viewer.show()
+            return None
         if self.render_mode is None:
             raise gym.error.Error('render() needs render_mode="rgb_array" or "human" at construction')
-        if self._video_renderer is None:
-            self._video_renderer = make_renderer(
-                self.world.template, num_threads=1, quality="video", geom_groups=VIDEO_GROUPS
-            )
-        frames = self._render(self._video_renderer, self._every, "scene_camera", *self._frame_size, depth=False)
-        return tuple(frames)
+        return tuple(self._cameras.film(*self._frame_size))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers and window."""
-        for renderer in (self._policy_renderer, self._video_renderer):
-            if renderer is not None:
-                renderer.close()
-        self._policy_renderer = self._video_renderer = None
-        if self._viewer is not None:
-            self._viewer.close()
-            self._viewer = None
+        self._cameras.close()
+        self._viewer.close()
 
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
@@ -255,7 +237,7 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         self._elapsed[worlds] = 0
         self._success_once[worlds] = False
         self._forces.reset(worlds)
-        view = _View(self, worlds, None)
+        view = self._view(worlds, None)
         for sensor in self.sensors:
             buffer = self._buffers[sensor.modality.name]
             buffer.context_std[worlds] = values[f"{sensor.modality.name}_noise"]
@@ -267,7 +249,10 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
             buffer.tick(self._every)
             due = buffer.due_worlds(alive)
             if len(due):
-                buffer.push(due, sensor.read(_View(self, due, buffer.substeps)))
+                buffer.push(due, sensor.read(self._view(due, buffer.substeps)))
+
+    def _view(self, worlds: Indices, substeps: Indices | None) -> WorldView:
+        return WorldView(self.world, self.task, self._cameras, worlds, substeps)
 
     def _observe(self) -> Observation:
         return {name: buffer.observe() for name, buffer in self._buffers.items()}
@@ -275,7 +260,10 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     def _restart(
         self, worlds: IntArray, done: BoolArray, observation: Observation, info: dict[str, Any]
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begins new episodes in finished worlds; the last step of the old ones goes to `final_obs` and `final_info`."""
+        """Begins new episodes in finished worlds.
+
+        The last step of the old ones goes to `final_obs` and `final_info`.
+        """
         final_obs = np.full(self.num_envs, None, object)
         for world in worlds:
             final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
@@ -307,108 +295,6 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         present = np.ones(self.num_envs, np.bool_)
         return {**values, **{f"_{name}": present.copy() for name in values}}
 
-    def _render(
-        self, renderer: Renderer, worlds: IntArray, camera: str, height: int, width: int, *, depth: bool
-    ) -> NDArray[Any]:
-        return renderer.render(
-            [self.world.models[w] for w in worlds],
-            self.world.qpos[worlds],
-            self.world.mocap_pos[worlds],
-            self.world.mocap_quat[worlds],
-            camera,
-            height,
-            width,
-            depth=depth,
-        )
-
-    def render_sensor(self, worlds: IntArray, camera: str, height: int, width: int, *, depth: bool) -> NDArray[Any]:
-        """Images of a camera of the scene as sensors see it: without arm, shadows or backdrop, (n, height, width, 3 or 1)."""
-        if self._policy_renderer is None:
-            self._policy_renderer = make_renderer(
-                self.world.template,
-                num_threads=self._num_threads or None,
-                quality="policy",
-                geom_groups=POLICY_GROUPS,
-            )
-        return self._render(self._policy_renderer, worlds, camera, height, width, depth=depth)
-
-    def _show(self) -> None:
-        """MuJoCo's passive viewer on world 0."""
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            # MuJoCo's viewer would end the process
-            raise gym.error.Error('render_mode="human" needs a display; on a machine without one use "rgb_array"')
-        import mujoco.viewer  # opens a window system, so never at import
-
-        if self._viewer is None:
-            self._shown = mujoco.MjData(self.world.models[0])
-            self._viewer = mujoco.viewer.launch_passive(self.world.models[0], self._shown)
-        self._shown.qpos[:] = self.world.qpos[0]
-        self._shown.mocap_pos[:], self._shown.mocap_quat[:] = self.world.mocap_pos[0], self.world.mocap_quat[0]
-        mujoco.mj_forward(self.world.models[0], self._shown)
-        self._viewer.sync()
-
-
-class _ContactForces:
-    """Peak and mean of the contact force over an episode, in newtons."""
-
-    def __init__(self, num_worlds: int) -> None:
-        self.peak: FloatArray = np.zeros(num_worlds)
-        self._sum: FloatArray = np.zeros(num_worlds)
-        self._count: IntArray = np.zeros(num_worlds, np.intp)
-
-    @property
-    def mean(self) -> FloatArray:
-        return self._sum / np.maximum(self._count, 1)
-
-    def reset(self, worlds: IntArray) -> None:
-        self.peak[worlds] = self._sum[worlds] = 0.0
-        self._count[worlds] = 0
-
-    def add(self, force: FloatArray, valid: BoolArray) -> None:
-        """Takes in contact forces at every physics step, (N, S, 3), of the worlds where they are valid, (N,)."""
-        magnitude = np.sqrt(np.einsum("nsd,nsd->ns", force, force))
-        self.peak = np.where(valid, np.maximum(self.peak, magnitude.max(axis=1)), self.peak)
-        self._sum += np.where(valid, magnitude.mean(axis=1), 0.0)
-        self._count += valid
-
-
-class _View:
-    """What sensors may read of some worlds: at a reset (no substeps) or at given physics steps of the last control step."""
-
-    def __init__(self, env: RobotVectorEnv, worlds: IntArray, substeps: IntArray | None) -> None:
-        self._env, self.worlds, self._substeps = env, worlds, substeps
-        self._all = len(worlds) == env.num_envs
-
-    def __getitem__(self, name: str) -> FloatArray:
-        world = self._env.world
-        if self._substeps is None:
-            return world.current(name)[self.worlds, None]
-        recorded = world.recorded(name)
-        if not self._all:
-            recorded = recorded[self.worlds]
-        k = len(self._substeps)
-        # the usual case, every physics step, needs no copy
-        return recorded if k == recorded.shape[1] else recorded[:, self._substeps]
-
-    def render(
-        self, camera: str, height: int, width: int, *, depth: bool = False
-    ) -> NDArray[np.uint8] | NDArray[np.float32]:
-        return self._env.render_sensor(self.worlds, camera, height, width, depth=depth)
-
-    def field(self, name: str) -> FloatArray:
-        return self._env.task.field(name)[self.worlds]
-
-
-def _make_sensors(sensors: Sequence[str | Sensor]) -> list[Sensor]:
-    if isinstance(sensors, str) or not len(sensors):
-        raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
-    made = [make_sensor(sensor) for sensor in sensors]
-    names = [sensor.modality.name for sensor in made]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"senses need distinct names; {twice} occur more than once in {names}")
-    return made
-
 
 def _compile(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:
     specs = task.scenes(physics_hz)
@@ -418,14 +304,11 @@ def _compile(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[muj
     return [spec.compile() for spec in specs]
 
 
-def _check_arguments(
-    num_envs: int, control_hz: int, physics_hz: int, max_episode_steps: int | None, render_mode: str | None
-) -> None:
-    if num_envs < 1:
-        raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-    if control_hz < 1 or physics_hz < control_hz or physics_hz % control_hz:
-        raise ValueError(f"control_hz must divide physics_hz, got control_hz={control_hz}, physics_hz={physics_hz}")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
-    if render_mode not in RENDER_MODES:
-        raise ValueError(f"unknown render_mode {render_mode!r}; modes are {list(RENDER_MODES)}")
+def _noise_parameter(name: str) -> Parameter:
+    what = f"standard deviation added to {name}, in its noise units"
+    return Parameter(f"{name}_noise", 0.0, 0.0, MAX_NOISE, what, group=f"sense/{name}")
+
+
+def _zero_where(failed: BoolArray, figures: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The figures, each (N,), with zeros for worlds whose physics failed: their state means nothing."""
+    return {name: np.where(failed, 0, values).astype(values.dtype) for name, values in figures.items()}

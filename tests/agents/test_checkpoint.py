@@ -20,7 +20,7 @@ from mmrl_agents.checkpoint import (
 
 
 def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    state = {
+    state: dict[str, Any] = {
         "weights": {"w": torch.randn(3, 4)},
         "step": 7,
         "rate": 0.1,
@@ -40,7 +40,7 @@ def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_loaded_is_refused_when_it_is_saved(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="cannot hold Path|cannot hold PosixPath"):
+    with pytest.raises(TypeError, match=r"cannot hold (Posix|Windows)?Path"):
         save_checkpoint(tmp_path / "a.pt", {"folder": tmp_path})
     assert list(tmp_path.iterdir()) == []
 
@@ -126,9 +126,9 @@ def test_a_checkpoint_of_a_later_format_is_named(tmp_path: Path) -> None:
 
 def test_differing_senses_are_listed() -> None:
     saved = {"camera": {"shape": [64, 64, 3]}, "wrench": {"shape": [6]}, "same": {"shape": [1]}}
-    present = {"wrench": {"shape": [3]}, "depth": {"shape": [64]}, "same": {"shape": (1,)}}
+    present = {"wrench": {"shape": [3]}, "depth": {"shape": [64]}, "same": {"shape": [1]}}
     with pytest.raises(CheckpointError) as caught:
-        require_same_senses(Path("a.pt"), saved, present | {"same": {"shape": [1]}})
+        require_same_senses(Path("a.pt"), saved, present)
     text = str(caught.value)
     assert "camera is missing in the environment" in text
     assert "depth is unknown to the checkpoint" in text
@@ -138,7 +138,8 @@ def test_differing_senses_are_listed() -> None:
 
 def test_plain_turns_numpy_into_python() -> None:
     value = plain({"a": np.int64(3), "b": [np.arange(2)], "c": (np.bool_(True), None)})
-    assert type(value["a"]) is int and value["c"] == (True, None)
+    assert type(value["a"]) is int
+    assert value["c"] == (True, None)
     assert torch.equal(value["b"][0], torch.tensor([0, 1]))
 
 

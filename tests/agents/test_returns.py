@@ -21,9 +21,7 @@ AT_ONE = column(0, 1, 0)
 
 
 def test_running_episode_passes_the_trace_back() -> None:
-    advantages, returns = generalized_advantage_estimation(
-        REWARDS, VALUES, NEXT, NEVER, NEVER, GAMMA, LAM
-    )
+    advantages, returns = generalized_advantage_estimation(REWARDS, VALUES, NEXT, NEVER, NEVER, GAMMA, LAM)
     # delta = r + 0.5 v' - v: 1 + 0.5 - 0.5 = 1, 2 + 0.75 - 1 = 1.75, 3 + 1 - 1.5 = 2.5
     # A2 = 2.5, A1 = 1.75 + 0.25 * 2.5 = 2.375, A0 = 1 + 0.25 * 2.375 = 1.59375
     torch.testing.assert_close(advantages, column(1.59375, 2.375, 2.5))
@@ -31,17 +29,13 @@ def test_running_episode_passes_the_trace_back() -> None:
 
 
 def test_terminated_step_has_no_future() -> None:
-    advantages, _ = generalized_advantage_estimation(
-        REWARDS, VALUES, NEXT, AT_ONE, NEVER, GAMMA, LAM
-    )
+    advantages, _ = generalized_advantage_estimation(REWARDS, VALUES, NEXT, AT_ONE, NEVER, GAMMA, LAM)
     # delta1 = 2 - 1 = 1 without bootstrap; A1 = 1, A0 = 1 + 0.25 * 1 = 1.25; A2 is untouched
     torch.testing.assert_close(advantages, column(1.25, 1.0, 2.5))
 
 
 def test_truncated_step_bootstraps_from_its_own_last_observation() -> None:
-    advantages, _ = generalized_advantage_estimation(
-        REWARDS, VALUES, column(1, 4, 2), NEVER, AT_ONE, GAMMA, LAM
-    )
+    advantages, _ = generalized_advantage_estimation(REWARDS, VALUES, column(1, 4, 2), NEVER, AT_ONE, GAMMA, LAM)
     # delta1 = 2 + 0.5 * 4 - 1 = 3; A1 = 3 (nothing of A2), A0 = 1 + 0.25 * 3 = 1.75
     torch.testing.assert_close(advantages, column(1.75, 3.0, 2.5))
 
@@ -53,9 +47,7 @@ def test_terminated_and_truncated_at_once_is_terminated() -> None:
 
 
 def test_a_next_value_that_is_no_number_does_not_survive_termination() -> None:
-    advantages, _ = generalized_advantage_estimation(
-        REWARDS, VALUES, column(1, math.nan, 2), AT_ONE, NEVER, GAMMA, LAM
-    )
+    advantages, _ = generalized_advantage_estimation(REWARDS, VALUES, column(1, math.nan, 2), AT_ONE, NEVER, GAMMA, LAM)
     torch.testing.assert_close(advantages, column(1.25, 1.0, 2.5))
 
 
@@ -80,10 +72,10 @@ def test_without_critic_and_with_full_trace_returns_are_discounted_sums(
 
 
 def test_worlds_do_not_mix() -> None:
-    pair = [torch.cat([x, 3 * x], dim=1) for x in (REWARDS, VALUES, NEXT)]
+    rewards, values, following = (torch.cat([x, 3 * x], dim=1) for x in (REWARDS, VALUES, NEXT))
     ends = torch.cat([NEVER, AT_ONE], dim=1)
     advantages, _ = generalized_advantage_estimation(
-        *pair, ends, torch.zeros_like(ends), GAMMA, LAM
+        rewards, values, following, ends, torch.zeros_like(ends), GAMMA, LAM
     )
     # the second column is the terminated case above, scaled by 3
     torch.testing.assert_close(advantages[:, :1], column(1.59375, 2.375, 2.5))

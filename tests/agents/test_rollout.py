@@ -44,9 +44,7 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
         self.goal = float(self.np_random.uniform(-1, 1))
         return self._see(), self._info()
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         assert abs(action[0]) <= 1
         self.position += 0.5 * float(action[0])
         self.steps += 1
@@ -68,9 +66,7 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
         return {"privileged": np.array([self.position, self.goal, self.steps], np.float32)}
 
 
-def make_rollout(
-    num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = ""
-) -> Rollout:
+def make_rollout(num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = "") -> Rollout:
     envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
         [lambda: Reach(broken)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP
     )
@@ -228,14 +224,15 @@ def test_statistics_forget_old_episodes() -> None:
         statistics.add(Episode(total, 10, None, None, None, physics_error=total == 1.0))
     metrics = statistics.metrics()
     assert metrics["mean_return"] == 3.0
-    assert metrics["episodes"] == 3 and metrics["physics_errors"] == 1
+    assert metrics["episodes"] == 3
+    assert metrics["physics_errors"] == 1
     assert "success_rate" not in metrics
 
 
 def test_bad_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="reward of world 0 is nan"):
         make_rollout(broken="reward").collect()
-    with pytest.raises(ValueError, match="observation 'position' has .* not finite"):
+    with pytest.raises(ValueError, match=r"observation 'position' has .* not finite"):
         make_rollout(broken="position").collect()
 
 
@@ -248,15 +245,14 @@ def test_images_stay_bytes_and_discrete_actions_whole() -> None:
             super().reset(seed=kwargs["seed"])
             return self.observation_space.sample(), {}
 
-        def step(
-            self, action: np.int64
-        ) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
             return np.full((36, 36, 3), 7 * int(action), np.uint8), 0.0, False, False, {}
 
     envs = SyncVectorEnv([Blank] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     rollout = rollout_in(envs, num_steps=4, privileged_size=0)
     rollout.collect()
     images = rollout.storage.observations["observation"]
-    assert images.dtype == torch.uint8 and images.shape == (5, 2, 36, 36, 3)
+    assert images.dtype == torch.uint8
+    assert images.shape == (5, 2, 36, 36, 3)
     assert rollout.storage.actions.dtype == torch.int64
     assert torch.equal(images[1:, :, 0, 0, 0].long(), 7 * rollout.storage.actions)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Context, Parameter
 
@@ -19,8 +20,10 @@ def draw(setting: dict[str, object], seed: int = 0) -> dict[str, np.ndarray]:
 
 def test_defaults_values_ranges_and_arrays() -> None:
     drawn = draw({})
-    assert ((drawn["depth_m"] >= 0) & (drawn["depth_m"] <= 1)).all() and len(np.unique(drawn["depth_m"])) == 8
-    assert (drawn["friction"] == 0.5).all() and (drawn["shape"] == 0).all()
+    assert ((drawn["depth_m"] >= 0) & (drawn["depth_m"] <= 1)).all()
+    assert len(np.unique(drawn["depth_m"])) == 8
+    assert (drawn["friction"] == 0.5).all()
+    assert (drawn["shape"] == 0).all()
     per_world = np.linspace(0.0, 0.7, 8)
     assert (draw({"depth_m": per_world})["depth_m"] == per_world).all()
     assert (draw({"depth_m": 0.25})["depth_m"] == 0.25).all()
@@ -36,7 +39,10 @@ def test_fixing_one_parameter_leaves_the_draws_of_the_others() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"colour": 1}, r"unknown context \['colour'\]; this environment has \['depth_m', 'friction', 'shape'\]"),
+        (
+            {"colour": 1},
+            r"unknown context \['colour'\]; this environment has \['depth_m', 'friction', 'shape'\]",
+        ),
         ({"friction": 2.0}, r"'friction' must lie in \[0.1, 1.0\], got 2.0"),
         ({"friction": (0.9, 0.2)}, r"low 0.9 exceeds high 0.2"),
         ({"friction": "rough"}, r"takes a number"),

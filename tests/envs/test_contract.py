@@ -7,11 +7,12 @@ import warnings
 from typing import Any
 
 import gymnasium as gym
-import mmrl_envs
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+
+import mmrl_envs
 
 IDS = sorted(name for name in gym.registry if name.startswith("mmrl/"))
 TOUCH = ("force_torque", "proprioception")
@@ -79,13 +80,16 @@ def test_spaces_are_exact(env_id: str, sensors: tuple[str, ...]) -> None:
     for action in actions(4, 2, envs.single_action_space.shape[0]):
         for name, array in observation.items():
             space = envs.observation_space[name]
-            assert array.dtype == space.dtype and array.shape == space.shape, name
+            assert array.dtype == space.dtype, name
+            assert array.shape == space.shape, name
             assert space.contains(array), name
         observation, reward, terminated, truncated, info = envs.step(action)
-        assert reward.shape == (2,) and terminated.dtype == truncated.dtype == np.bool_
+        assert reward.shape == (2,)
+        assert terminated.dtype == truncated.dtype == np.bool_
         assert info["privileged"].shape == (2, envs.unwrapped.privileged_size)
         assert info["privileged"].dtype == np.float32
-    assert (envs.single_action_space.low == -1).all() and (envs.single_action_space.high == 1).all()
+    assert (envs.single_action_space.low == -1).all()
+    assert (envs.single_action_space.high == 1).all()
     envs.close()
 
 
@@ -118,9 +122,12 @@ def test_both_doors_give_the_same_episode(env_id: str) -> None:
         one, reward, terminated, truncated, info = env.step(action[0])
         many, rewards, _, _, infos = envs.step(action)
         assert_equal(one, rows(many, 0))
-        assert reward == rewards[0] and not terminated and not truncated
+        assert reward == rewards[0]
+        assert not terminated
+        assert not truncated
         assert info["is_success"] == infos["is_success"][0]
-        assert isinstance(info["is_success"], bool) and isinstance(info["peak_force_n"], float)
+        assert isinstance(info["is_success"], bool)
+        assert isinstance(info["peak_force_n"], float)
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -145,12 +152,15 @@ def test_same_step_autoreset_hands_over_the_final_observation(env_id: str) -> No
         # world 1 started with 3 of its 6 steps used up
         assert truncated.tolist() == [step == 5, step == 2]
         if step == 2:
-            assert info["_final_obs"].tolist() == [False, True] and info["final_obs"][0] is None
+            assert info["_final_obs"].tolist() == [False, True]
+            assert info["final_obs"][0] is None
             final = info["final_obs"][1]
             assert envs.single_observation_space.contains(final)
-            # the reset backfilled the window with the first reading; the finished episode's window is not flat
+            # the reset backfilled the window with the first reading;
+            # the finished episode's window is not flat
             wrench = observation["force_torque"][1]
-            assert (wrench == wrench[0]).all() and not (final["force_torque"] == final["force_torque"][0]).all()
+            assert (wrench == wrench[0]).all()
+            assert not (final["force_torque"] == final["force_torque"][0]).all()
             assert info["final_info"]["peak_force_n"].shape == (2,)
             previous = final["force_torque"].copy()
         if step == 3:
@@ -193,16 +203,19 @@ def test_a_broken_world_ends_alone(env_id: str) -> None:
         histories.append(history)
     sound, hurt = histories
     _, reward, terminated, truncated, info = hurt[2]
-    assert terminated.tolist() == [False, True, False] and not truncated.any()
+    assert terminated.tolist() == [False, True, False]
+    assert not truncated.any()
     assert info["final_info"]["physics_error"].tolist() == [False, True, False]
-    assert reward[1] == 0.0 and not info["final_info"]["is_success"][1]
+    assert reward[1] == 0.0
+    assert not info["final_info"]["is_success"][1]
     assert all(np.isfinite(array).all() for array in info["final_obs"][1].values())
     for one, other in zip(sound, hurt, strict=True):
         for world in (0, 2):
             assert_equal(rows(one[0], world), rows(other[0], world))
             assert one[1][world] == other[1][world]
     after = hurt[3]
-    assert not after[2].any() and all(np.isfinite(array).all() for array in after[0].values())
+    assert not after[2].any()
+    assert all(np.isfinite(array).all() for array in after[0].values())
 
 
 def test_ids_register_without_an_import_and_without_torch() -> None:
@@ -217,14 +230,20 @@ def test_ids_register_without_an_import_and_without_torch() -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"sensors": ("camera", "smell")}, "unknown sensor 'smell'; known sensors: .*camera.*force_torque"),
+        (
+            {"sensors": ("camera", "smell")},
+            "unknown sensor 'smell'; known sensors: .*camera.*force_torque",
+        ),
         ({"sensors": ()}, "non-empty"),
         ({"sensors": "camera"}, "non-empty sequence"),
         ({"sensors": ("camera", "camera")}, r"\['camera'\] occur more than once"),
         ({"context": {"colour": 1}}, r"unknown context \['colour'\].*'clearance_mm'"),
         ({"context": {"shape": "star"}}, "unknown 'star'.*'round', 'square'"),
         ({"context": {"clearance_mm": 7.0}}, r"'clearance_mm' must lie in \[0.0, 5.0\], got 7.0"),
-        ({"control_hz": 30}, "control_hz must divide physics_hz, got control_hz=30, physics_hz=1000"),
+        (
+            {"control_hz": 30},
+            "control_hz must divide physics_hz, got control_hz=30, physics_hz=1000",
+        ),
         ({"render_mode": "ascii"}, "unknown render_mode 'ascii'"),
         ({"action": "joint"}, r"unknown action 'joint'; actions are \['xyz', 'xyz_yaw'\]"),
         ({"reward": "none"}, r"unknown reward 'none'; rewards are \['dense', 'sparse'\]"),
@@ -240,7 +259,10 @@ def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("action", "message"),
-    [(np.zeros((2, 5)), r"shape \(2, 3\), got \(2, 5\)"), (np.full((2, 3), np.nan), r"finite; those of worlds \[0, 1\]")],
+    [
+        (np.zeros((2, 5)), r"shape \(2, 3\), got \(2, 5\)"),
+        (np.full((2, 3), np.nan), r"finite; those of worlds \[0, 1\]"),
+    ],
 )
 def test_bad_actions_are_named(action: np.ndarray, message: str) -> None:
     envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("proprioception",))

@@ -1,13 +1,14 @@
-"""Peg insertion: success means what it says, contact forces and readings are right, context does what it names."""
+"""Peg insertion: success means what it says, forces and readings are right, context does what it names."""
 
 from typing import Any
 
 import gymnasium as gym
-import mmrl_envs  # noqa: F401  (registers the ids)
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import mmrl_envs
 from mmrl_envs.tasks import peg_insertion
 from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
@@ -38,8 +39,10 @@ def test_the_expert_reaches_success_for_every_shape(shape: str, action: str) -> 
         _, _, _, truncated, info = envs.step(expert.act())
     assert truncated.all()
     final = info["final_info"]
-    assert final["is_success"].all() and final["success_once"].all()
-    assert (final["depth_m"] > HOLE_DEPTH - 0.003).all() and (final["depth_m"] < HOLE_DEPTH + 0.001).all()
+    assert final["is_success"].all()
+    assert final["success_once"].all()
+    assert (final["depth_m"] > HOLE_DEPTH - 0.003).all()
+    assert (final["depth_m"] < HOLE_DEPTH + 0.001).all()
 
 
 def test_the_expert_manages_a_tight_hole() -> None:
@@ -57,11 +60,20 @@ def test_the_expert_manages_a_tight_hole() -> None:
 def test_a_peg_beside_the_hole_never_succeeds(shape: str) -> None:
     """Pressed down with full force 6 to 40 mm off the axis, off the block's edge included."""
     offsets = np.array([0.006, -0.008, 0.015, -0.025, 0.04, -0.04])
-    envs = make(6, context={"shape": shape, "hole_x_m": offsets, "hole_y_m": offsets[::-1].copy(), "start_x_m": 0.0})
+    envs = make(
+        6,
+        context={
+            "shape": shape,
+            "hole_x_m": offsets,
+            "hole_y_m": offsets[::-1].copy(),
+            "start_x_m": 0.0,
+        },
+    )
     envs.reset(seed=0)
     for _ in range(60):
         *_, info = envs.step(np.tile(np.array([0, 0, -1], np.float32), (6, 1)))
-        assert not info["is_success"].any() and not info["success_once"].any()
+        assert not info["is_success"].any()
+        assert not info["success_once"].any()
 
 
 @pytest.mark.parametrize("shape", ["square", "triangular", "semicircular", "hexagonal"])
@@ -90,20 +102,27 @@ def test_success_must_be_held() -> None:
         succeeded.append(bool(info["is_success"][0]))
     # success comes on the fifth step in a row at the bottom
     first = bottomed.index(True)
-    assert all(bottomed[first:]) and succeeded.index(True) == first + peg_insertion.HOLD_STEPS - 1
+    assert all(bottomed[first:])
+    assert succeeded.index(True) == first + peg_insertion.HOLD_STEPS - 1
     info = push(envs, (0, 0, 1), 15)
-    assert not info["is_success"][0] and info["success_once"][0]
+    assert not info["is_success"][0]
+    assert info["success_once"][0]
 
 
 def test_static_contact_force_is_bounded_by_stiffness_times_lead() -> None:
-    envs = make(1, ("force_torque",), context={"hole_x_m": 0.04, "hole_y_m": 0.04, "start_x_m": 0, "start_y_m": 0})
+    envs = make(
+        1,
+        ("force_torque",),
+        context={"hole_x_m": 0.04, "hole_y_m": 0.04, "start_x_m": 0, "start_y_m": 0},
+    )
     envs.reset(seed=0)
     push(envs, (0, 0, -1), 30)
     observation, *_ = envs.step(np.array([[0, 0, -1]], np.float32))
     wrench = observation["force_torque"][0, -1]
     limit = envs.task.impedance.max_force_n
-    # The tip is pressed on the block with stiffness x lead = 1000 N/m x 0.02 m, seen as -z in the flange frame (z down).
-    assert limit == pytest.approx(20.0)
+    # The tip is pressed on the block with stiffness x lead = 1000 N/m x 0.015 m,
+    # seen as -z in the flange frame (z down).
+    assert limit == pytest.approx(15.0)
     assert wrench[2] == pytest.approx(-limit, rel=0.03)
 
 
@@ -117,7 +136,13 @@ def test_wrench_in_free_air_is_the_tools_weight_or_nothing() -> None:
 
 
 def test_proprioception_is_the_tip_in_the_workspace_frame() -> None:
-    context = {"start_x_m": 0.01, "start_y_m": -0.02, "start_z_m": 0.04, "hole_x_m": -0.04, "hole_y_m": 0.04}
+    context = {
+        "start_x_m": 0.01,
+        "start_y_m": -0.02,
+        "start_z_m": 0.04,
+        "hole_x_m": -0.04,
+        "hole_y_m": 0.04,
+    }
     envs = make(1, context=context, action="xyz_yaw")
     observation, _ = envs.reset(seed=0)
     np.testing.assert_allclose(observation["proprioception"][0, :, :4], [[0.01, -0.02, 0.04, 0.0]] * 32, atol=1e-6)
@@ -125,15 +150,23 @@ def test_proprioception_is_the_tip_in_the_workspace_frame() -> None:
         observation, *_ = envs.step(np.array([[0.2, 0.0, 0.0, 0.5]], np.float32))
     x, y, z, yaw, vx, _, _, turn = observation["proprioception"][0, -1]
     # 6 steps of 2 mm and 0.05 rad, with the lag of the impedance
-    assert 0.012 < x < 0.022 and y == pytest.approx(-0.02, abs=4e-3) and z == pytest.approx(0.04, abs=4e-3)
-    assert 0.1 < yaw < 0.3 and vx > 0.01 and turn > 0.3
+    assert 0.012 < x < 0.022
+    assert y == pytest.approx(-0.02, abs=4e-3)
+    assert z == pytest.approx(0.04, abs=4e-3)
+    assert 0.1 < yaw < 0.3
+    assert vx > 0.01
+    assert turn > 0.3
     # positions and velocities agree: 1 kHz readings, so dx over the window is vx times 31 ms
     window = observation["proprioception"][0]
     np.testing.assert_allclose(window[-1, 0] - window[0, 0], window[:, 4].mean() * 0.031, rtol=0.05)
 
 
 def test_context_reaches_the_models() -> None:
-    context = {"friction": np.array([0.2, 1.0]), "clearance_mm": np.array([0.5, 4.0]), "shape": np.array(["round", "hexagonal"])}
+    context = {
+        "friction": np.array([0.2, 1.0]),
+        "clearance_mm": np.array([0.5, 4.0]),
+        "shape": np.array(["round", "hexagonal"]),
+    }
     envs = make(2, context=context)
     envs.reset(seed=0)
     for world, (friction, clearance, walls) in enumerate([(0.2, 0.5e-3, 16), (1.0, 4e-3, 6)]):
@@ -199,7 +232,11 @@ def test_wrap_keeps_the_angle_up_to_symmetry(angle: float, period: float) -> Non
 
 
 def test_keypoint_distance_by_hand() -> None:
-    envs = make(3, action="xyz_yaw", context={"hole_x_m": 0.0, "hole_y_m": 0.0, "hole_yaw_rad": np.array([0.0, 0.0, 0.3])})
+    envs = make(
+        3,
+        action="xyz_yaw",
+        context={"hole_x_m": 0.0, "hole_y_m": 0.0, "hole_yaw_rad": np.array([0.0, 0.0, 0.3])},
+    )
     envs.reset(seed=0)
     task = envs.task
     # in place; 3 cm above and 4 cm aside, so 5 cm; turned by 0.3 rad, where each keypoint moves 2 r sin(0.15)
@@ -212,7 +249,9 @@ def test_frames_show_the_scene() -> None:
     envs = make(2, render_mode="rgb_array", width=96, height=64)
     envs.reset(seed=0)
     frames = envs.render()
-    assert len(frames) == 2 and frames[0].shape == (64, 96, 3) and frames[0].std() > 10
+    assert len(frames) == 2
+    assert frames[0].shape == (64, 96, 3)
+    assert frames[0].std() > 10
     assert not np.array_equal(frames[0], frames[1])
     with pytest.raises(gym.error.Error, match="render_mode"):
         make(1).render()

@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
+
 from mmrl_envs.tasks import pegs
 
 

@@ -149,9 +149,7 @@ def test_depth_is_metres_along_the_optical_axis(new: Callable[..., Renderer]) ->
 
 
 def test_sky_is_black_and_at_the_far_plane(new: Callable[..., Renderer]) -> None:
-    scene = make_scene(
-        lambda spec: spec.worldbody.add_camera(name="up", xyaxes=[1, 0, 0, 0, -1, 0])
-    )
+    scene = make_scene(lambda spec: spec.worldbody.add_camera(name="up", xyaxes=[1, 0, 0, 0, -1, 0]))
     renderer = new(scene)
     far = scene.vis.map.zfar * scene.stat.extent
     aside = [5.0, 5.0, -5.0]
@@ -170,9 +168,7 @@ def test_wide_images_keep_square_pixels(new: Callable[..., Renderer]) -> None:
 
 
 @pytest.mark.parametrize("camera", ["above", "aside"])
-def test_opengl_and_ray_casting_see_the_same_geometry(
-    new_opengl: Callable[..., Renderer], camera: str
-) -> None:
+def test_opengl_and_ray_casting_see_the_same_geometry(new_opengl: Callable[..., Renderer], camera: str) -> None:
     worlds = Worlds(4, seed=1)
     cast = make_renderer(SCENE, backend="raycast")
     # The finely cut capsules of "video": coarse ones are smaller than the round ones of the rays.
@@ -207,9 +203,7 @@ def _shared(num_threads: int) -> Renderer:
 def test_ray_cast_rows_do_not_mix_either() -> None:
     worlds = Worlds(6, seed=3)
     one, three = (make_renderer(SCENE, num_threads=k, backend="raycast") for k in (1, 3))
-    np.testing.assert_array_equal(
-        worlds.draw(one, "aside")[[4, 1]], worlds.draw(three, "aside", rows=[4, 1])
-    )
+    np.testing.assert_array_equal(worlds.draw(one, "aside")[[4, 1]], worlds.draw(three, "aside", rows=[4, 1]))
     one.close()
     three.close()
 

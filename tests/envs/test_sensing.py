@@ -24,15 +24,11 @@ S = 50  # physics steps per control step, 1000 / 20
 class Rig:
     """N worlds whose sensor tells the time, and an environment's loop around one buffer."""
 
-    def __init__(
-        self, modality: Modality, num_worlds: int = 1, seed: int = 0, noise_unit: Any = 1.0
-    ) -> None:
+    def __init__(self, modality: Modality, num_worlds: int = 1, seed: int = 0, noise_unit: Any = 1.0) -> None:
         self.shape = modality.shape
         self.dtype = modality.dtype
         streams = Streams(seed, modality.name, num_worlds)
-        self.buffer = ModalityBuffer(
-            modality, num_worlds, PHYSICS_HZ, CONTROL_HZ, streams, noise_unit
-        )
+        self.buffer = ModalityBuffer(modality, num_worlds, PHYSICS_HZ, CONTROL_HZ, streams, noise_unit)
         self.every = np.arange(num_worlds)
         self.time = np.zeros(num_worlds, dtype=np.int64)
         self.reset(self.every)
@@ -117,9 +113,7 @@ def test_window_longer_than_a_control_step() -> None:
         (1000, 0.060, [[0, 0, 0], [38, 39, 40]]),
     ],
 )
-def test_latency_of_a_fast_sensor(
-    rate_hz: float, latency_s: float, expected: list[list[float]]
-) -> None:
+def test_latency_of_a_fast_sensor(rate_hz: float, latency_s: float, expected: list[list[float]]) -> None:
     rig = clock(rate_hz, history=3, latency_s=latency_s)
     assert [rig.times_seen() for _ in range(2)] == expected
 
@@ -150,9 +144,7 @@ def test_a_reset_starts_the_schedule_of_its_world_alone() -> None:
 def test_every_schedule_shows_the_newest_old_enough_readings(
     period: int, latency: int, history: int, reset_at: list[int]
 ) -> None:
-    modality = replace(
-        CLOCK, rate_hz=1000 / period, history=history, latency_s=latency / PHYSICS_HZ
-    )
+    modality = replace(CLOCK, rate_hz=1000 / period, history=history, latency_s=latency / PHYSICS_HZ)
     rig = Rig(modality, num_worlds=3)
     for step in range(13):
         rig.reset(np.flatnonzero(np.array(reset_at) == step))

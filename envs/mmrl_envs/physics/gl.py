@@ -71,9 +71,7 @@ def demanded() -> str | None:
     """
     value = os.environ.get(RENDERER_VARIABLE, "").strip().lower()
     if value and value not in RENDERERS:
-        raise ValueError(
-            f"{RENDERER_VARIABLE} is {value!r}; it can be one of {', '.join(RENDERERS)}, or unset"
-        )
+        raise ValueError(f"{RENDERER_VARIABLE} is {value!r}; it can be one of {', '.join(RENDERERS)}, or unset")
     return value or None
 
 
@@ -94,9 +92,7 @@ def preferred() -> str:
             f"{INSTALL_HINT}"
         )
     if bound == "none":
-        warn_once(
-            f"no usable OpenGL, so images are ray cast (slower, plain shading); {INSTALL_HINT}"
-        )
+        warn_once(f"no usable OpenGL, so images are ray cast (slower, plain shading); {INSTALL_HINT}")
         return "raycast"
     return bound
 
@@ -159,9 +155,7 @@ def _egl_has_device() -> bool:
     address = egl.eglGetProcAddress(b"eglQueryDevicesEXT")
     if not address or not _pyopengl_accepts("egl"):
         return False
-    query = ctypes.CFUNCTYPE(
-        ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)
-    )(address)
+    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
     count = ctypes.c_int(0)
     return bool(query(0, None, ctypes.byref(count))) and count.value > 0
 

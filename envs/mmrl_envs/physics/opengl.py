@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from mmrl_envs.physics import gl
 
 _EFFECTS = [
-    int(mujoco.mjtRndFlag.__members__[f"mjRND_{name}"])
-    for name in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
+    int(mujoco.mjtRndFlag.__members__[f"mjRND_{name}"]) for name in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 ]
 _IDENTITY_COLOURS = [int(mujoco.mjtRndFlag.mjRND_SEGMENT), int(mujoco.mjtRndFlag.mjRND_IDCOLOR)]
 _ORTHOGRAPHIC = int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC)
@@ -91,9 +90,7 @@ class OpenGLPainter:
     def __init__(self, model: mujoco.MjModel, look: Look, geom_groups: Sequence[int]) -> None:
         self._look = look
         self._option = look.scene_option(geom_groups)
-        self._scene = mujoco.MjvScene(
-            model, maxgeom=2 * model.ngeom + 1000
-        )  # tendons and skins add some
+        self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 1000)  # tendons and skins add some
         if not look.effects:
             self._scene.flags[_EFFECTS] = 0
         self._camera = mujoco.MjvCamera()
@@ -140,9 +137,7 @@ class OpenGLPainter:
         # without this an image would depend on the row drawn before it.
         mujoco.mjv_updateCamera(model, data, self._camera, self._scene)
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
-        mujoco.mjv_updateScene(
-            model, data, self._option, None, self._camera, everything, self._scene
-        )
+        mujoco.mjv_updateScene(model, data, self._option, None, self._camera, everything, self._scene)
         area = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(area, self._scene, context)
         if depth:
@@ -187,9 +182,7 @@ class OpenGLPainter:
     def _fit(self, context: mujoco.MjrContext, height: int, width: int) -> None:
         """Grow the off-screen buffer; a larger one than needed costs nothing, so none shrinks."""
         if width > context.offWidth or height > context.offHeight:
-            mujoco.mjr_resizeOffscreen(
-                max(width, context.offWidth), max(height, context.offHeight), context
-            )
+            mujoco.mjr_resizeOffscreen(max(width, context.offWidth), max(height, context.offHeight), context)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
 
 

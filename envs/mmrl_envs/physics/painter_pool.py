@@ -191,9 +191,7 @@ def _serve(
     painter.close()
 
 
-def _patient(
-    outcomes: queue.SimpleQueue[Exception | None], left: Callable[[], int]
-) -> Exception | None:
+def _patient(outcomes: queue.SimpleQueue[Exception | None], left: Callable[[], int]) -> Exception | None:
     """The next outcome; an error when neither it nor progress comes for `PATIENCE_S`."""
     while True:
         before = left()

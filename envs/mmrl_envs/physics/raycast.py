@@ -62,9 +62,7 @@ class RaycastPainter:
             ValueError: the camera is orthographic.
         """
         if int(model.cam_projection[camera]) == _ORTHOGRAPHIC:
-            raise ValueError(
-                f"camera {model.camera(camera).name!r} is orthographic; ray casting cannot draw it"
-            )
+            raise ValueError(f"camera {model.camera(camera).name!r} is orthographic; ray casting cannot draw it")
         height, width = image.shape[:2]
         rays = self._rays(height, width, float(model.cam_fovy[camera]))
         origin = data.cam_xpos[camera]
@@ -128,9 +126,7 @@ def _geom_colours(model: mujoco.MjModel) -> Floats:
     return rgba[:, :3].T
 
 
-def _light(
-    model: mujoco.MjModel, data: mujoco.MjData, points: Floats, normals: Floats, directions: Floats
-) -> Floats:
+def _light(model: mujoco.MjModel, data: mujoco.MjData, points: Floats, normals: Floats, directions: Floats) -> Floats:
     """Ambient plus diffuse light (3, P) that the points get from the headlight and the lights."""
     head = model.vis.headlight
     total = np.zeros_like(points)
@@ -142,18 +138,12 @@ def _light(
         if int(model.light_type[light]) == _DIRECTIONAL:
             strength = np.maximum(-axis @ normals, 0.0)
         else:
-            strength = _lamp(
-                model, int(light), axis, points - _column(data.light_xpos[light]), normals
-            )
-        total += (
-            _column(model.light_ambient[light]) + _column(model.light_diffuse[light]) * strength
-        )
+            strength = _lamp(model, int(light), axis, points - _column(data.light_xpos[light]), normals)
+        total += _column(model.light_ambient[light]) + _column(model.light_diffuse[light]) * strength
     return total
 
 
-def _lamp(
-    model: mujoco.MjModel, light: int, axis: Floats, beams: Floats, normals: Floats
-) -> Floats:
+def _lamp(model: mujoco.MjModel, light: int, axis: Floats, beams: Floats, normals: Floats) -> Floats:
     """Diffuse strength (P,) of a light that has a place; `beams` (3, P) run from it to the points.
 
     A spotlight fades by OpenGL's rule: cos(angle to its axis) ** exponent, nothing beyond the

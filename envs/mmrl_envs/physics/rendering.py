@@ -110,17 +110,11 @@ def make_renderer(
     if num_threads is not None and num_threads < 1:
         raise ValueError(f"num_threads is {num_threads}; it must be at least 1")
     if not all(0 <= group < mujoco.mjNGROUP for group in geom_groups):
-        raise ValueError(
-            f"geom_groups is {tuple(geom_groups)}; groups run from 0 to {mujoco.mjNGROUP - 1}"
-        )
+        raise ValueError(f"geom_groups is {tuple(geom_groups)}; groups run from 0 to {mujoco.mjNGROUP - 1}")
     if backend not in (None, "raycast"):
-        raise ValueError(
-            f"backend is {backend!r}; it can be 'raycast' or None ({gl.RENDERER_VARIABLE} decides)"
-        )
+        raise ValueError(f"backend is {backend!r}; it can be 'raycast' or None ({gl.RENDERER_VARIABLE} decides)")
     gl.demanded()
-    return _PooledRenderer(
-        model, num_threads or _available_cores(), quality, tuple(geom_groups), backend
-    )
+    return _PooledRenderer(model, num_threads or _available_cores(), quality, tuple(geom_groups), backend)
 
 
 class _PooledRenderer:
@@ -169,16 +163,12 @@ class _PooledRenderer:
             raise ValueError(f"height x width is {height} x {width}; both must be at least 1")
         shape, dtype = ((1,), np.float32) if depth else ((3,), np.uint8)
         images: Images = np.empty((len(models), height, width, *shape), dtype)
-        job = Job(
-            models, (qpos, mocap_pos, mocap_quat), _camera_id(self._model, camera), images, depth
-        )
+        job = Job(models, (qpos, mocap_pos, mocap_quat), _camera_id(self._model, camera), images, depth)
         try:
             self._running_pool(len(models)).run(job)
         except PaintingError as error:
             self._give_up_opengl(error)
-            return self.render(
-                models, qpos, mocap_pos, mocap_quat, camera, height, width, depth=depth
-            )
+            return self.render(models, qpos, mocap_pos, mocap_quat, camera, height, width, depth=depth)
         return images
 
     def close(self) -> None:
@@ -262,6 +252,4 @@ def _check_rows(
     layout = _layout(expected)
     for row, model in enumerate(dict.fromkeys(models)):
         if _layout(model) != layout:
-            raise ValueError(
-                f"distinct model {row} has counts {_layout(model)}; this renderer is for {layout}"
-            )
+            raise ValueError(f"distinct model {row} has counts {_layout(model)}; this renderer is for {layout}")

@@ -1,13 +1,15 @@
 """N parallel worlds on MuJoCo's native batch engine.
 
-Every world runs on its own copy of a compiled model, so friction, clearance or shape can differ from world to world and be
-changed at a reset with nothing recompiled. One call advances all worlds by the S physics steps of a control step
-on all cores, with the interpreter lock released, and brings back the sensor data of each physics step.
+Every world runs on its own copy of a compiled model, so friction, clearance or shape can differ from world to
+world and be changed at a reset with nothing recompiled. One call advances all worlds by the S physics steps of
+a control step on all cores, with the interpreter lock released, and brings back the sensor data of each
+physics step.
 
-MuJoCo semantics, stated once for all sensors: the reading recorded with a physics step is that of the state *before* the step, so
-the newest reading of a control step is one physics step (1 ms at 1 kHz) old. Rendering uses the state after the last step.
+MuJoCo semantics, stated once for all sensors: the reading recorded with a physics step is that of the state
+*before* the step, so the newest reading of a control step is one physics step (1 ms at 1 kHz) old. Rendering
+uses the state after the last step.
 
-Letters: N = worlds, n = a subset of them, S = physics steps per control step, U = controls, D = sensor values.
+Letters: N = worlds, n = a subset of them, S = physics steps per control step, U = controls.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ class World:
         self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}
         self._slices = {
             self.template.sensor(i).name: slice(
-                self.template.sensor_adr[i], self.template.sensor_adr[i] + self.template.sensor_dim[i]
+                self.template.sensor_adr[i],
+                self.template.sensor_adr[i] + self.template.sensor_dim[i],
             )
             for i in range(self.template.nsensor)
         }
@@ -73,7 +76,8 @@ class World:
     @property
     def physics_hz(self) -> int:
         """Physics steps per second."""
-        return round(1.0 / self.template.opt.timestep)
+        timestep: float = self.template.opt.timestep
+        return round(1.0 / timestep)
 
     @property
     def num_threads(self) -> int:
@@ -95,8 +99,8 @@ class World:
             control: inputs of the actuators at each physics step, (N, S, U).
 
         Returns:
-            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and readings mean nothing
-            until they are reset; the other worlds are as if alone.
+            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and readings
+            mean nothing until they are reset; the other worlds are as if alone.
         """
         before = self._warnings.sum(axis=1)
         failed = np.zeros(self.num_worlds, np.bool_)
@@ -109,9 +113,9 @@ class World:
         return failed
 
     def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
-        """Puts a world on a fresh copy of a compiled variant unless it is on one already, and returns its model for editing.
+        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
 
-        Edits take effect with the next `reset`.
+        Returns the world's model for editing; edits take effect with the next `reset`.
         """
         if self._variant[world] != variant:
             self.models[world] = copy.copy(self.variants[variant])

@@ -1,10 +1,11 @@
 """Franka Emika Panda: a seven-joint torque-controlled arm, built from primitives.
 
-Frames follow Craig's modified Denavit-Hartenberg convention as published by the manufacturer (Franka Control Interface
-documentation, "Denavit-Hartenberg parameters"); joint and torque limits are from the same page. Link masses, centres of mass
-and inertias are those identified by Gaz, Cognetti, Oliva, Robuffo Giordano, De Luca: "Dynamic Identification of the
-Franka Emika Panda Robot with Retrieval of Feasible Parameters Using Penalty-Based Optimization", RA-L 4(4), 2019.
-The capsules are for looks and coarse collision only; no mesh is shipped.
+Frames follow Craig's modified Denavit-Hartenberg convention as published by the manufacturer (Franka Control
+Interface documentation, "Denavit-Hartenberg parameters"); joint and torque limits are from the same page. Link
+masses, centres of mass and inertias are those identified by Gaz, Cognetti, Oliva, Robuffo Giordano, De Luca:
+"Dynamic Identification of the Franka Emika Panda Robot with Retrieval of Feasible Parameters Using
+Penalty-Based Optimization", RA-L 4(4), 2019. The capsules are for looks and coarse collision only; no mesh is
+shipped.
 
 Letters: n = number of configurations.
 """
@@ -93,8 +94,14 @@ _CAPSULES: tuple[tuple[tuple[tuple[float, ...], tuple[float, ...], float, tuple[
     (((0, 0, -0.20), (0, 0, -0.02), 0.062, _WHITE), ((0, -0.055, 0), (0, 0.055, 0), 0.062, _DARK)),
     (((0, 0, -0.055), (0, 0, 0.055), 0.060, _WHITE), ((0, -0.06, 0), (0, -0.17, 0), 0.060, _WHITE)),
     (((0, 0, -0.14), (0, 0, -0.03), 0.058, _WHITE), ((0.03, 0, 0), (0.0825, 0, 0), 0.055, _DARK)),
-    (((0, 0, -0.05), (0, 0, 0.05), 0.056, _WHITE), ((-0.02, 0.02, 0), (-0.0825, 0.11, 0), 0.052, _WHITE)),
-    (((0, 0.0, -0.26), (0, 0.04, -0.12), 0.050, _WHITE), ((0, 0.07, -0.10), (0, 0.06, 0), 0.040, _WHITE)),
+    (
+        ((0, 0, -0.05), (0, 0, 0.05), 0.056, _WHITE),
+        ((-0.02, 0.02, 0), (-0.0825, 0.11, 0), 0.052, _WHITE),
+    ),
+    (
+        ((0, 0.0, -0.26), (0, 0.04, -0.12), 0.050, _WHITE),
+        ((0, 0.07, -0.10), (0, 0.06, 0), 0.040, _WHITE),
+    ),
     (((0, 0, -0.045), (0, 0, 0.045), 0.050, _DARK), ((0.02, 0, 0), (0.088, 0, 0), 0.046, _WHITE)),
     (((0, 0, 0.0), (0, 0, 0.06), 0.044, _WHITE),),
 )
@@ -104,15 +111,17 @@ def add_panda(spec: mujoco.MjSpec, *, geom_group: int) -> mujoco.MjsBody:
     """Adds the arm to the world with its base frame at the origin.
 
     Args:
-        spec: the scene, with angles in radians (`compiler.degree = False`); its world body becomes the parent of the base.
+        spec: the scene, with angles in radians (`compiler.degree = False`); its world body becomes the parent
+            of the base.
         geom_group: MuJoCo geom group of the arm's capsules (0 to 5), so that cameras can leave them out.
 
     Returns:
-        The body of the flange frame (z out of the flange), to which a tool is attached. It has no joint of its own.
+        The body of the flange frame (z out of the flange), to which a tool is attached. It has no joint of its
+        own.
     """
     base = spec.worldbody.add_body(name="panda_link0")
-    _add_capsule(base, (-0.06, 0, 0.05), (0, 0, 0.05), 0.065, _WHITE, geom_group)
-    _add_capsule(base, (0, 0, 0.05), (0, 0, 0.12), 0.065, _DARK, geom_group)
+    _add_capsule(base, (-0.08, 0, 0.05), (0, 0, 0.05), 0.06, _WHITE, geom_group)
+    _add_capsule(base, (0, 0, 0.05), (0, 0, 0.14), 0.064, _WHITE, geom_group)
     parent = base
     for i, link in enumerate(LINKS):
         parent = _add_link(parent, i, link, geom_group)
@@ -210,10 +219,12 @@ def inverse_kinematics(
 
     Args:
         position: tip positions in the base frame in metres, (n, 3).
-        yaw: rotation of the tool about the vertical in radians, (n,); zero has the tool's x axis along the base's.
+        yaw: rotation of the tool about the vertical in radians, (n,); zero has the tool's x axis along the
+            base's.
         tool_length: distance from flange to tip along the flange's z axis in metres.
         guess: joint angles to start from, (n, 7) or (7,).
-        iterations: Gauss-Newton steps; a start within 0.2 m of the target converges to under a micrometre in 12.
+        iterations: Gauss-Newton steps; a start within 0.2 m of the target converges to under a micrometre
+            in 12.
 
     Returns:
         Joint angles in radians, (n, 7), clipped to the joint limits.

@@ -24,14 +24,10 @@ class View(Protocol):
         """Output (n, k, dim) of the MuJoCo sensor `name`. Raises KeyError listing the names."""
 
     @overload
-    def render(
-        self, camera: str, height: int, width: int, *, depth: Literal[False] = False
-    ) -> NDArray[np.uint8]: ...
+    def render(self, camera: str, height: int, width: int, *, depth: Literal[False] = False) -> NDArray[np.uint8]: ...
 
     @overload
-    def render(
-        self, camera: str, height: int, width: int, *, depth: Literal[True]
-    ) -> NDArray[np.float32]: ...
+    def render(self, camera: str, height: int, width: int, *, depth: Literal[True]) -> NDArray[np.float32]: ...
 
     def render(
         self, camera: str, height: int, width: int, *, depth: bool = False

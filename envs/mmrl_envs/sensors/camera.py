@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from mmrl.modality import ImageConv, Modality
 from numpy.typing import NDArray
 
+from mmrl.modality import ImageConv, Modality
 from mmrl_envs.sensors.base import Sensor, View
 
 MAX_DEPTH_M = 2.0
 
 
-def _look_at(
-    position: tuple[float, ...], target: tuple[float, ...], up: tuple[float, ...]
-) -> list[float]:
-    """Camera axes x, y (MuJoCo's `xyaxes`) that look from `position` at `target`; MuJoCo cameras look along -z."""
+def _look_at(position: tuple[float, ...], target: tuple[float, ...], up: tuple[float, ...]) -> list[float]:
+    """Camera axes x, y (MuJoCo's `xyaxes`) that look from `position` at `target`: cameras look along -z."""
     backward = np.subtract(position, target)
     backward /= np.linalg.norm(backward)
     right = np.cross(up, backward)
@@ -35,7 +33,8 @@ class Camera(Sensor):
 
     Args:
         name: key in the observation.
-        view: "wrist" (on the hand, beside the tool, looking at its tip) or "fixed" (on a stand, looking at the workspace).
+        view: "wrist" (on the hand, beside the tool, looking at its tip) or "fixed" (on a stand, looking at the
+            workspace).
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
@@ -62,9 +61,7 @@ class Camera(Sensor):
             low=0,
             high=255,
             dtype="uint8",
-            encoder=ImageConv(
-                channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128
-            ),
+            encoder=ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
@@ -107,9 +104,7 @@ class Depth(Sensor):
             rate_hz=rate_hz,
             low=0.0,
             high=MAX_DEPTH_M,
-            encoder=ImageConv(
-                channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128
-            ),
+            encoder=ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from mmrl.modality import Modality, TemporalConv
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality, TemporalConv
 from mmrl_envs.sensors.base import Sensor, View
 
 FORCE_LIMIT_N = 500.0
@@ -16,15 +16,16 @@ TORQUE_LIMIT_NM = 50.0
 class ForceTorque(Sensor):
     """Wrench that the tool exerts on the flange: force in N, then torque in N m about the flange's origin.
 
-    Frame: the site "flange" (z out of the flange, straight down at rest). Sign: a tool hanging free under its own weight pulls
-    the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of the last T physics
-    steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA 2019).
+    Frame: the site "flange" (z out of the flange, straight down at rest). Sign: a tool hanging free under its
+    own weight pulls the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of the
+    last T physics steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA 2019).
 
     Args:
         name: key in the observation.
         rate_hz: readings per second.
         history: T.
-        compensate_weight: subtract the static weight of the tool from the readings, as a calibrated sensor does.
+        compensate_weight: subtract the static weight of the tool from the readings, as a calibrated sensor
+            does.
     """
 
     noise_unit = (1.0, 1.0, 1.0, 0.05, 0.05, 0.05)
@@ -55,7 +56,10 @@ class ForceTorque(Sensor):
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
-        """Adds MuJoCo's force and torque sensors at the site "flange" (those read what the parent exerts on the tool)."""
+        """Adds MuJoCo's force and torque sensors at the site "flange".
+
+        Those read what the parent exerts on the tool.
+        """
         for kind in (mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtSensor.mjSENS_TORQUE):
             spec.add_sensor(
                 name=self._mujoco_name(kind),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from mmrl.modality import MLP, Modality
 from numpy.typing import NDArray
 
+from mmrl.modality import MLP, Modality
 from mmrl_envs.robots import panda
 from mmrl_envs.sensors.base import Sensor, View
 
@@ -14,8 +14,8 @@ from mmrl_envs.sensors.base import Sensor, View
 class Proprioception(Sensor):
     """Tool-tip position and yaw, then their velocities: T x 2d with d = 4.
 
-    Columns: x, y, z in metres and yaw in radians in the workspace frame (z up, zero at the centre of the workspace at the height of the
-    block's top face), then the same four per second.
+    Columns: x, y, z in metres and yaw in radians in the workspace frame (z up, zero at the centre of the
+    workspace at the height of the block's top face), then the same four per second.
 
     Args:
         name: key in the observation.
@@ -25,9 +25,7 @@ class Proprioception(Sensor):
 
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2, 1e-1)
 
-    def __init__(
-        self, name: str = "proprioception", *, rate_hz: float = 1000.0, history: int = 32
-    ) -> None:
+    def __init__(self, name: str = "proprioception", *, rate_hz: float = 1000.0, history: int = 32) -> None:
         bound = (1.0, 1.0, 1.0, np.pi, 10.0, 10.0, 10.0, 100.0)
         self.modality = Modality(
             name=name,
@@ -70,9 +68,7 @@ class JointProprioception(Sensor):
 
     noise_unit = (1e-3,) * 7 + (1e-2,) * 7
 
-    def __init__(
-        self, name: str = "joint_proprioception", *, rate_hz: float = 1000.0, history: int = 32
-    ) -> None:
+    def __init__(self, name: str = "joint_proprioception", *, rate_hz: float = 1000.0, history: int = 32) -> None:
         margin, speed = 0.1, 50.0
         self.modality = Modality(
             name=name,
@@ -105,6 +101,4 @@ class JointProprioception(Sensor):
             for what in ("position", "velocity")
             for i in range(panda.NUM_JOINTS)
         ]
-        return np.clip(
-            np.concatenate(columns, axis=2), self.modality.space.low[0], self.modality.space.high[0]
-        )
+        return np.clip(np.concatenate(columns, axis=2), self.modality.space.low[0], self.modality.space.high[0])

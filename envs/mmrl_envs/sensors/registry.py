@@ -6,7 +6,7 @@ A package offers a sensor through the entry-point group `mmrl.sensors`:
     whisker = "my_package.whisker:Whisker"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
@@ -46,13 +46,21 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
     if not isinstance(made, Sensor):
         raise TypeError(f"sensor {sensor!r} must give a mmrl_envs.sensors.Sensor, got {made!r}")
     if not isinstance(made.modality, Modality):
-        raise TypeError(
-            f"the modality of {made!r} must be a mmrl.modality.Modality, got {made.modality!r}"
-        )
+        raise TypeError(f"the modality of {made!r} must be a mmrl.modality.Modality, got {made.modality!r}")
     if "." in made.modality.name:
-        raise ValueError(
-            f"the name of a sensor's modality must have no dot, got {made.modality.name!r}"
-        )
+        raise ValueError(f"the name of a sensor's modality must have no dot, got {made.modality.name!r}")
+    return made
+
+
+def make_sensors(sensors: Sequence[str | Sensor]) -> list[Sensor]:
+    """Every sensor of a robot, as by `make_sensor`. Raises ValueError if there are none or two share a name."""
+    if isinstance(sensors, str) or not len(sensors):
+        raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
+    made = [make_sensor(sensor) for sensor in sensors]
+    names = [sensor.modality.name for sensor in made]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"senses need distinct names; {twice} occur more than once in {names}")
     return made
 
 

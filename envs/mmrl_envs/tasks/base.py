@@ -1,8 +1,9 @@
-"""What a task states: its scene, what may vary, how an episode begins, what is good, and when it has succeeded.
+"""What a task states: its scene, what may vary, how an episode begins, what is good, when it has succeeded.
 
-Everything that happens at control rate is array code over all worlds; no task knows of windows, noise or rates.
+Everything that happens at control rate is array code over all worlds; no task knows of windows, noise or
+rates.
 
-Letters: N = worlds, n = those being reset, S = physics steps per control step, P = size of the privileged state.
+Letters: N = worlds, n = those being reset, P = size of the privileged state.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from mmrl.streams import Streams
 from numpy.typing import NDArray
 
+from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
 from mmrl_envs.physics.impedance import Impedance
 from mmrl_envs.physics.world import World
@@ -61,7 +62,7 @@ class Task(ABC):
 
     @abstractmethod
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
-        """The variants of the scene, all of one layout; sensors are installed into them before they are compiled."""
+        """The variants of the scene, all of one layout; sensors are installed before they are compiled."""
 
     @abstractmethod
     def attach(self, world: World) -> None:

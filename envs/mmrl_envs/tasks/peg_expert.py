@@ -1,6 +1,7 @@
 """A scripted expert for peg insertion that is told where the hole is.
 
-It proves that success is within reach for every shape and clearance, and gives a ceiling to compare policies with.
+It proves that success is within reach for every shape and clearance, and gives a ceiling to compare policies
+with.
 
 Letters: N = worlds, A = size of an action.
 """
@@ -59,4 +60,5 @@ class PegExpert:
         # A landing in a tight hole is slow, or it bounces off the edge.
         speed = np.where(self._task.clearance < 1e-3, 0.15, 0.5)
         action[:, 2] = np.clip(action[:, 2], -speed, 1.0)
-        return np.clip(action[:, :size], -1.0, 1.0).astype(np.float32)
+        action = np.clip(action[:, :size], -1.0, 1.0)
+        return action.astype(np.float32)

@@ -1,10 +1,11 @@
 """Peg insertion: push a peg that the arm holds into a hole whose place the policy must see or feel.
 
-The task of Lee et al., "Making Sense of Vision and Touch" (ICRA 2019): five shapes of peg, their clearances, a policy at 20 Hz that moves
-the tool by Cartesian displacements, a wrench at 1 kHz. The hole lies anywhere in 8 x 8 cm and, where the action turns the tool, at any
-yaw. An episode runs its full 100 control steps (5 s); success does not end it but has to be kept.
+The task of Lee et al., "Making Sense of Vision and Touch" (ICRA 2019): five shapes of peg, their clearances, a
+policy at 20 Hz that moves the tool by Cartesian displacements, a wrench at 1 kHz. The hole lies anywhere in
+8 x 8 cm and, where the action turns the tool, at any yaw. An episode runs its full 100 control steps (5 s);
+success does not end it but has to be kept.
 
-Letters: N = worlds, n = those being reset, S = physics steps per control step.
+Letters: N = worlds, n = those being reset.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 import gymnasium as gym
 import mujoco
 import numpy as np
-from mmrl.streams import Streams
 from numpy.typing import NDArray
 
+from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
 from mmrl_envs.physics.impedance import Impedance
 from mmrl_envs.physics.world import World
@@ -42,7 +43,7 @@ HOLD_STEPS = 5
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 MAX_HOLE_YAW = 2.4
-"""Largest hole yaw in radians, for shapes without symmetry: what the last joint reaches with room to spare."""
+"""Largest hole yaw in radians, for shapes without symmetry: within the last joint's reach, with room to spare."""
 HOLE_FLOOR = 0.01
 ACTIONS = {"xyz": 3, "xyz_yaw": 4}
 REWARDS = ("dense", "sparse")
@@ -56,8 +57,8 @@ _ADAPTER_MASS = 0.20
 def closeness(distance: FloatArray, sharpness: float, flatness: float) -> FloatArray:
     """The squashing kernel 1 / (exp(a d) + b + exp(-a d)) of keypoint rewards.
 
-    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to a Remote
-    Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
+    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to
+    a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
 
     Args:
         distance: d in metres.
@@ -74,7 +75,8 @@ class PegInsertion(Task):
 
     Args:
         action: "xyz" (displacement at fixed orientation) or "xyz_yaw".
-        reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is fulfilled).
+        reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is
+            fulfilled).
         impedance: the controller.
     """
 
@@ -92,14 +94,30 @@ class PegInsertion(Task):
         self.parameters = (
             Choice("shape", "square", _SHAPE_NAMES, "cross-section of the peg"),
             Parameter(
-                "clearance_mm", 0.0, 0.0, 5.0, "hole width minus peg width; 0 takes the shape's default (about 2 mm)"
+                "clearance_mm",
+                0.0,
+                0.0,
+                5.0,
+                "hole width minus peg width; 0 takes the shape's default (about 2 mm)",
             ),
             Parameter("hole_x_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
             Parameter("hole_y_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
-            Parameter("hole_yaw_rad", yaw, -np.pi, np.pi, "turn of the hole, wrapped by the shape's symmetry"),
+            Parameter(
+                "hole_yaw_rad",
+                yaw,
+                -np.pi,
+                np.pi,
+                "turn of the hole, wrapped by the shape's symmetry",
+            ),
             Parameter("start_x_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
             Parameter("start_y_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
-            Parameter("start_z_m", (0.02, 0.05), 0.005, 0.08, "height of the tip above the block at the start"),
+            Parameter(
+                "start_z_m",
+                (0.02, 0.05),
+                0.005,
+                0.08,
+                "height of the tip above the block at the start",
+            ),
             Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
             Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
         )
@@ -163,7 +181,11 @@ class PegInsertion(Task):
         self.world.mocap_quat[worlds, 0, 0] = np.cos(yaw / 2)
         self.world.mocap_quat[worlds, 0, 1:3] = 0.0
         self.world.mocap_quat[worlds, 0, 3] = np.sin(yaw / 2)
-        self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = chosen, clearance, symmetry
+        self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = (
+            chosen,
+            clearance,
+            symmetry,
+        )
         self._hole[worlds] = hole
         angle = 2 * np.pi * streams.uniform(worlds, ())
         error = np.stack([np.cos(angle), np.sin(angle)], axis=1) * context["hole_estimate_error_m"][:, None]
@@ -198,8 +220,8 @@ class PegInsertion(Task):
         self._force[:] = self.world.recorded("contact_force").mean(axis=1)
 
     def over_hole(self) -> BoolArray:
-        """Whether the tip's centre is within the play of the hole (plus 0.5 mm for the softness of contact), (N,)."""
-        offset = np.linalg.norm(self._tip[:, :2] - self._hole[:, :2], axis=1)
+        """Whether the tip's centre is within the play of the hole, plus 0.5 mm for soft contact, (N,)."""
+        offset: FloatArray = np.linalg.norm(self._tip[:, :2] - self._hole[:, :2], axis=1)
         # a corner of angle 60 degrees (triangle) lets the centre off by twice the inset of its edges
         return offset <= self._clearance + 0.0005
 
@@ -210,28 +232,28 @@ class PegInsertion(Task):
     def _dense_reward(self, depth: FloatArray, success: BoolArray) -> FloatArray:
         distance = self.keypoint_distance()
         engaged = depth > 0.002
-        return 0.1 * (
-            closeness(distance, 20.0, 2.0) + closeness(distance, 80.0, 0.0) + engaged + 2.0 * success
-        )
+        return 0.1 * (closeness(distance, 20.0, 2.0) + closeness(distance, 80.0, 0.0) + engaged + 2.0 * success)
 
     def keypoint_distance(self) -> FloatArray:
-        """Mean distance in metres between four points on the peg's rim and where they are when it is inserted, (N,)."""
+        """Mean distance in metres of four points on the peg's rim from where they are once inserted, (N,)."""
         offset = self._tip[:, :3] - self._hole[:, :3]
         offset[:, 2] += pegs.HOLE_DEPTH
         turn = self.yaw_error()
-        # (cos t - 1, sin t) is how far a unit point moves when turned by t; its four-fold images share the length
+        # (cos t - 1, sin t) is how far a unit point moves when turned by t;
+        # its four-fold images share the length
         angle = turn[:, None] / 2 + np.pi / 2 * (np.arange(4) + 1)
         chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
         x = offset[:, :1] + chord * np.cos(angle)
         y = offset[:, 1:2] + chord * np.sin(angle)
-        return np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2).mean(axis=1)
+        distance: FloatArray = np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2)  # (N, 4)
+        return distance.mean(axis=1)
 
     def yaw_error(self) -> FloatArray:
         """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""
         return wrap(self._tip[:, 3] - self._hole[:, 3], self._symmetry)
 
     def privileged(self) -> NDArray[np.float32]:
-        """Offset to the inserted pose at three scales, yaw error, velocity, contact force, progress, shape, clearance."""
+        """Offset to the inserted pose at three scales, yaw error, velocity, force, progress, shape, clearance."""
         offset = self._tip[:, :3] - self._hole[:, :3]
         offset[:, 2] += pegs.HOLE_DEPTH
         turn = self.yaw_error()[:, None]
@@ -251,7 +273,11 @@ class PegInsertion(Task):
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def field(self, name: str) -> FloatArray:
-        """`tool_wrench` (N, 6): static weight of the tool at the flange; `hole_estimate` (N, 4): relative to the tip, in W."""
+        """One of two quantities.
+
+        `tool_wrench` (N, 6): static weight of the tool at the flange.
+        `hole_estimate` (N, 4): relative to the tip, in W.
+        """
         if name == "tool_wrench":
             return self._tool_wrench
         if name == "hole_estimate":
@@ -270,7 +296,7 @@ class PegInsertion(Task):
 
     @property
     def symmetry(self) -> FloatArray:
-        """Smallest turn in radians that maps each world's peg onto itself, 0 for a body of revolution, (N,)."""
+        """Smallest turn in radians that maps each world's peg onto itself, 0 if every turn does, (N,)."""
         return self._symmetry
 
     @property
@@ -300,7 +326,10 @@ def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
 
 
 def make_vector(num_envs: int = 1, *, action: str = "xyz", reward: str = "dense", **kwargs: Any) -> RobotVectorEnv:
-    """`gym.make_vec("mmrl/PegInsertion-v0", num_envs=...)`; keyword arguments as of `PegInsertion` and `RobotVectorEnv`."""
+    """`gym.make_vec("mmrl/PegInsertion-v0", num_envs=...)`.
+
+    Keyword arguments as of `PegInsertion` and `RobotVectorEnv`.
+    """
     return RobotVectorEnv(PegInsertion(action=action, reward=reward), num_envs, **kwargs)
 
 

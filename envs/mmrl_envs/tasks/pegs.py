@@ -1,8 +1,9 @@
 """Peg shapes and the holes that fit them: convex cross-sections, clearances, walls made of boxes.
 
-A peg is a prism over a convex polygon (or a true cylinder); its hole is the polygon with every edge moved outward by half the
-clearance. Any convex hole is the intersection of the half-planes inside its edges, so a box lying on the outer
-side of each edge line builds it exactly, and moving the boxes along their normals changes the clearance with nothing recompiled.
+A peg is a prism over a convex polygon (or a true cylinder); its hole is the polygon with every edge moved
+outward by half the clearance. Any convex hole is the intersection of the half-planes inside its edges, so a box
+lying on the outer side of each edge line builds it exactly, and moving the boxes along their normals changes
+the clearance with nothing recompiled.
 
 Clearance is the difference of widths (hole minus peg, both sides together), in metres here.
 Letters: e = edges of the polygon.
@@ -113,11 +114,15 @@ def add_peg_meshes(spec: mujoco.MjSpec) -> None:
 
 
 def add_peg(body: mujoco.MjsBody, shape: PegShape, offset: float, **geom: object) -> None:
-    """Adds the peg as one geom named "peg", from z = offset to z = offset + PEG_LENGTH in the body's frame."""
+    """Adds the peg as one geom "peg", from z = offset to z = offset + PEG_LENGTH in the body's frame."""
     centre = [0, 0, offset + PEG_LENGTH / 2]
     if shape.primitive is None:
         body.add_geom(
-            name="peg", type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"peg_{shape.name}", pos=centre, **geom
+            name="peg",
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=f"peg_{shape.name}",
+            pos=centre,
+            **geom,
         )
     else:
         size = [*shape.primitive_size, PEG_LENGTH / 2]
@@ -149,7 +154,9 @@ def add_hole(body: mujoco.MjsBody, shape: PegShape, *, floor: float, **geom: obj
                 name=f"wall{i}",
                 type=_BOX,
                 size=[WALL_THICKNESS / 2, length[i] / 2 + reach[i], depth / 2],
-                pos=[*centre, -depth / 2],
+                # Staggered by hundredths of a millimetre: where two boxes overlap, faces in one plane
+                # would be lit twice.
+                pos=[*centre, -depth / 2 - 3e-5 * (i % 4)],
                 quat=[np.cos(angle), 0, 0, np.sin(angle)],
                 **geom,
             )
@@ -168,15 +175,23 @@ def add_hole(body: mujoco.MjsBody, shape: PegShape, *, floor: float, **geom: obj
 def _park(body: mujoco.MjsBody, name: str) -> None:
     """A geom that touches and shows nothing, to keep the layout of all shapes equal.
 
-    It stays a candidate for contact, of a type that nothing else answers to, because MuJoCo counts candidates in the layout.
+    It stays a candidate for contact, of a type that nothing else answers to, because MuJoCo counts candidates
+    in the layout.
     """
     body.add_geom(
-        name=name, type=_BOX, size=[1e-3] * 3, pos=[0, 0, -0.02], contype=2, conaffinity=0, group=5, mass=0
+        name=name,
+        type=_BOX,
+        size=[1e-3] * 3,
+        pos=[0, 0, -0.02],
+        contype=2,
+        conaffinity=0,
+        group=5,
+        mass=0,
     )
 
 
 def set_clearance(model: mujoco.MjModel, shape: PegShape, clearance: float) -> None:
-    """Moves the walls of a model built by `add_hole` so that the hole is `clearance` metres wider than the peg.
+    """Moves the walls of an `add_hole` model so that the hole is `clearance` metres wider than the peg.
 
     The bounding volumes stay those of zero clearance, which lie further in: no contact is missed.
     """

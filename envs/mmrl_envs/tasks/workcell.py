@@ -1,9 +1,13 @@
-"""The bench that tasks share: a Panda on a table, a straight tool pointing down, a Cartesian controller, and the senses' anchors.
+"""The bench that tasks share.
 
-Frames: the base frame has its origin on the table under the arm; the workspace frame W is parallel to it, z up, with its origin at
-`WORKSPACE`, the centre of the workspace at the height of the block's top face. The tool's frame ("hand") has z out of the flange.
+A Panda on a table, a straight tool pointing down, a Cartesian controller, and the senses' anchors.
 
-Geom groups: 0 the table, 1 what a policy camera should see, 2 the arm (left out of policy cameras), 5 nothing to see.
+Frames: the base frame has its origin on the table under the arm; the workspace frame W is parallel to it, z up,
+with its origin at `WORKSPACE`, the centre of the workspace at the height of the block's top face. The tool's
+frame ("hand") has z out of the flange.
+
+Geom groups: 0 the table, 1 what a policy camera should see, 2 the arm (left out of policy cameras), 5 nothing
+to see.
 """
 
 from __future__ import annotations
@@ -23,12 +27,13 @@ TABLE_GROUP, SCENE_GROUP, ARM_GROUP = 0, 1, 2
 POLICY_GROUPS = (TABLE_GROUP, SCENE_GROUP)
 VIDEO_GROUPS = (TABLE_GROUP, SCENE_GROUP, ARM_GROUP)
 
-# Hard enough for clearances down to 0.2 mm (20 N press 60 um deep), soft enough at first touch to land without a hammer blow.
+# Hard enough for clearances down to 0.2 mm (20 N press 60 um deep), soft enough at first touch to land without
+# a hammer blow.
 CONTACT = {"solref": (0.01, 1.0), "solimp": (0.5, 0.95, 0.001, 0.5, 2.0)}
 
 
 def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> mujoco.MjSpec:
-    """Arm, table, lights, tool body "hand" with sites "flange" and "tip", controller and the task-level sensors.
+    """Arm, table, lights, tool body "hand" with sites "flange" and "tip", controller and task-level sensors.
 
     Args:
         physics_hz: physics steps per second.
@@ -51,6 +56,15 @@ def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> 
     spec.visual.headlight.ambient = (0.25, 0.25, 0.25)
     spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
     spec.visual.headlight.specular = (0.0, 0.0, 0.0)
+    spec.add_texture(
+        name="backdrop",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.93, 0.95, 0.97),
+        rgb2=(0.70, 0.76, 0.82),
+        width=64,
+        height=64 * 6,
+    )
     world = spec.worldbody
     world.add_light(
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
@@ -82,13 +96,13 @@ def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> 
 
 def _add_scene_camera(world: mujoco.MjsBody) -> None:
     """The spectator's camera, for videos."""
-    eye, target = np.array([1.25, -0.75, 0.62]), np.array([0.40, 0.0, 0.22])
+    eye, target = np.array([1.30, -0.80, 0.66]), np.array([0.36, 0.0, 0.30])
     back = (eye - target) / np.linalg.norm(eye - target)
     right = np.cross([0.0, 0.0, 1.0], back)
     right /= np.linalg.norm(right)
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).ravel())
-    world.add_camera(name="scene_camera", pos=eye, quat=quat, fovy=42)
+    world.add_camera(name="scene_camera", pos=eye, quat=quat, fovy=44)
 
 
 def _add_task_sensors(spec: mujoco.MjSpec) -> None:

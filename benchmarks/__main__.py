@@ -1,0 +1,15 @@
+"""Prints every speed ratio: `python -m benchmarks` (or `make bench`)."""
+
+from __future__ import annotations
+
+import platform
+
+import mujoco
+from rich.console import Console
+
+from benchmarks import bench_environment
+
+if __name__ == "__main__":
+    console = Console()
+    console.print(f"MuJoCo {mujoco.__version__}, Python {platform.python_version()}, {platform.machine()}")
+    console.print(bench_environment.table(bench_environment.measure()))

@@ -1,0 +1,79 @@
+"""Images of the worlds as they stand, for policies and for people.
+
+Letters: N = worlds, n = a subset.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl_envs.physics.rendering import Renderer, make_renderer
+from mmrl_envs.physics.world import World
+from mmrl_envs.tasks.workcell import POLICY_GROUPS, VIDEO_GROUPS
+
+
+class SceneCameras:
+    """The cameras of the scene; each kind of image gets its renderer when it is first asked for.
+
+    Args:
+        world: the worlds to be seen.
+        num_threads: threads for what sensors see, 0 for one per core.
+    """
+
+    def __init__(self, world: World, num_threads: int) -> None:
+        self._world, self._num_threads = world, num_threads
+        self._policy_renderer: Renderer | None = None
+        self._video_renderer: Renderer | None = None
+
+    def sense(
+        self, worlds: NDArray[np.integer[Any]], camera: str, height: int, width: int, *, depth: bool
+    ) -> NDArray[Any]:
+        """What sensors see: no arm, shadows or backdrop; shaped and typed as of `Renderer.render`, n rows."""
+        if self._policy_renderer is None:
+            self._policy_renderer = make_renderer(
+                self._world.template,
+                num_threads=self._num_threads or None,
+                quality="policy",
+                geom_groups=POLICY_GROUPS,
+            )
+        return self._draw(self._policy_renderer, worlds, camera, height, width, depth=depth)
+
+    def film(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Every world seen by the spectator's camera, (N, height, width, 3)."""
+        if self._video_renderer is None:
+            self._video_renderer = make_renderer(
+                self._world.template, num_threads=1, quality="video", geom_groups=VIDEO_GROUPS
+            )
+        every = np.arange(self._world.num_worlds)
+        return self._draw(self._video_renderer, every, "scene_camera", height, width, depth=False)
+
+    def close(self) -> None:
+        """Closes the renderers; the next image opens a new one."""
+        for renderer in (self._policy_renderer, self._video_renderer):
+            if renderer is not None:
+                renderer.close()
+        self._policy_renderer = self._video_renderer = None
+
+    def _draw(
+        self,
+        renderer: Renderer,
+        worlds: NDArray[np.integer[Any]],
+        camera: str,
+        height: int,
+        width: int,
+        *,
+        depth: bool,
+    ) -> NDArray[Any]:
+        return renderer.render(
+            [self._world.models[w] for w in worlds],
+            self._world.qpos[worlds],
+            self._world.mocap_pos[worlds],
+            self._world.mocap_quat[worlds],
+            camera,
+            height,
+            width,
+            depth=depth,
+        )

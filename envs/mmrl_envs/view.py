@@ -1,0 +1,54 @@
+"""What sensors get to read, as `mmrl_envs.sensors.View` promises it.
+
+Letters: N = worlds, n = those being read, k = instants per world.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl_envs.physics.world import World
+from mmrl_envs.scene_cameras import SceneCameras
+from mmrl_envs.tasks.base import Task
+
+FloatArray = NDArray[np.float64]
+Indices = NDArray[np.integer[Any]]
+
+
+class WorldView:
+    """Some worlds, at a reset or at given physics steps of the last control step.
+
+    Args:
+        world: all N worlds.
+        task: the task, whose fields can be read.
+        cameras: what images are taken with.
+        worlds: those being read, (n,).
+        substeps: physics steps at which readings are taken, (k,); None at a reset, the only instant (k = 1).
+    """
+
+    def __init__(
+        self, world: World, task: Task, cameras: SceneCameras, worlds: Indices, substeps: Indices | None
+    ) -> None:
+        self.worlds = worlds
+        self._world, self._task, self._cameras, self._substeps = world, task, cameras, substeps
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Output of the MuJoCo sensor `name`, (n, k, dim); of all worlds at every physics step it is a view."""
+        if self._substeps is None:
+            return self._world.current(name)[self.worlds, None]
+        recorded = self._world.recorded(name)
+        if len(self.worlds) != self._world.num_worlds:
+            recorded = recorded[self.worlds]
+        # the usual case, every physics step, needs no copy
+        return recorded if len(self._substeps) == recorded.shape[1] else recorded[:, self._substeps]
+
+    def render(self, camera: str, height: int, width: int, *, depth: bool = False) -> NDArray[Any]:
+        """Images of the newest instant, (n, height, width, 3) uint8 or (n, height, width, 1) float32."""
+        return self._cameras.sense(self.worlds, camera, height, width, depth=depth)
+
+    def field(self, name: str) -> FloatArray:
+        """The task's quantity `name`, (n, ...)."""
+        return self._task.field(name)[self.worlds]

@@ -1,0 +1,50 @@
+"""A window for people on one of the worlds."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import gymnasium as gym
+
+from mmrl_envs.physics.world import World
+
+
+class Viewer:
+    """MuJoCo's passive viewer on world 0, opened when it is first to show something.
+
+    Args:
+        world: the worlds of which the first is shown.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._window: Any = None
+
+    def show(self) -> None:
+        """Brings the window up to date.
+
+        Raises:
+            gymnasium.error.Error: where there is no display.
+        """
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            # MuJoCo's viewer would end the process
+            raise gym.error.Error('render_mode="human" needs a display; on a machine without one use "rgb_array"')
+        import mujoco.viewer  # opens a window system, so never at import
+
+        model = self._world.models[0]
+        if self._window is None:
+            self._shown = mujoco.MjData(model)
+            self._window = mujoco.viewer.launch_passive(model, self._shown)
+        self._shown.qpos[:] = self._world.qpos[0]
+        self._shown.mocap_pos[:] = self._world.mocap_pos[0]
+        self._shown.mocap_quat[:] = self._world.mocap_quat[0]
+        mujoco.mj_forward(model, self._shown)
+        self._window.sync()
+
+    def close(self) -> None:
+        """Closes the window, if one is open."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
