@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 
-import mujoco
 from rich.console import Console
 
 from benchmarks import bench_environment
+
+# isort: split
+import mujoco  # after OpenGL has been chosen
 
 if __name__ == "__main__":
     console = Console()

@@ -1,6 +1,7 @@
 """Speed of the environment against the physics engine, against a plain rendering loop, and over cores.
 
-Machines are shared and noisy, so each figure is a ratio of two rates measured alternately in one run; the medians over rounds count.
+Machines are shared and noisy, so each figure is a ratio of two rates measured alternately in one run; the
+medians over rounds count.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import gymnasium as gym
+
 import mmrl_envs  # noqa: F401  (registers the ids; chooses OpenGL before mujoco is imported)
+
+# isort: split
 import mujoco
 import numpy as np
-from mmrl_envs.vector_env import RobotVectorEnv
 from mujoco.batch import Batch
 from rich.progress import track
 from rich.table import Table
+
+from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV_ID = "mmrl/PegInsertion-v0"
 NUM_WORLDS = 64
@@ -52,7 +57,10 @@ def make(sensors: tuple[str, ...], num_threads: int) -> RobotVectorEnv:
 
 
 def random_actions() -> np.ndarray:
-    """Actions (STEPS, NUM_WORLDS, 3) that wander down onto the block: contact is the usual state, as in training."""
+    """Actions (STEPS, NUM_WORLDS, 3) that wander down onto the block.
+
+    So contact is the usual state, as in training.
+    """
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1, 1, (STEPS, NUM_WORLDS, 3))
     actions[:, :, 2] -= 0.3

@@ -3,8 +3,8 @@
     python -m benchmarks.learning --env mmrl/PegInsertion-v0 --seeds 1 2 3 4 5 --output docs/results/peg_square
     python -m benchmarks.learning --output docs/results/peg_all_shapes --seeds 1 -- --context shape=all
 
-What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and peak memory are those of
-`mmrl train` from start to end, its imports and evaluation included in neither.
+What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
+peak memory are those of `mmrl train` from start to end, its imports and evaluation included in neither.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def summarise(folder: Path, seed: int, report: dict[str, Any]) -> dict[str, Any]
 
 def show(results: list[dict[str, Any]], peak_mib: float) -> None:
     """One line a seed."""
-    table = Table("seed", "steps", "minutes", "steps to 95 %", "s to 95 %", "success", "95 % interval", title="Learning")
+    columns = ("seed", "steps", "minutes", "steps to 95 %", "s to 95 %", "success", "95 % interval")
+    table = Table(*columns, title="Learning")
     for result in results:
         success = result["evaluation"]["success_at_end"]
         low, high = success["wilson_95"]

@@ -1,4 +1,4 @@
-"""Robot policies over many senses: declaring senses, corrupting them, encoding and fusing them, judging the result."""
+"""Robot policies over many senses: senses declared, corrupted, encoded, fused, and judged by their worth."""
 
 from importlib.metadata import version
 

@@ -233,9 +233,7 @@ def build_custom(spec: Custom, modality: Modality) -> Encoder:
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"modality {modality.name!r}: cannot import encoder {spec.target!r}: {error}"
-        ) from error
+        raise ValueError(f"modality {modality.name!r}: cannot import encoder {spec.target!r}: {error}") from error
     try:
         network = factory(modality)
         _check_network(network, spec, modality)
@@ -266,9 +264,7 @@ def _check_network(network: object, spec: Custom, modality: Modality) -> None:
     network.train(training)
     if not isinstance(output, Tensor) or output.shape != (2, spec.features):
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(
-            f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}"
-        )
+        raise ValueError(f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}")
 
 
 def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:

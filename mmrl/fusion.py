@@ -35,9 +35,7 @@ class Fusion(nn.Module, ABC):
         self.features = features
 
     @abstractmethod
-    def forward(
-        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
         """Encodings (B, D_s) by sense and bool masks (B,), no mask meaning present: (B, D)."""
 
 
@@ -55,9 +53,7 @@ class ConcatFusion(Fusion):
         orthogonal_(self.linear, math.sqrt(2))
         self.norm = nn.LayerNorm(features)
 
-    def forward(
-        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
         present = present or {}
         rows = next(iter((*features.values(), *present.values()))).shape[0]
         parts = []

@@ -51,9 +51,7 @@ class Noise(ABC):
         """Raise ValueError where a per-feature parameter does not fit readings of `shape`."""
 
     @abstractmethod
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
         """The running process for readings of `shape`, `period_s` seconds apart."""
 
 
@@ -70,9 +68,7 @@ class Gaussian(Noise):
     def check(self, shape: tuple[int, ...]) -> None:
         _require_fit("Gaussian.std", self.std, shape)
 
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
         self.check(shape)
         return _GaussianProcess(np.asarray(self.std), streams)
 
@@ -94,9 +90,7 @@ class Bias(Noise):
         _require_fit("Bias.std", self.std, shape)
         _require_fit("Bias.drift_std", self.drift_std, shape)
 
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
         self.check(shape)
         step_std = np.asarray(self.drift_std) * math.sqrt(period_s)
         return _BiasProcess(np.asarray(self.std), step_std, np.zeros((num_worlds, *shape)), streams)
@@ -117,9 +111,7 @@ class Quantisation(Noise):
     def check(self, shape: tuple[int, ...]) -> None:
         _require_fit("Quantisation.step", self.step, shape)
 
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
         self.check(shape)
         return _QuantisationProcess(np.asarray(self.step))
 
@@ -141,9 +133,7 @@ class Dropout(Noise):
     def check(self, shape: tuple[int, ...]) -> None:
         """Readings of every shape can be lost."""
 
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
         return _DropoutProcess(self.probability, np.zeros((num_worlds, *shape)), streams)
 
 
@@ -170,12 +160,8 @@ class Chain(Noise):
         for noise in self.noises:
             noise.check(shape)
 
-    def start(
-        self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams
-    ) -> NoiseProcess:
-        return _ChainProcess(
-            [noise.start(shape, num_worlds, period_s, streams) for noise in self.noises]
-        )
+    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
+        return _ChainProcess([noise.start(shape, num_worlds, period_s, streams) for noise in self.noises])
 
 
 class _MemorylessProcess(NoiseProcess):
@@ -306,6 +292,4 @@ def _require_fit(name: str, value: PerFeature, shape: tuple[int, ...]) -> None:
         return
     features = shape[-1] if shape else 0
     if len(value) != features:
-        raise ValueError(
-            f"{name} gives {len(value)} values, readings of shape {shape} have {features} features"
-        )
+        raise ValueError(f"{name} gives {len(value)} values, readings of shape {shape} have {features} features")

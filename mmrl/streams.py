@@ -62,8 +62,7 @@ class Streams:
         for field, own in (("name", self.name), ("num_worlds", self.num_worlds)):
             if state[field] != own:
                 raise ValueError(
-                    f"random stream {self.name!r}: {field} is {own!r}, "
-                    f"that of the saved state {state[field]!r}"
+                    f"random stream {self.name!r}: {field} is {own!r}, that of the saved state {state[field]!r}"
                 )
         self.restart(state["seed"])
         for kind, pool_state in state["pools"].items():
@@ -87,8 +86,7 @@ class _Pool:
             for i in range(num_worlds)
         ]
         self._draw_into = [
-            generator.standard_normal if kind == "normal" else generator.random
-            for generator in self._generators
+            generator.standard_normal if kind == "normal" else generator.random for generator in self._generators
         ]
         self._values = np.empty((num_worlds, self.block_size))
         self._read = np.zeros(num_worlds, dtype=np.int64)

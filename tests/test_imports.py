@@ -14,9 +14,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_import_contracts_hold() -> None:
-    lint = (
-        "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True, no_logo=True))"
-    )
+    lint = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True, no_logo=True))"
     result = run(sys.executable, "-c", lint)
     assert result.returncode == 0, result.stdout + result.stderr
 

@@ -5,7 +5,7 @@ A checkpoint is a plain `torch.save` archive of tensors and plain Python values.
 
 import os
 import pickle
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,15 +49,16 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 def write_atomically(path: Path, write: Any) -> None:
     """Call `write(binary stream)` on a neighbour of `path`, then move it into place, synced."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        # Not through tempfile, whose files only their owner may read.
+        with name.open("xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 

@@ -18,6 +18,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from mmrl_agents.config import TrainConfig
 
+# As shells report a program that SIGINT ended.
+INTERRUPTED = 130
 _PACKAGES = ("mmrl", "mmrl_envs", "mmrl_agents")
 
 
@@ -43,7 +45,7 @@ class ExportConfig:
     """best, last or a checkpoint file."""
 
 
-def _train(args: Sequence[str]) -> None:
+def _train(args: Sequence[str]) -> int:
     from mmrl_agents.config import TrainConfig
     from mmrl_agents.train import train
 
@@ -51,15 +53,17 @@ def _train(args: Sequence[str]) -> None:
     description = "Train a policy; the defaults are those of the environment's recipe."
     if base is None:
         tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description)
-        return
+        return 0
     config = tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description, default=base)
-    train(
+    result = train(
         replace(
             config,
             env_kwargs={**base.env_kwargs, **config.env_kwargs},
             context={**base.context, **config.context},
         )
     )
+    # What would follow in a script or a Makefile wants a finished training.
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
@@ -89,27 +93,30 @@ def _value_of(option: str, args: Sequence[str]) -> str | None:
     return None
 
 
-def _evaluate(args: Sequence[str]) -> None:
+def _evaluate(args: Sequence[str]) -> int:
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 
     evaluate_run(tyro.cli(EvaluateConfig, args=args, prog="mmrl evaluate"))
+    return 0
 
 
-def _watch(args: Sequence[str]) -> None:
+def _watch(args: Sequence[str]) -> int:
     from mmrl_agents.watch import WatchConfig, watch_run
 
     watch_run(tyro.cli(WatchConfig, args=args, prog="mmrl watch"))
+    return 0
 
 
-def _export(args: Sequence[str]) -> None:
+def _export(args: Sequence[str]) -> int:
     from mmrl_agents.player import export
 
     config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
     folder = export(config.run, config.folder, config.checkpoint)
     Console().print(f"wrote {folder}")
+    return 0
 
 
-def _list(args: Sequence[str]) -> None:
+def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
     chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
     console = Console()
@@ -118,6 +125,7 @@ def _list(args: Sequence[str]) -> None:
         for name, text in rows():
             table.add_row(name, text)
         console.print(table)
+    return 0
 
 
 def _environments() -> Iterable[tuple[str, str]]:
@@ -172,7 +180,7 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "pretrained": _pretrained,
 }
 
-COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], None]]] = {
+COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "train": ("train a policy, or resume a run", _train),
     "evaluate": ("judge a trained policy", _evaluate),
     "watch": ("see a trained policy act", _watch),
@@ -198,20 +206,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[0] not in COMMANDS:
         errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
         return 2
-    # Read when torch loads its OpenMP: threads that spin while they wait make an update several
-    # times slower as soon as another process wants the same cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        COMMANDS[args[0]][1](args[1:])
+        return COMMANDS[args[0]][1](args[1:])
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if os.environ.get("MMRL_DEBUG") == "1" or not _is_for_the_user(error):
             raise
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    return 0
 
 
 def _is_for_the_user(error: Exception) -> bool:

@@ -17,9 +17,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from tyro.constructors import PrimitiveConstructorSpec
 
-from mmrl.modality import Modality, modalities_of
+from mmrl.foreign import modalities_of
+from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl_agents.ppo import PPOConfig
+from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
 Worlds = VectorEnv[Any, Any, Any]
@@ -181,6 +183,15 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
         )
     except TypeError as error:
         raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+
+
+def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
+    """Raise ValueError for a context given to worlds that have none.
+
+    Those of other packages would ignore it, or forget it when they restart themselves.
+    """
+    if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+        raise ValueError(f"{env_id} has no context to set, got {', '.join(context)}")
 
 
 def unit_actions(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

@@ -30,20 +30,18 @@ from rich.table import Table
 
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.policy import ActorCritic
-from mmrl_agents.config import Settings
-from mmrl_agents.player import TrainedPolicy, load_policy
+from mmrl_agents.config import Settings, require_context_known
+from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.runs import RunFolder, library_versions, write_json
 from mmrl_agents.train import choose_device
-from mmrl_envs.robot_env import RobotEnv
-from mmrl_envs.vector_env import RobotVectorEnv
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Judge a trained policy: how often it succeeds, how hard it presses, what each sense adds."""
 
-    run: tyro.conf.Positional[str]
-    """Folder of a run, or pretrained:NAME."""
+    run: tyro.conf.Positional[str] = DEFAULT_POLICY
+    """Folder of a run, or the name of a pretrained policy."""
     episodes: int = 500
     """Episodes of every row of the report, the same number in each world."""
     num_worlds: int = 50
@@ -88,9 +86,7 @@ class TorchPolicy:
         self.deterministic = deterministic
         self._device = next(policy.parameters()).device
         self._generator = torch.Generator(self._device).manual_seed(seed)
-        self._bounds = (
-            (action_space.low, action_space.high) if isinstance(action_space, spaces.Box) else None
-        )
+        self._bounds = (action_space.low, action_space.high) if isinstance(action_space, spaces.Box) else None
 
     @torch.inference_mode()
     def act(
@@ -101,10 +97,7 @@ class TorchPolicy:
         """Actions (N, *A) for name -> (N, *window_shape)."""
         action, _ = self.policy.act(
             {name: self._reading(array) for name, array in observation.items()},
-            present={
-                name: torch.as_tensor(mask, device=self._device)
-                for name, mask in (present or {}).items()
-            },
+            present={name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()},
             deterministic=self.deterministic,
             generator=self._generator,
         )
@@ -126,11 +119,9 @@ def reset_options(
 ) -> dict[str, Any] | None:
     """Options of `reset` with the context of the training, overridden; None without any.
 
-    Raises ValueError for a context given to worlds that have none: those of other packages would
-    ignore it, or forget it when they restart themselves.
+    Raises ValueError for a context given to worlds that have none.
     """
-    if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
-        raise ValueError(f"{trained.env_id} has no context to set, got {', '.join(context)}")
+    require_context_known(trained.env_id, context, worlds)
     merged = {**trained.config.context, **context}
     return {"context": merged} if merged else None
 
@@ -147,8 +138,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     without = tuple(trained.document["senses"]) if config.senses else ()
     if num_worlds != config.num_worlds:
         console.print(
-            f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: "
-            f"taking {num_worlds}"
+            f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
         )
     with closing(trained.make_envs(num_worlds)) as envs, _progress(config, console) as progress:
         policy = TorchPolicy(

@@ -25,6 +25,7 @@ from mmrl_agents.runs import RunFolder, write_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _PREFIX = "pretrained:"
+DEFAULT_POLICY = f"{_PREFIX}peg_insertion"
 
 
 def pretrained_names() -> list[str]:
@@ -62,11 +63,12 @@ def load_policy(
 ) -> TrainedPolicy:
     """The policy of a run folder or of "pretrained:NAME", in evaluation mode on `device`.
 
+    A bare NAME will do where no file or folder is called so.
     `checkpoint` is "best", "last" or a file. The network is built from what the environment
     declares today, never from the checkpoint; CheckpointError says where the two disagree.
     """
     text = str(source)
-    if text.startswith(_PREFIX):
+    if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
         folder = _pretrained_folder(text.removeprefix(_PREFIX))
         path = folder / "model.safetensors"
         document = json.loads((folder / "config.json").read_text())

@@ -16,7 +16,8 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.modality import Modality, flatten_observation
+from mmrl.foreign import flatten_observation
+from mmrl.modality import Modality
 from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import EpisodeStatistics, episode_from

@@ -22,6 +22,7 @@ from mmrl_agents.config import (
     config_to_dict,
     make_envs,
     modalities_and_privileged_size,
+    require_context_known,
     world_kwargs,
 )
 from mmrl_agents.episodes import Episode, EpisodeStatistics
@@ -72,6 +73,7 @@ class Trainer:
         self.config, self.run = config, run
         self.device = choose_device(config.device)
         self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config))
+        require_context_known(config.env, config.context, self.envs)
         modalities, privileged_size = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
         action_space = action_space_of(self.envs)

@@ -67,9 +67,7 @@ class Caption:
     good: bool = False
 
 
-def compose(
-    caption: Caption, scene: Pixels, pictures: Sequence[Picture], traces: Sequence[Trace]
-) -> Pixels:
+def compose(caption: Caption, scene: Pixels, pictures: Sequence[Picture], traces: Sequence[Trace]) -> Pixels:
     """A frame (540, 960, 3): caption, scene (H, W, 3) of any size, pictures, traces."""
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -241,9 +239,7 @@ class VideoWriter:
         self.path, self.size = path, size
         self.num_frames = 0
         self._partial = path.with_name(f".{path.name}.part")
-        self._container = av.open(
-            str(self._partial), "w", format="mp4", options={"movflags": "faststart"}
-        )
+        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
         codec, options = _encoder(av.codecs_available)
         rate = Fraction(fps).limit_denominator(1000)
         stream = self._container.add_stream(codec, rate=rate, options=options)
@@ -255,10 +251,7 @@ class VideoWriter:
         """Append a frame (height, width, 3); raises ValueError on another shape or type."""
         width, height = self.size
         if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
-            raise ValueError(
-                f"a frame must be uint8 of shape {(height, width, 3)}, "
-                f"got {frame.dtype} of {frame.shape}"
-            )
+            raise ValueError(f"a frame must be uint8 of shape {(height, width, 3)}, got {frame.dtype} of {frame.shape}")
         even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         self._container.mux(self._stream.encode(picture))

@@ -15,11 +15,12 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from mmrl.evaluation import SUCCESS_KEYS, blank
-from mmrl.modality import Modality, flatten_observation, modalities_of
+from mmrl.episodes import SUCCESS_KEYS, blank
+from mmrl.foreign import flatten_observation, modalities_of
+from mmrl.modality import Modality
 from mmrl_agents.config import Settings, unit_actions
 from mmrl_agents.evaluate import TorchPolicy, reset_options
-from mmrl_agents.player import TrainedPolicy, load_policy
+from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.train import choose_device
 from mmrl_agents.video import (
     HEIGHT,
@@ -44,8 +45,8 @@ MOST_LINES = 8
 class WatchConfig:
     """Film a trained policy, with what it sees and feels beside the scene."""
 
-    run: tyro.conf.Positional[str]
-    """Folder of a run, or pretrained:NAME."""
+    run: tyro.conf.Positional[str] = DEFAULT_POLICY
+    """Folder of a run, or the name of a pretrained policy."""
     episodes: int = 3
     """Episodes in the video."""
     seed: int = 10_000
@@ -85,9 +86,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     with closing(_make_env(trained)) as env:
         stage = Stage(env, trained, config)
         with VideoWriter(path, config.fps or stage.control_hz, (WIDTH, HEIGHT)) as video:
-            for episode in track(
-                range(config.episodes), "episodes", console=console, disable=not console.is_terminal
-            ):
+            for episode in track(range(config.episodes), "episodes", console=console, disable=not console.is_terminal):
                 for _ in stage.play(episode):
                     video.add(stage.frame)
                 for _ in range(round(PAUSE_S * stage.control_hz)):
@@ -160,13 +159,10 @@ class TraceRecorder:
         times = np.concatenate([times for times, _ in self._chunks])
         values = np.concatenate([values for _, values in self._chunks])
         return [
-            self._trace(part, times - times[-1], values[:, list(part.columns)])
-            for part in components_of(self.sense)
+            self._trace(part, times - times[-1], values[:, list(part.columns)]) for part in components_of(self.sense)
         ]
 
-    def _trace(
-        self, part: Component, times: NDArray[np.float64], values: NDArray[np.float64]
-    ) -> Trace:
+    def _trace(self, part: Component, times: NDArray[np.float64], values: NDArray[np.float64]) -> Trace:
         shown = values[times >= -SPAN_S]
         finite = shown[np.isfinite(shown)]
         bounds = nice_bounds(

@@ -1,4 +1,4 @@
-"""What `RobotVectorEnv` refuses to be built or stepped with; every message names the thing, the bound, the value.
+"""What `RobotVectorEnv` refuses to be built or stepped with.
 
 Letters: N = worlds, A = size of an action.
 """

@@ -1,8 +1,8 @@
 """N robots in N worlds behind Gymnasium's vector interface.
 
 A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, take the
-readings that fell due, judge, and start finished worlds anew (same-step autoreset). A world whose physics breaks
-ends its episode as a failure and touches no other.
+readings that fell due, judge, and start finished worlds anew (same-step autoreset). A world whose physics
+breaks ends its episode as a failure and touches no other.
 
 Letters: N = worlds, n = a subset, S = physics steps per control step, A = size of an action, P = size of the
 privileged vector.
@@ -47,10 +47,10 @@ MAX_NOISE = 100.0
 class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     """A task on N worlds with chosen senses.
 
-    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions
-    are (N, A) in [-1, 1]. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool,
-    `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the episode, `privileged` (N, P) float32 for a
-    critic, and the task's own figures.
+    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32.
+    Actions are (N, A) in [-1, 1]. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool,
+    `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the episode, `privileged` (N, P) float32 for
+    a critic, and the task's own figures.
 
     `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
     `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
@@ -103,7 +103,8 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         self._frame_size = (height, width)
         self._autoreset = autoreset
         if not autoreset:
-            self.metadata = {**type(self).metadata, "autoreset_mode": AutoresetMode.DISABLED}  # type: ignore[misc]
+            disabled = {"autoreset_mode": AutoresetMode.DISABLED}
+            self.metadata = {**self.metadata, **disabled}  # type: ignore[misc]  # see the class attribute
         self.sensors = make_sensors(sensors)
         self.modalities: dict[str, Modality] = {s.modality.name: s.modality for s in self.sensors}
         models = _compile(task, self.sensors, physics_hz)
@@ -199,7 +200,7 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         return observation, reward, failed, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Frames (height, width, 3) of every world in mode "rgb_array"; in mode "human" updates the window."""
+        """Frames (height, width, 3) of every world in mode "rgb_array"; updates the window in "human"."""
         if self.render_mode == "human":
             self._viewer.show()
             return None

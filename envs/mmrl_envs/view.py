@@ -36,7 +36,7 @@ class WorldView:
         self._world, self._task, self._cameras, self._substeps = world, task, cameras, substeps
 
     def __getitem__(self, name: str) -> FloatArray:
-        """Output of the MuJoCo sensor `name`, (n, k, dim); of all worlds at every physics step it is a view."""
+        """Output of the MuJoCo sensor `name`, (n, k, dim); a view where it is of all worlds at all steps."""
         if self._substeps is None:
             return self._world.current(name)[self.worlds, None]
         recorded = self._world.recorded(name)

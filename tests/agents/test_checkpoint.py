@@ -60,6 +60,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) ->
     assert os.listdir(tmp_path) == ["a.pt"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_files_have_the_mode_of_any_new_file(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "a.pt"
+    before = os.umask(umask)
+    try:
+        save_checkpoint(path, {"step": 1})
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+
+
 class Malicious:
     def __init__(self, path: Path) -> None:
         self.path = path

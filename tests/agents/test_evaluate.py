@@ -15,7 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mmrl.modality import modalities_of
+from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic
 from mmrl_agents.checkpoint import CheckpointError
 from mmrl_agents.config import TrainConfig
@@ -112,9 +112,7 @@ def test_worlds_are_rounded_down_to_a_divisor_and_that_is_said(run: Path) -> Non
     assert "taking" not in judge(run, num_worlds=6)[1]
 
 
-def test_output_is_written_where_asked_and_senses_can_be_left_out(
-    run: Path, tmp_path: Path
-) -> None:
+def test_output_is_written_where_asked_and_senses_can_be_left_out(run: Path, tmp_path: Path) -> None:
     before = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
     report, _ = judge(run, senses=False, output=tmp_path / "other.json")
     assert len(report.rows) == 1
@@ -154,10 +152,9 @@ def test_command_line_follows_the_fields() -> None:
         EvaluateConfig,
         args=["runs/a", "--episodes", "9", "--no-senses", "--context", "clearance_mm=1.5", "n=2"],
     )
-    expected = EvaluateConfig(
-        run="runs/a", episodes=9, senses=False, context={"clearance_mm": 1.5, "n": 2}
-    )
+    expected = EvaluateConfig(run="runs/a", episodes=9, senses=False, context={"clearance_mm": 1.5, "n": 2})
     assert config == expected
+    assert tyro.cli(EvaluateConfig, args=[]).run == "pretrained:peg_insertion"
 
 
 def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:

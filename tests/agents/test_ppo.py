@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-from mmrl.modality import modalities_of
+from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic
 from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
@@ -95,6 +95,72 @@ def test_loss_of_a_batch_by_hand() -> None:
     assert loss.total.item() == pytest.approx(1.15 - 0.1 * entropy, rel=1e-5)
     assert loss.policy.item() == pytest.approx(0.15, rel=1e-5)
     assert loss.clip_fraction.item() == 1.0
+
+
+def privileged_batch(policy: ActorCritic) -> Minibatch:
+    """Four samples whose privileged columns have means 3 and -1 and deviations of 2 and 0.5."""
+    generator = torch.Generator().manual_seed(3)
+    observations = {"observation": torch.randn(4, 4, generator=generator)}
+    spread = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    privileged = torch.tensor([3.0, -1.0]) + spread * torch.tensor([2.0, 0.5])
+    policy.update_statistics(observations, privileged)
+    actions = torch.tensor([0, 1, 1, 0])
+    with torch.no_grad():
+        log_probs = policy.distribution(observations).log_prob(actions)
+        values = policy.value(observations, privileged)
+    advantages = torch.tensor([1.0, -1.0, 0.5, 2.0])
+    return Minibatch(observations, privileged, actions, log_probs, values, advantages, values + 1.0)
+
+
+def privileged_policy() -> ActorCritic:
+    torch.manual_seed(0)
+    senses = modalities_of(gym.spaces.Box(-1, 1, (4,)))
+    return ActorCritic(senses, gym.spaces.Discrete(2), privileged_size=2)
+
+
+def test_state_loss_is_the_squared_error_of_a_linear_read_out() -> None:
+    policy, config = privileged_policy(), PPOConfig(state_coef=0.7)
+    batch = privileged_batch(policy)
+    assert policy.state_head is not None
+    with torch.no_grad():
+        fused = policy.fusion({"observation": policy.encoders["observation"](batch.observations["observation"])}, {})
+        read = fused @ policy.state_head.weight.T + policy.state_head.bias
+    # (x - mean) / deviation of the columns of `privileged_batch`: signs alone are left
+    truth = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    expected = float((read - truth).square().sum()) / 8
+    loss = ppo_loss(policy, batch, config)
+    assert loss.state.item() == pytest.approx(expected, rel=1e-4)
+    without = ppo_loss(policy, batch, replace(config, state_coef=0.0))
+    assert (loss.total - without.total).item() == pytest.approx(0.7 * expected, rel=1e-4)
+
+
+def test_only_a_weighted_state_loss_teaches_the_encoders() -> None:
+    policy, config = privileged_policy(), PPOConfig(state_coef=0.0)
+    batch = privileged_batch(policy)
+    encoders = list(policy.encoders.parameters())
+
+    def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
+        return list(torch.autograd.grad(loss, encoders, retain_graph=True))
+
+    off = gradients(ppo_loss(policy, batch, config).total)
+    # The objective put together without any state loss; the privileged critic reads no encoder.
+    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
+    surrogate = policy_loss(now.log_prob - batch.log_probs, batch.advantages, config.clip)
+    assert all(map(torch.allclose, off, gradients(surrogate)))
+    # A weight of 2 adds twice the gradient of the error.
+    assert now.state_error is not None
+    on = gradients(ppo_loss(policy, batch, replace(config, state_coef=2.0)).total)
+    error = gradients(now.state_error.mean())
+    assert any(part.abs().max() > 1e-4 for part in error)
+    for with_loss, free, part in zip(on, off, error, strict=True):
+        torch.testing.assert_close(with_loss, free + 2.0 * part)
+
+
+def test_worlds_without_a_privileged_vector_have_no_state_loss() -> None:
+    config = PPOConfig(num_steps=8, minibatch_size=32, epochs=1, state_coef=1.0)
+    ppo, rollout = collected(config)
+    assert ppo.policy.state_head is None
+    assert ppo.update(rollout.storage)["state_loss"] == 0.0
 
 
 def test_first_pass_starts_at_ratio_one() -> None:

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from mmrl.modality import modalities_of
+from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.episodes import Episode, EpisodeStatistics
 from mmrl_agents.rollout import Rollout, RolloutStorage

@@ -104,6 +104,12 @@ def test_a_run_that_cannot_start_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_worlds_without_a_context_refuse_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="CartPole-v1 has no context to set, got gravity"):
+        train(short(tmp_path, context={"gravity": 9.81}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     result, _ = quietly(short(tmp_path))
     before = load_checkpoint(RunFolder(result.run_dir).checkpoint("last"))
@@ -176,7 +182,7 @@ def test_interruption_saves_and_says_how_to_resume(tmp_path: Path) -> None:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         text, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, text
+    assert process.returncode == 130, text
     assert f"mmrl train --resume {run}" in text
     step = load_checkpoint(RunFolder(run).checkpoint("last"))["step"]
     assert step == logged_steps(run)[-1]
@@ -207,6 +213,11 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
     assert all(torch.equal(a, b) for a, b in pairs)
     with pytest.raises(CheckpointError, match=r"no pretrained policy 'cart'.* pole"):
         load_policy("pretrained:cart")
+    assert load_policy("pole").source == shelf / "pole" / "model.safetensors"
+    monkeypatch.chdir(tmp_path)
+    Path("pole").mkdir()  # what is named by a path comes first
+    with pytest.raises(FileNotFoundError, match="pole is no run folder"):
+        load_policy("pole")
 
 
 def test_config_survives_json() -> None:

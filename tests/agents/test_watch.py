@@ -137,9 +137,7 @@ def test_an_unplugged_image_is_shown_as_unplugged(run: Path, tmp_path: Path) -> 
     eye = (HEADER + LABEL + 8, COLUMN + 8)
     film(run, episodes=1, output=tmp_path / "with.mp4")
     film(run, episodes=1, output=tmp_path / "without.mp4", without=("eye",))
-    with_eye, without = (
-        np.asarray(Image.open(tmp_path / name)) for name in ("with.png", "without.png")
-    )
+    with_eye, without = (np.asarray(Image.open(tmp_path / name)) for name in ("with.png", "without.png"))
     assert tuple(with_eye[eye]) == GREEN
     assert tuple(without[eye]) == (255, 255, 255)
 
@@ -172,9 +170,7 @@ def test_odd_sizes_are_padded_to_even_ones(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "odd.mp4").shape == (3, 22, 34, 3)
 
 
-def test_without_libx264_another_encoder_writes_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_libx264_another_encoder_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
     write(tmp_path / "plain.mp4", (64, 48))
     with av.open(str(tmp_path / "plain.mp4")) as container:

@@ -110,9 +110,7 @@ def test_temporal_positions_depend_on_no_later_reading(
     newest = min(back * stride**layers, length)
     changed[:, length - newest :] += 1.0
     position = before.shape[1] - 1 - back
-    torch.testing.assert_close(
-        encoder.convolve(changed)[:, : position + 1], before[:, : position + 1]
-    )
+    torch.testing.assert_close(encoder.convolve(changed)[:, : position + 1], before[:, : position + 1])
 
 
 @given(length=st.integers(1, 20), kernel=st.integers(1, 4), stride=st.integers(1, 3))

@@ -13,16 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmrl.evaluation import (
-    Episodes,
-    Paired,
-    Rate,
-    blank,
-    compare,
-    divisor_worlds,
-    evaluate,
-    run_episodes,
-)
+from mmrl.episodes import Episodes, blank, run_episodes
+from mmrl.evaluation import Paired, Rate, compare, divisor_worlds, evaluate
 
 FAST, SLOW = 2, 7
 
@@ -34,9 +26,7 @@ class Coin(gym.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
     wrong one after SLOW: the setting in which counting early finishers is biased.
     """
 
-    observation_space = spaces.Dict(
-        {"eye": spaces.Box(-1, 1, (1,)), "clock": spaces.Box(0, np.inf, (1,))}
-    )
+    observation_space = spaces.Dict({"eye": spaces.Box(-1, 1, (1,)), "clock": spaces.Box(0, np.inf, (1,))})
     action_space = spaces.Box(-1, 1, (1,))
 
     def __init__(self, told: tuple[str, ...] = ("is_success",), broken: bool = False) -> None:

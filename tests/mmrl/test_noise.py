@@ -21,9 +21,7 @@ EVERY_KIND = [
 ]
 
 
-def start(
-    noise: Noise, shape: tuple[int, ...], num_worlds: int = 1, period_s: float = 0.01
-) -> NoiseProcess:
+def start(noise: Noise, shape: tuple[int, ...], num_worlds: int = 1, period_s: float = 0.01) -> NoiseProcess:
     process = noise.start(shape, num_worlds, period_s, Streams(0, "sense", num_worlds))
     process.begin(np.arange(num_worlds))
     return process
@@ -83,9 +81,7 @@ def test_dropped_reading_repeats_the_last_one_that_arrived(calls: list[int], see
     times = np.arange(sum(calls), dtype=np.float64)
     parts = np.split(times, np.cumsum(calls)[:-1])
     # Readings that tell their own index: (0, 0), (1, 1), ...
-    seen = np.concatenate(
-        [process.apply(np.array([0]), np.stack([p, p], axis=1)[None])[0] for p in parts]
-    )
+    seen = np.concatenate([process.apply(np.array([0]), np.stack([p, p], axis=1)[None])[0] for p in parts])
     assert (seen[:, 0] == seen[:, 1]).all(), "a reading is lost as a whole"
     assert seen[0, 0] == 0, "the first reading arrives"
     for now, shown in enumerate(seen[:, 0]):

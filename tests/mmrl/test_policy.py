@@ -13,23 +13,17 @@ from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
 from mmrl.policy import ActorCritic, PolicyConfig
 
 SENSES = {
-    "camera": Modality(
-        "camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"
-    ),
+    "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),
     "wrench": Modality("wrench", (6,), 1000, TemporalConv((4, 5), features=6), history=8),
     "arm.state": Modality("arm.state", (4,), 500, MLP((7,), features=5), history=3),
 }
 SMALL = PolicyConfig(fused_features=12, actor_hidden=(9,), critic_hidden=(8, 7))
 BOX = spaces.Box(-1, 1, (3,))
 DISCRETE = spaces.Discrete(4)
-SUBSETS = [
-    subset for size in range(len(SENSES) + 1) for subset in itertools.combinations(SENSES, size)
-]
+SUBSETS = [subset for size in range(len(SENSES) + 1) for subset in itertools.combinations(SENSES, size)]
 
 
-def policy(
-    space: spaces.Box | spaces.Discrete = BOX, privileged_size: int = 0, seed: int = 0
-) -> ActorCritic:
+def policy(space: spaces.Box | spaces.Discrete = BOX, privileged_size: int = 0, seed: int = 0) -> ActorCritic:
     """A policy whose every parameter has moved away from its initial value."""
     torch.manual_seed(seed)
     made = ActorCritic(SENSES, space, SMALL, privileged_size)
@@ -74,9 +68,7 @@ def test_shapes(space: spaces.Box | spaces.Discrete, privileged_size: int) -> No
 def test_deterministic_is_the_mean_or_the_most_probable() -> None:
     obs = observation(20)
     gaussian = policy()
-    torch.testing.assert_close(
-        gaussian.act(obs, deterministic=True)[0], gaussian.distribution(obs).mean
-    )
+    torch.testing.assert_close(gaussian.act(obs, deterministic=True)[0], gaussian.distribution(obs).mean)
     categorical = policy(DISCRETE)
     action, log_prob = categorical.act(obs, deterministic=True)
     every = torch.stack([categorical.distribution(obs).log_prob(torch.tensor(a)) for a in range(4)])
@@ -157,9 +149,7 @@ def test_absent_senses_can_be_left_out_masked_or_broken(gone: tuple[str, ...]) -
         torch.testing.assert_close(log_prob, results[0][0])
         torch.testing.assert_close(value, results[0][1])
         for gradient, reference in zip(gradients, results[0][2], strict=True):
-            torch.testing.assert_close(
-                gradient.expand_as(reference), reference, atol=1e-6, rtol=1e-4
-            )
+            torch.testing.assert_close(gradient.expand_as(reference), reference, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("privileged_size", [0, 5])
@@ -248,9 +238,7 @@ def test_a_saved_policy_acts_the_same(space: spaces.Box | spaces.Discrete) -> No
     loaded = policy(space, 5, seed=1)
     assert not torch.equal(loaded.value(obs, privileged), made.value(obs, privileged))
     loaded.load_state_dict(torch.load(file, weights_only=True))
-    for ours, theirs in zip(
-        made.act(obs, deterministic=True), loaded.act(obs, deterministic=True), strict=True
-    ):
+    for ours, theirs in zip(made.act(obs, deterministic=True), loaded.act(obs, deterministic=True), strict=True):
         assert torch.equal(ours, theirs)
     assert torch.equal(loaded.value(obs, privileged), made.value(obs, privileged))
 

@@ -55,9 +55,7 @@ def test_grouping_into_calls_does_not_matter(kind: str, cuts: list[int]) -> None
     whole = draw(Streams(1, "camera", 2), kind, [0, 1], (LONG,))
     streams = Streams(1, "camera", 2)
     edges = [0, *sorted(cuts), LONG]
-    parts = [
-        draw(streams, kind, [0, 1], (stop - start,)) for start, stop in itertools.pairwise(edges)
-    ]
+    parts = [draw(streams, kind, [0, 1], (stop - start,)) for start, stop in itertools.pairwise(edges)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 

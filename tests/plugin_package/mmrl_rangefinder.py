@@ -11,9 +11,7 @@ from mmrl_envs.sensors.base import Sensor, View
 class RangeFinder(Sensor):
     """Distance (1,) in metres, the last ten of 100 readings a second; -1 where nothing is hit."""
 
-    modality = Modality(
-        "range_finder", shape=(1,), rate_hz=100, encoder=TemporalConv(), history=10, low=-1
-    )
+    modality = Modality("range_finder", shape=(1,), rate_hz=100, encoder=TemporalConv(), history=10, low=-1)
 
     def install(self, spec: mujoco.MjSpec) -> None:
         """Adds a site 6 cm beside the tool that looks along +z, and MuJoCo's range finder at it."""

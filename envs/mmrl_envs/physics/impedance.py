@@ -5,9 +5,9 @@ rotations) with force kp (u - x) - kd v, so the controller runs at the physics r
 policy moves the setpoint u; the setpoints inside a control step are interpolated, and the setpoint may lead
 the tip by a bounded distance only, which bounds the static contact force by stiffness times lead.
 
-Frames: poses here are in the workspace frame W (z up). The reference frame of the actuators has W's origin but
-z down, like the tool, so that a tool hanging straight down is at rotation zero. It never follows the hole,
-which would leak the goal.
+Frames: poses here are in the workspace frame W (z up). The reference frame of the actuators has W's origin
+but z down, like the tool, so that a tool hanging straight down is at rotation zero. It never follows the
+hole, which would leak the goal.
 
 Letters: N = worlds, n = a subset, S = physics steps per control step, A = size of the action (3: x y z,
 4: x y z yaw).
@@ -40,12 +40,12 @@ class Impedance:
     """Rotational stiffness in N m/rad."""
     rotational_damping: float = 4.0
     """Rotational damping in N m s/rad."""
-    step_m: float = 0.005
+    step_m: float = 0.008
     """Setpoint displacement in metres per control step of a full action."""
-    step_rad: float = 0.08
+    step_rad: float = 0.1
     """Setpoint rotation in radians per control step of a full yaw action."""
     lead_m: float = 0.015
-    """Largest distance per axis between setpoint and tip in metres; stiffness times it bounds the static force."""
+    """Largest distance per axis from tip to setpoint, metres; stiffness times it bounds the static force."""
     lead_rad: float = 0.15
     """Largest angle between setpoint and tip in radians."""
     low: tuple[float, float, float, float] = (-0.10, -0.10, -0.06, -2.6)
@@ -102,7 +102,7 @@ class SetpointController:
         self._low, self._high = np.array(impedance.low), np.array(impedance.high)
 
     def reset(self, worlds: IntArray, pose: FloatArray) -> FloatArray:
-        """Puts setpoints at tip poses x, y, z, yaw in W, (n, 4); returns the controls that hold them, (n, 6)."""
+        """Puts setpoints at tip poses (n, 4): x, y, z, yaw in W. Returns controls that hold them, (n, 6)."""
         self.setpoint[worlds] = pose
         control = np.zeros((len(worlds), 6))
         control[:, [0, 1, 2, 5]] = pose * _TO_TOOL_FRAME

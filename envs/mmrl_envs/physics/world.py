@@ -1,8 +1,8 @@
 """N parallel worlds on MuJoCo's native batch engine.
 
 Every world runs on its own copy of a compiled model, so friction, clearance or shape can differ from world to
-world and be changed at a reset with nothing recompiled. One call advances all worlds by the S physics steps of
-a control step on all cores, with the interpreter lock released, and brings back the sensor data of each
+world and be changed at a reset with nothing recompiled. One call advances all worlds by the S physics steps
+of a control step on all cores, with the interpreter lock released, and brings back the sensor data of each
 physics step.
 
 MuJoCo semantics, stated once for all sensors: the reading recorded with a physics step is that of the state
@@ -99,8 +99,8 @@ class World:
             control: inputs of the actuators at each physics step, (N, S, U).
 
         Returns:
-            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and readings
-            mean nothing until they are reset; the other worlds are as if alone.
+            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and
+            readings mean nothing until they are reset; the other worlds are as if alone.
         """
         before = self._warnings.sum(axis=1)
         failed = np.zeros(self.num_worlds, np.bool_)

@@ -1,9 +1,9 @@
 """Franka Emika Panda: a seven-joint torque-controlled arm, built from primitives.
 
 Frames follow Craig's modified Denavit-Hartenberg convention as published by the manufacturer (Franka Control
-Interface documentation, "Denavit-Hartenberg parameters"); joint and torque limits are from the same page. Link
-masses, centres of mass and inertias are those identified by Gaz, Cognetti, Oliva, Robuffo Giordano, De Luca:
-"Dynamic Identification of the Franka Emika Panda Robot with Retrieval of Feasible Parameters Using
+Interface documentation, "Denavit-Hartenberg parameters"); joint and torque limits are from the same page.
+Link masses, centres of mass and inertias are those identified by Gaz, Cognetti, Oliva, Robuffo Giordano, De
+Luca: "Dynamic Identification of the Franka Emika Panda Robot with Retrieval of Feasible Parameters Using
 Penalty-Based Optimization", RA-L 4(4), 2019. The capsules are for looks and coarse collision only; no mesh is
 shipped.
 
@@ -116,8 +116,8 @@ def add_panda(spec: mujoco.MjSpec, *, geom_group: int) -> mujoco.MjsBody:
         geom_group: MuJoCo geom group of the arm's capsules (0 to 5), so that cameras can leave them out.
 
     Returns:
-        The body of the flange frame (z out of the flange), to which a tool is attached. It has no joint of its
-        own.
+        The body of the flange frame (z out of the flange), to which a tool is attached. It has no joint of
+        its own.
     """
     base = spec.worldbody.add_body(name="panda_link0")
     _add_capsule(base, (-0.08, 0, 0.05), (0, 0, 0.05), 0.06, _WHITE, geom_group)

@@ -21,7 +21,7 @@ class View(Protocol):
         """Indices (n,) of the worlds being read."""
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """Output (n, k, dim) of the MuJoCo sensor `name`. Raises KeyError listing the names."""
+        """Output (n, k, dim) of the MuJoCo sensor `name`. Raises ValueError listing the names."""
 
     @overload
     def render(self, camera: str, height: int, width: int, *, depth: Literal[False] = False) -> NDArray[np.uint8]: ...
@@ -38,7 +38,7 @@ class View(Protocol):
         """
 
     def field(self, name: str) -> NDArray[np.float64]:
-        """A quantity (n, ...) the task declares. Raises KeyError listing the names."""
+        """A quantity (n, ...) the task declares. Raises ValueError listing the names."""
 
 
 class Sensor(ABC):

@@ -33,8 +33,8 @@ class Camera(Sensor):
 
     Args:
         name: key in the observation.
-        view: "wrist" (on the hand, beside the tool, looking at its tip) or "fixed" (on a stand, looking at the
-            workspace).
+        view: "wrist" (on the hand, beside the tool, looking at its tip) or "fixed" (on a stand, looking at
+            the workspace).
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
@@ -68,7 +68,7 @@ class Camera(Sensor):
         """Adds the camera of this view unless another sensor has done so."""
         _install(spec, self.view)
 
-    def read(self, view: View) -> NDArray[np.float64] | NDArray[np.uint8]:
+    def read(self, view: View) -> NDArray[np.uint8]:
         """Images, (n, 1, H, W, 3)."""
         return view.render(f"{self.view}_camera", self.height, self.width)[:, None]
 
@@ -111,7 +111,7 @@ class Depth(Sensor):
         """Adds the camera of this view unless another sensor has done so."""
         _install(spec, self.view)
 
-    def read(self, view: View) -> NDArray[np.float64] | NDArray[np.float32]:
+    def read(self, view: View) -> NDArray[np.float32]:
         """Depth images, (n, 1, H, W, 1)."""
         image = view.render(f"{self.view}_camera", self.height, self.width, depth=True)
         return np.minimum(image, MAX_DEPTH_M)[:, None]

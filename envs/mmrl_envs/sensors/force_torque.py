@@ -17,8 +17,9 @@ class ForceTorque(Sensor):
     """Wrench that the tool exerts on the flange: force in N, then torque in N m about the flange's origin.
 
     Frame: the site "flange" (z out of the flange, straight down at rest). Sign: a tool hanging free under its
-    own weight pulls the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of the
-    last T physics steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA 2019).
+    own weight pulls the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of
+    the last T physics steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA
+    2019).
 
     Args:
         name: key in the observation.

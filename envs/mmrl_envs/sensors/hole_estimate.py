@@ -12,8 +12,8 @@ from mmrl_envs.sensors.base import Sensor, View
 class HoleEstimate(Sensor):
     """Estimated hole pose relative to the tool tip: x, y, z in metres, yaw in radians, in W.
 
-    W is the workspace frame. The estimate is off by the context `hole_estimate_error_m` in a direction drawn at
-    each reset. Not among the default senses: it is privileged knowledge unless that error is realistic.
+    W is the workspace frame. The estimate is off by the context `hole_estimate_error_m` in a direction drawn
+    at each reset. Not among the default senses: it is privileged knowledge unless that error is realistic.
 
     Args:
         name: key in the observation.

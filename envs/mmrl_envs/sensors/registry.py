@@ -53,7 +53,10 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
 
 
 def make_sensors(sensors: Sequence[str | Sensor]) -> list[Sensor]:
-    """Every sensor of a robot, as by `make_sensor`. Raises ValueError if there are none or two share a name."""
+    """Every sensor of a robot, each as by `make_sensor`.
+
+    Raises ValueError if there is none, or if two share a name.
+    """
     if isinstance(sensors, str) or not len(sensors):
         raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
     made = [make_sensor(sensor) for sensor in sensors]

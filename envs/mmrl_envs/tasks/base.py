@@ -99,5 +99,5 @@ class Task(ABC):
         """A quantity that sensors may read besides MuJoCo's sensors, (N, ...).
 
         Raises:
-            KeyError: listing the fields there are.
+            ValueError: listing the fields there are.
         """

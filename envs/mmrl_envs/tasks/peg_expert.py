@@ -60,5 +60,5 @@ class PegExpert:
         # A landing in a tight hole is slow, or it bounces off the edge.
         speed = np.where(self._task.clearance < 1e-3, 0.15, 0.5)
         action[:, 2] = np.clip(action[:, 2], -speed, 1.0)
-        action = np.clip(action[:, :size], -1.0, 1.0)
-        return action.astype(np.float32)
+        bounded: NDArray[np.float32] = np.clip(action[:, :size], -1.0, 1.0).astype(np.float32)
+        return bounded

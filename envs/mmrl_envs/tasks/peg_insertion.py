@@ -1,7 +1,7 @@
 """Peg insertion: push a peg that the arm holds into a hole whose place the policy must see or feel.
 
-The task of Lee et al., "Making Sense of Vision and Touch" (ICRA 2019): five shapes of peg, their clearances, a
-policy at 20 Hz that moves the tool by Cartesian displacements, a wrench at 1 kHz. The hole lies anywhere in
+The task of Lee et al., "Making Sense of Vision and Touch" (ICRA 2019): five shapes of peg, their clearances,
+a policy at 20 Hz that moves the tool by Cartesian displacements, a wrench at 1 kHz. The hole lies anywhere in
 8 x 8 cm and, where the action turns the tool, at any yaw. An episode runs its full 100 control steps (5 s);
 success does not end it but has to be kept.
 
@@ -43,7 +43,7 @@ HOLD_STEPS = 5
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 MAX_HOLE_YAW = 2.4
-"""Largest hole yaw in radians, for shapes without symmetry: within the last joint's reach, with room to spare."""
+"""Largest hole yaw in radians, for shapes without symmetry: the last joint reaches it with room to spare."""
 HOLE_FLOOR = 0.01
 ACTIONS = {"xyz": 3, "xyz_yaw": 4}
 REWARDS = ("dense", "sparse")
@@ -57,8 +57,8 @@ _ADAPTER_MASS = 0.20
 def closeness(distance: FloatArray, sharpness: float, flatness: float) -> FloatArray:
     """The squashing kernel 1 / (exp(a d) + b + exp(-a d)) of keypoint rewards.
 
-    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to
-    a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
+    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation
+    to a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
 
     Args:
         distance: d in metres.
@@ -245,15 +245,19 @@ class PegInsertion(Task):
         chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
         x = offset[:, :1] + chord * np.cos(angle)
         y = offset[:, 1:2] + chord * np.sin(angle)
-        distance: FloatArray = np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2)  # (N, 4)
-        return distance.mean(axis=1)
+        mean: FloatArray = np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2).mean(axis=1)
+        return mean
 
     def yaw_error(self) -> FloatArray:
         """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""
         return wrap(self._tip[:, 3] - self._hole[:, 3], self._symmetry)
 
     def privileged(self) -> NDArray[np.float32]:
-        """Offset to the inserted pose at three scales, yaw error, velocity, force, progress, shape, clearance."""
+        """State of the insertion.
+
+        Offset to the inserted pose at three scales, yaw error, velocity, contact force, progress, shape,
+        clearance.
+        """
         offset = self._tip[:, :3] - self._hole[:, :3]
         offset[:, 2] += pegs.HOLE_DEPTH
         turn = self.yaw_error()[:, None]
@@ -284,7 +288,7 @@ class PegInsertion(Task):
             relative = self._estimate - self._tip
             relative[:, 3] = wrap(relative[:, 3], self._symmetry)
             return relative
-        raise KeyError(f"peg insertion has no field {name!r}; it has ['hole_estimate', 'tool_wrench']")
+        raise ValueError(f"peg insertion has no field {name!r}; it has ['hole_estimate', 'tool_wrench']")
 
     def tip_pose(self) -> FloatArray:
         """Tip poses (N, 4)."""

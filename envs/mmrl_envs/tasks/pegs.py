@@ -1,9 +1,9 @@
 """Peg shapes and the holes that fit them: convex cross-sections, clearances, walls made of boxes.
 
 A peg is a prism over a convex polygon (or a true cylinder); its hole is the polygon with every edge moved
-outward by half the clearance. Any convex hole is the intersection of the half-planes inside its edges, so a box
-lying on the outer side of each edge line builds it exactly, and moving the boxes along their normals changes
-the clearance with nothing recompiled.
+outward by half the clearance. Any convex hole is the intersection of the half-planes inside its edges, so a
+box lying on the outer side of each edge line builds it exactly, and moving the boxes along their normals
+changes the clearance with nothing recompiled.
 
 Clearance is the difference of widths (hole minus peg, both sides together), in metres here.
 Letters: e = edges of the polygon.

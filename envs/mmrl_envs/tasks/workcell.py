@@ -2,9 +2,9 @@
 
 A Panda on a table, a straight tool pointing down, a Cartesian controller, and the senses' anchors.
 
-Frames: the base frame has its origin on the table under the arm; the workspace frame W is parallel to it, z up,
-with its origin at `WORKSPACE`, the centre of the workspace at the height of the block's top face. The tool's
-frame ("hand") has z out of the flange.
+Frames: the base frame has its origin on the table under the arm; the workspace frame W is parallel to it, z
+up, with its origin at `WORKSPACE`, the centre of the workspace at the height of the block's top face. The
+tool's frame ("hand") has z out of the flange.
 
 Geom groups: 0 the table, 1 what a policy camera should see, 2 the arm (left out of policy cameras), 5 nothing
 to see.
@@ -27,8 +27,8 @@ TABLE_GROUP, SCENE_GROUP, ARM_GROUP = 0, 1, 2
 POLICY_GROUPS = (TABLE_GROUP, SCENE_GROUP)
 VIDEO_GROUPS = (TABLE_GROUP, SCENE_GROUP, ARM_GROUP)
 
-# Hard enough for clearances down to 0.2 mm (20 N press 60 um deep), soft enough at first touch to land without
-# a hammer blow.
+# Hard enough for clearances down to 0.2 mm (20 N press 60 um deep), soft enough at first touch to land
+# without a hammer blow.
 CONTACT = {"solref": (0.01, 1.0), "solimp": (0.5, 0.95, 0.001, 0.5, 2.0)}
 
 

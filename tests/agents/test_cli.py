@@ -1,0 +1,145 @@
+"""The command line from end to end, at the smallest budget: peg insertion by touch, without a camera."""
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from mmrl_agents.checkpoint import load_checkpoint
+from mmrl_agents.cli import main
+from mmrl_agents.runs import RunFolder
+
+ENV_ID = "mmrl/PegInsertion-v0"
+TOUCH = ("force_torque", "proprioception")
+# 4 worlds x 8 steps are 32 an update: one rollout to look around and nine to learn from.
+TRAIN = [
+    *("train", ENV_ID, "--num-worlds", "4", "--total-steps", "320", "--threads", "1", "--device", "cpu"),
+    *("--sensors", *TOUCH, "--set", "max_episode_steps=6"),
+    *("--ppo.num-steps", "8", "--ppo.minibatch-size", "16", "--ppo.epochs", "1", "--evaluate-episodes", "0"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> object:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "peg"
+    assert main([*TRAIN, "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def refusal(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line in which a command says what is wrong."""
+    capsys.readouterr()
+    assert main(args) == 2
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+def test_train_leaves_a_run(run: Path) -> None:
+    document = json.loads((run / "config.json").read_text())
+    assert document["env_id"] == ENV_ID
+    assert set(document["senses"]) == set(TOUCH)
+    state = load_checkpoint(RunFolder(run).checkpoint("last"))
+    assert (state["step"], state["updates"]) == (320, 9)
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 9
+
+
+def test_evaluate_prints_a_row_per_sense_and_writes_them(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--episodes", "4", "--num-worlds", "4", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    labels = ["all senses", "without force_torque", "without proprioception"]
+    assert all(label in said for label in labels)
+    document = json.loads((run / "evaluation.json").read_text())
+    assert sorted(row["label"] for row in document["rows"]) == labels
+    assert all(row["success_at_end"]["trials"] == 4 for row in document["rows"])
+
+
+def test_watch_writes_a_video(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "peg.mp4"
+    assert main(["watch", str(run), "--episodes", "1", "--output", str(path), "--device", "cpu"]) == 0
+    with av.open(str(path)) as video:
+        frames = sum(1 for _ in video.decode(video=0))
+    # The first observation, six steps, and 0.75 s at 20 Hz in which the last frame stands still.
+    assert frames == 1 + 6 + 15
+    assert path.with_suffix(".png").is_file()
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    kinds = ("environments", "sensors", "encoders", "fusions", "agents", "pretrained")
+    names = (ENV_ID, "CartPole-v1", *TOUCH, "wrist_camera", "TemporalConv", "ImageConv", "MLP", "concat", "ppo")
+    for word in (*kinds, *names):
+        assert word in said
+    assert main(["list", "sensors"]) == 0
+    assert ENV_ID not in capsys.readouterr().out
+
+
+def test_a_used_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(run.rglob("*"))
+    assert "exists and is not empty; continue it with --resume" in refusal([*TRAIN, "--run-dir", str(run)], capsys)
+    assert sorted(run.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (["--sensors", "nose"], ["'nose'", *TOUCH, "wrist_camera"]),
+        (["--context", "clearence_mm=1.0"], ["'clearence_mm'", "'clearance_mm'", "'friction'"]),
+        (["--context", "shape=star"], ["'star'", "'round'", "'square'"]),
+        (["--context", "clearance_mm=-1"], ["'clearance_mm'", "-1"]),
+        (["--policy.fusion", "blend"], ["'blend'", "concat"]),
+        (["--set", "wheels=3"], ["'wheels'"]),
+        (["--num-worlds", "0"], ["num_worlds must be at least 1, got 0"]),
+    ],
+)
+def test_a_wrong_name_is_answered_with_those_there_are(
+    changes: list[str], parts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal([*TRAIN, "--run-dir", str(tmp_path / "run"), *changes], capsys)
+    for part in parts:
+        assert part in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_environment_is_answered_with_those_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(["train", "mmrl/PegInsertoin-v0", "--run-dir", str(tmp_path / "run")], capsys)
+    assert "PegInsertoin" in said
+    assert "PegInsertion" in said
+
+
+def test_a_policy_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("evaluate", "watch"):
+        assert "'nothing'; those shipped are:" in refusal([command, "pretrained:nothing"], capsys)
+        assert "no run folder" in refusal([command, str(tmp_path)], capsys)
+        assert "no sense" not in refusal([command, str(tmp_path / "gone")], capsys)
+
+
+def test_resume_goes_on_with_the_settings_of_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main([*TRAIN, "--total-steps", "64", "--run-dir", str(folder)]) == 0
+    assert main(["train", "--resume", str(folder), "--total-steps", "128"]) == 0
+    state = load_checkpoint(RunFolder(folder).checkpoint("last"))
+    assert (state["step"], set(state["senses"])) == (128, set(TOUCH))
+    steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [64, 96, 128]
+
+
+def test_a_checkpoint_of_other_senses_is_refused_by_name(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(["train", "--resume", str(run), "--sensors", "proprioception", "hole_estimate"], capsys)
+    assert "force_torque is missing in the environment" in said
+    assert "hole_estimate is unknown to the checkpoint" in said
+    assert "proprioception" not in said
+    assert set(json.loads((run / "config.json").read_text())["senses"]) == set(TOUCH)

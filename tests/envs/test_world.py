@@ -1,0 +1,94 @@
+"""Batched worlds against MuJoCo itself, and worlds against each other."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from mmrl_envs.physics.world import World
+
+SUBSTEPS = 10
+
+
+def pendulum(length: float = 0.5) -> mujoco.MjModel:
+    spec = mujoco.MjSpec()
+    spec.option.timestep = 0.001
+    body = spec.worldbody.add_body(name="bob")
+    body.add_joint(name="hinge", axis=[0, 1, 0])
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.05, 0, 0], pos=[0, 0, -length])
+    spec.add_sensor(
+        name="angle", type=mujoco.mjtSensor.mjSENS_JOINTPOS, objtype=mujoco.mjtObj.mjOBJ_JOINT, objname="hinge"
+    )
+    spec.add_actuator(name="torque", target="hinge", trntype=mujoco.mjtTrn.mjTRN_JOINT, gainprm=[1.0] + [0.0] * 9)
+    return spec.compile()
+
+
+def test_readings_are_those_of_a_loop_over_mj_step() -> None:
+    model = pendulum()
+    world = World([model], 3, substeps=SUBSTEPS, num_threads=2)
+    start = np.array([[0.1], [0.5], [-1.0]])
+    world.reset(np.arange(3), start)
+    control = np.random.default_rng(0).normal(size=(3, SUBSTEPS, 1))
+    assert not world.step(control).any()
+    for i in range(3):
+        data = mujoco.MjData(model)
+        data.qpos[:] = start[i]
+        mujoco.mj_forward(model, data)
+        readings = []
+        for u in control[i]:
+            data.ctrl[:] = u
+            mujoco.mj_step(model, data)
+            # MuJoCo's sensors speak of the state before the step, so they trail the position by one
+            readings.append(data.sensor("angle").data.copy())
+        np.testing.assert_array_equal(world.recorded("angle")[i], readings)
+        np.testing.assert_array_equal(world.qpos[i], data.qpos)
+    assert world.recorded("angle")[0, 0, 0] == 0.1
+
+
+def test_worlds_may_differ_in_their_models() -> None:
+    world = World([pendulum(0.5), pendulum(1.0)], 2, substeps=SUBSTEPS)
+    world.choose_variant(1, 1)
+    world.reset(np.arange(2), np.full((2, 1), 0.3))
+    for _ in range(20):
+        world.step(np.zeros((2, SUBSTEPS, 1)))
+    assert world.qpos[0, 0] != world.qpos[1, 0]
+    # the long pendulum falls more slowly
+    assert world.qpos[1, 0] > world.qpos[0, 0]
+
+
+def test_reset_leaves_other_worlds_alone() -> None:
+    world = World([pendulum()], 2, substeps=SUBSTEPS)
+    world.reset(np.arange(2), np.full((2, 1), 0.3))
+    world.step(np.zeros((2, SUBSTEPS, 1)))
+    before = world.qpos[1].copy(), world.qvel[1].copy()
+    world.reset(np.array([0]), np.array([[0.7]]))
+    assert world.qpos[0, 0] == 0.7
+    assert world.qvel[0, 0] == 0.0
+    np.testing.assert_array_equal(world.qpos[1], before[0])
+    np.testing.assert_array_equal(world.qvel[1], before[1])
+    assert world.current("angle")[0, 0] == 0.7
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, 1e12])
+def test_a_diverging_world_is_reported_and_others_go_on(poison: float) -> None:
+    worlds = [World([pendulum()], 2, substeps=SUBSTEPS) for _ in range(2)]
+    for world in worlds:
+        world.reset(np.arange(2), np.full((2, 1), 0.3))
+    worlds[0].qvel[0] = poison
+    control = np.zeros((2, SUBSTEPS, 1))
+    assert worlds[0].step(control).tolist() == [True, False]
+    assert worlds[1].step(control).tolist() == [False, False]
+    np.testing.assert_array_equal(worlds[0].qpos[1], worlds[1].qpos[1])
+    worlds[0].reset(np.array([0]), np.array([[0.3]]))
+    assert not worlds[0].step(control).any()
+    assert np.isfinite(worlds[0].qpos).all()
+
+
+def test_unknown_sensor_lists_those_of_the_scene() -> None:
+    world = World([pendulum()], 1, substeps=SUBSTEPS)
+    with pytest.raises(ValueError, match=r"no MuJoCo sensor 'speed'; it has \['angle'\]"):
+        world.recorded("speed")
+
+
+def test_at_least_one_world() -> None:
+    with pytest.raises(ValueError, match="num_worlds must be at least 1, got 0"):
+        World([pendulum()], 0, substeps=1)

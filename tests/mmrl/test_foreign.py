@@ -1,0 +1,100 @@
+"""Foreign spaces: what is declared of them, what is not guessed, and how observations are named."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from mmrl.foreign import flatten_observation, modalities_of
+from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
+
+WRENCH = Modality("wrench", (6,), 1000, TemporalConv(), history=32)
+
+
+def test_box_of_floats_becomes_one_vector() -> None:
+    box = spaces.Box(np.array([-1.0, -np.inf]), np.array([1.0, 4.8]), dtype=np.float64)
+    (modality,) = modalities_of(box, rate_hz=50).values()
+    assert (modality.name, modality.shape, modality.history) == ("observation", (2,), None)
+    assert (modality.rate_hz, modality.encoder) == (50, MLP())
+    assert modality.space == spaces.Box(np.array([-1, -np.inf], np.float32), np.array([1, 4.8], np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_uint8_images_are_images(channels: int) -> None:
+    space = spaces.Box(0, 255, (84, 84, channels), np.uint8)
+    (modality,) = modalities_of(space).values()
+    assert modality.encoder == ImageConv()
+    assert modality.space == space
+
+
+def test_nested_dicts_are_joined_by_dots_as_their_observations_are() -> None:
+    space = spaces.Dict(
+        {
+            "pixels": spaces.Dict({"top": spaces.Box(0, 255, (32, 32, 3), np.uint8)}),
+            "agent_pos": spaces.Box(-1, 1, (4,)),
+        }
+    )
+    modalities = modalities_of(space)
+    assert set(modalities) == {"pixels.top", "agent_pos"}
+    observation = flatten_observation(space.sample())
+    assert set(observation) == set(modalities)
+    for name, modality in modalities.items():
+        assert modality.space.contains(observation[name])
+    assert set(flatten_observation(np.zeros(3))) == {"observation"}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        (spaces.Box(-1, 1, (32, 6)), "observation 'x' of shape (32, 6) and dtype float32"),
+        (spaces.Box(0, 255, (4, 84, 84), np.uint8), "'x' of shape (4, 84, 84) and dtype uint8"),
+        (spaces.Box(0, 255, (84, 84), np.uint8), "'x' of shape (84, 84) and dtype uint8"),
+        (spaces.Box(0, 1, (8, 8, 3)), "'x' of shape (8, 8, 3) and dtype float32"),
+        (spaces.Box(0, 255, (128,), np.uint8), "'x' of shape (128,) and dtype uint8"),
+        (spaces.Box(0, 9, (2,), np.int64), "'x' of shape (2,) and dtype int64"),
+        (spaces.Discrete(5), "'x' is Discrete(5), not a Box: wrap the environment in"),
+    ],
+)
+def test_doubtful_spaces_are_not_guessed(leaf: spaces.Space[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        modalities_of(spaces.Dict({"x": leaf}))
+    assert "overrid" in str(error.value)
+
+
+def test_override_declares_a_window() -> None:
+    space = spaces.Dict({"force": spaces.Box(-1, 1, (32, 6)), "joints": spaces.Box(-1, 1, (7,))})
+    force = Modality("force", (6,), 500, TemporalConv(), history=32)
+    modalities = modalities_of(space, overrides={"force": force})
+    assert modalities["force"] is force
+    assert modalities["joints"].encoder == MLP()
+
+
+@pytest.mark.parametrize(
+    ("key", "override", "message"),
+    [
+        ("torque", WRENCH, "override for unknown key 'torque'; known keys: force"),
+        ("force", WRENCH, "override for key 'force' must have that name, got 'wrench'"),
+        (
+            "force",
+            Modality("force", (6,), 500, TemporalConv(), history=16),
+            "observes shape (16, 6), the environment gives (32, 6)",
+        ),
+        (
+            "force",
+            Modality("force", (6,), 500, TemporalConv(), history=32, dtype="uint8"),
+            "override for 'force' is uint8, the environment gives float32",
+        ),
+    ],
+)
+def test_override_must_fit(key: str, override: Modality, message: str) -> None:
+    space = spaces.Dict({"force": spaces.Box(-1, 1, (32, 6))})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        modalities_of(space, overrides={key: override})
+
+
+def test_colliding_keys_are_refused() -> None:
+    leaf = spaces.Box(-1, 1, (2,))
+    with pytest.raises(ValueError, match=r"observation key 'a\.b' occurs twice"):
+        modalities_of(spaces.Dict({"a.b": leaf, "a": spaces.Dict({"b": leaf})}))
