@@ -161,8 +161,8 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
     Robot environments come in their own vector form, others as a SyncVectorEnv of single ones. An
-    id may name the module that registers it, as in "package:Env-v0". Raises gymnasium.error.Error
-    on an unknown id and ValueError on keyword arguments that the environment does not take.
+    id may name the module that registers it, as in "package:Env-v0". Raises ValueError
+    on an unknown id and on keyword arguments that the environment does not take.
     """
     module, _, name = env_id.rpartition(":")
     if module:
@@ -181,6 +181,9 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
             wrappers=[unit_actions],  # type: ignore[list-item]  # a wrapper or the environment
             **env_kwargs,
         )
+    except gym.error.UnregisteredEnv as error:
+        ours = ", ".join(name for name, spec in gym.registry.items() if spec.namespace == "mmrl")
+        raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
     except TypeError as error:
         raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
 

@@ -207,12 +207,14 @@ def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[st
         yield update
 
 
+# With the longest label they fill 80 columns.
 _HEADINGS = ("success at end", "once", "change", "p", "return", "peak N", "mean N")
 
 
 def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
-    table = Table("", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("", no_wrap=True)
     columns = zip(*(_cells(row) for row in report.rows), strict=True)
     told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
     for heading in told:
@@ -244,10 +246,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         str(row.success_at_end),
         "undefined" if once is None else f"{once:.1%}",
-        _number(None if pair is None else pair.difference, "{:+.1%}"),
+        _number(None if pair is None else pair.difference, "{:+.0%}"),
         _p_value(None if pair is None else pair.p_value),
-        _number(figures["mean_return"], "{:.2f}"),
-        _number(figures["median_peak_force_n"], "{:.1f}"),
+        _number(figures["mean_return"], "{:.1f}"),
+        _number(figures["median_peak_force_n"], "{:.0f}"),
         _number(figures["median_mean_force_n"], "{:.1f}"),
     )
 
@@ -257,4 +259,4 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _p_value(value: float | None) -> str:
-    return "< 0.001" if value is not None and value < 0.001 else _number(value, "{:.3f}")
+    return "<.001" if value is not None and value < 0.001 else _number(value, "{:.3f}")

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import gymnasium as gym
+import mujoco
 
 from mmrl_envs.physics.world import World
 
@@ -21,6 +22,7 @@ class Viewer:
     def __init__(self, world: World) -> None:
         self._world = world
         self._window: Any = None
+        self._model: mujoco.MjModel | None = None
 
     def show(self) -> None:
         """Brings the window up to date.
@@ -34,7 +36,10 @@ class Viewer:
         import mujoco.viewer  # opens a window system, so never at import
 
         model = self._world.models[0]
+        if self._model is not model:  # the world has got another variant of the scene
+            self.close()
         if self._window is None:
+            self._model = model
             self._shown = mujoco.MjData(model)
             self._window = mujoco.viewer.launch_passive(model, self._shown)
         self._shown.qpos[:] = self._world.qpos[0]

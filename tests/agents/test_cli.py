@@ -1,6 +1,7 @@
 """The command line from end to end, at the smallest budget: peg insertion by touch, without a camera."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -22,7 +23,7 @@ TRAIN = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> object:
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -54,7 +55,10 @@ def test_train_leaves_a_run(run: Path) -> None:
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 9
 
 
-def test_evaluate_prints_a_row_per_sense_and_writes_them(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_a_row_per_sense_and_writes_them(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["evaluate", str(run), "--episodes", "4", "--num-worlds", "4", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     labels = ["all senses", "without force_torque", "without proprioception"]
@@ -78,7 +82,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     kinds = ("environments", "sensors", "encoders", "fusions", "agents", "pretrained")
-    names = (ENV_ID, "CartPole-v1", *TOUCH, "wrist_camera", "TemporalConv", "ImageConv", "MLP", "concat", "ppo")
+    names = (ENV_ID, "CartPole-v1", *TOUCH, "camera", "TemporalConv", "ImageConv", "MLP", "concat", "ppo")
     for word in (*kinds, *names):
         assert word in said
     assert main(["list", "sensors"]) == 0
@@ -94,13 +98,12 @@ def test_a_used_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        (["--sensors", "nose"], ["'nose'", *TOUCH, "wrist_camera"]),
+        (["--sensors", "nose"], ["'nose'", *TOUCH, "camera"]),
         (["--context", "clearence_mm=1.0"], ["'clearence_mm'", "'clearance_mm'", "'friction'"]),
         (["--context", "shape=star"], ["'star'", "'round'", "'square'"]),
         (["--context", "clearance_mm=-1"], ["'clearance_mm'", "-1"]),
         (["--policy.fusion", "blend"], ["'blend'", "concat"]),
         (["--set", "wheels=3"], ["'wheels'"]),
-        (["--num-worlds", "0"], ["num_worlds must be at least 1, got 0"]),
     ],
 )
 def test_a_wrong_name_is_answered_with_those_there_are(
@@ -112,19 +115,28 @@ def test_a_wrong_name_is_answered_with_those_there_are(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["mmrl/PegInsertoin-v0", "PegInsertoin", "mmrl/PegInsertion-v7", "mrml/Peg-v0"])
 def test_an_unknown_environment_is_answered_with_those_there_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refusal(["train", "mmrl/PegInsertoin-v0", "--run-dir", str(tmp_path / "run")], capsys)
-    assert "PegInsertoin" in said
-    assert "PegInsertion" in said
+    said = refusal(["train", name, "--run-dir", str(tmp_path / "run")], capsys)
+    assert name.rpartition("/")[2].partition("-")[0] in said or "mrml" in said
+    assert f"Of mmrl there are: {ENV_ID}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_out_of_range_are_refused_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:  # while the arguments are read
+        main([*TRAIN, "--num-worlds", "0"])
+    assert stopped.value.code == 2
+    assert "num_worlds must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_a_policy_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("evaluate", "watch"):
         assert "'nothing'; those shipped are:" in refusal([command, "pretrained:nothing"], capsys)
         assert "no run folder" in refusal([command, str(tmp_path)], capsys)
-        assert "no sense" not in refusal([command, str(tmp_path / "gone")], capsys)
+        assert "no run folder" in refusal([command, str(tmp_path / "gone")], capsys)
 
 
 def test_resume_goes_on_with_the_settings_of_the_run(tmp_path: Path) -> None:

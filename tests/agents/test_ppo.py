@@ -122,13 +122,15 @@ def test_state_loss_is_the_squared_error_of_a_linear_read_out() -> None:
     policy, config = privileged_policy(), PPOConfig(state_coef=0.7)
     batch = privileged_batch(policy)
     assert policy.state_head is not None
+    fused_ones: list[torch.Tensor] = []
+    policy.fusion.register_forward_hook(lambda module, given, fused: fused_ones.append(fused.detach()))
+    loss = ppo_loss(policy, batch, config)
+    (fused,) = fused_ones
     with torch.no_grad():
-        fused = policy.fusion({"observation": policy.encoders["observation"](batch.observations["observation"])}, {})
         read = fused @ policy.state_head.weight.T + policy.state_head.bias
     # (x - mean) / deviation of the columns of `privileged_batch`: signs alone are left
     truth = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
     expected = float((read - truth).square().sum()) / 8
-    loss = ppo_loss(policy, batch, config)
     assert loss.state.item() == pytest.approx(expected, rel=1e-4)
     without = ppo_loss(policy, batch, replace(config, state_coef=0.0))
     assert (loss.total - without.total).item() == pytest.approx(0.7 * expected, rel=1e-4)

@@ -209,6 +209,7 @@ def test_a_broken_world_ends_alone(env_id: str) -> None:
     assert reward[1] == 0.0
     assert not info["final_info"]["is_success"][1]
     assert all(np.isfinite(array).all() for array in info["final_obs"][1].values())
+    assert np.isfinite(info["final_info"]["privileged"]).all()
     for one, other in zip(sound, hurt, strict=True):
         for world in (0, 2):
             assert_equal(rows(one[0], world), rows(other[0], world))

@@ -110,6 +110,8 @@ class World:
             failed[error.ids] = True
         failed |= self._warnings.sum(axis=1) > before
         failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
+        if failed.any():
+            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
         return failed
 
     def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
