@@ -28,7 +28,7 @@ class ListConfig:
     """Show what can be chosen by name."""
 
     what: tyro.conf.Positional[
-        Literal["all", "environments", "sensors", "encoders", "fusions", "agents", "pretrained"]
+        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "pretrained"]
     ] = "all"
     """Which kind of thing."""
 
@@ -140,9 +140,26 @@ def _environments() -> Iterable[tuple[str, str]]:
 
 
 def _sensors() -> Iterable[tuple[str, str]]:
-    from mmrl_envs.sensors.registry import sensor_names
+    from mmrl_envs import make_sensor, sensor_names
 
-    return ((name, "") for name in sensor_names())
+    for name in sensor_names():
+        modality = make_sensor(name).modality
+        rate = f"{modality.rate_hz:g} Hz, {type(modality.encoder).__name__}"
+        yield name, f"{modality.window_shape} {modality.dtype} at {rate}: {_first_line(make_sensor(name))}"
+
+
+def _context() -> Iterable[tuple[str, str]]:
+    import gymnasium as gym
+
+    import mmrl_envs  # noqa: F401  # registers the environments
+    from mmrl_envs.vector_env import RobotVectorEnv
+
+    for env_id in sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"):
+        envs = gym.make_vec(env_id, num_envs=1).unwrapped
+        assert isinstance(envs, RobotVectorEnv)
+        for name, parameter in envs.context.parameters.items():
+            yield name, f"{env_id}: {parameter.describe()}"
+        envs.close()
 
 
 def _encoders() -> Iterable[tuple[str, str]]:
@@ -173,6 +190,7 @@ def _first_line(thing: object) -> str:
 
 CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "environments": _environments,
+    "context": _context,
     "sensors": _sensors,
     "encoders": _encoders,
     "fusions": _fusions,

@@ -31,8 +31,8 @@ class Parameter:
 
     name: str
     """Key in contexts, with its unit."""
-    default: float | tuple[float, float]
-    """Value, or range to draw from."""
+    default: float | tuple[float, float] | None
+    """Value, or range to draw from; None leaves it to the task (its value is then NaN)."""
     low: float
     """Smallest legal value."""
     high: float
@@ -42,12 +42,19 @@ class Parameter:
     group: str = "task"
     """Parameters of one group are drawn together; drawing another group never changes them."""
 
+    def describe(self) -> str:
+        """Meaning, default and bounds in one line."""
+        default = "the task's choice" if self.default is None else self.default
+        return f"{self.help}; default {default}, in [{self.low:g}, {self.high:g}]"
+
     def check(self, setting: Any, num_worlds: int) -> FloatArray:
         """Range of each world, (N, 2).
 
         Raises:
             ValueError: if the setting is no number, range or per-world array, or leaves the bounds.
         """
+        if setting is None and self.default is None:
+            return np.full((num_worlds, 2), np.nan)
         if isinstance(setting, np.ndarray):
             if setting.shape != (num_worlds,):
                 raise ValueError(
@@ -85,6 +92,10 @@ class Choice:
     """One line for users."""
     group: str = "task"
     """As of `Parameter`."""
+
+    def describe(self) -> str:
+        """Meaning, default and options in one line."""
+        return f"{self.help}; default {self.default}, of {', '.join(self.options)}"
 
     def check(self, setting: Any, num_worlds: int) -> list[IntArray]:
         """Indices of the options open to each world.

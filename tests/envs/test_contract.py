@@ -240,7 +240,7 @@ def test_ids_register_without_an_import_and_without_torch() -> None:
         ({"sensors": ("camera", "camera")}, r"\['camera'\] occur more than once"),
         ({"context": {"colour": 1}}, r"unknown context \['colour'\].*'clearance_mm'"),
         ({"context": {"shape": "star"}}, "unknown 'star'.*'round', 'square'"),
-        ({"context": {"clearance_mm": 7.0}}, r"'clearance_mm' must lie in \[0.0, 5.0\], got 7.0"),
+        ({"context": {"clearance_mm": 7.0}}, r"'clearance_mm' must lie in \[0.2, 5.0\], got 7.0"),
         (
             {"control_hz": 30},
             "control_hz must divide physics_hz, got control_hz=30, physics_hz=1000",

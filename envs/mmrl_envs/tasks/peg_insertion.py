@@ -95,10 +95,10 @@ class PegInsertion(Task):
             Choice("shape", "square", _SHAPE_NAMES, "cross-section of the peg"),
             Parameter(
                 "clearance_mm",
-                0.0,
-                0.0,
+                None,
+                0.2,
                 5.0,
-                "hole width minus peg width; 0 takes the shape's default (about 2 mm)",
+                "hole width minus peg width; by default the shape's own, about 2 mm",
             ),
             Parameter("hole_x_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
             Parameter("hole_y_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
@@ -170,7 +170,7 @@ class PegInsertion(Task):
         shapes = [pegs.PEG_SHAPES[_SHAPE_NAMES[i]] for i in chosen]
         symmetry = np.array([shape.symmetry_rad for shape in shapes])
         default = np.array([shape.paper_clearance_m for shape in shapes])
-        clearance = np.where(context["clearance_mm"] > 0, context["clearance_mm"] * 1e-3, default)
+        clearance = np.where(np.isnan(context["clearance_mm"]), default, context["clearance_mm"] * 1e-3)
         yaw = fold_yaw(context["hole_yaw_rad"], symmetry)
         hole = np.stack([context["hole_x_m"], context["hole_y_m"], np.zeros(len(worlds)), yaw], axis=1)
         for row, world in enumerate(worlds):
