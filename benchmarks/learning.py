@@ -17,6 +17,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ from rich.console import Console
 from rich.table import Table
 
 
-def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> None:
-    """Trains one seed in its own process; its output goes to `train.log` beside the run."""
+def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
+    """Seconds of wall clock from start to end of the process. Trains one seed in its own process; its output goes to `train.log` beside the run."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mmrl_agents", "train", env, "--seed", str(seed), "--run-dir", str(folder)]
+    start = time.perf_counter()
     with open(folder.parent / f"{folder.name}.log", "w") as log:
         subprocess.run(
             [*command, "--evaluate-episodes", "0", *arguments], check=True, stdout=log, stderr=subprocess.STDOUT
         )
+    return time.perf_counter() - start
 
 
 def judge(folder: Path, episodes: int) -> dict[str, Any]:
@@ -83,15 +86,15 @@ def draw(folders: list[Path], path: Path, title: str) -> None:
     figure.savefig(path)
 
 
-def summarise(folder: Path, seed: int, report: dict[str, Any]) -> dict[str, Any]:
+def summarise(folder: Path, seed: int, seconds: float, report: dict[str, Any]) -> dict[str, Any]:
     """The figures of one seed."""
-    minutes, _, steps = curve(folder)
+    _, _, steps = curve(folder)
     row = report["rows"][0]
     reached = first_reaching(folder, 0.95)
     return {
         "seed": seed,
         "steps": steps[-1],
-        "minutes": round(minutes[-1], 2),
+        "minutes": round(seconds / 60, 2),
         "steps_to_95": reached[0] if reached else None,
         "seconds_to_95": round(reached[1], 1) if reached else None,
         "evaluation": row,
@@ -130,17 +133,17 @@ def main() -> None:
     parser.add_argument("--title", default="Peg insertion from camera, force-torque and proprioception")
     parser.add_argument("train", nargs="*", help="arguments for mmrl train, behind --")
     options = parser.parse_args()
-    folders, results = [], []
+    folders, seconds, results = [], [], []
     for seed in options.seeds:
         folder = options.runs / options.output.name / f"seed_{seed}"
         if folder.exists():
             shutil.rmtree(folder)
-        run_seed(options.env, seed, folder, options.train)
+        seconds.append(run_seed(options.env, seed, folder, options.train))
         folders.append(folder)
     # of the trainings alone: the evaluations come after
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    for seed, folder in zip(options.seeds, folders, strict=True):
-        results.append(summarise(folder, seed, judge(folder, options.episodes)))
+    for seed, folder, wall in zip(options.seeds, folders, seconds, strict=True):
+        results.append(summarise(folder, seed, wall, judge(folder, options.episodes)))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "env": options.env,
