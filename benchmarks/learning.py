@@ -4,7 +4,7 @@
     python -m benchmarks.learning --output docs/results/peg_all_shapes --seeds 1 -- --context shape=all
 
 What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
-peak memory are those of `mmrl train` from start to end, its imports and evaluation included in neither.
+peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ from rich.table import Table
 
 
 def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
-    """Seconds of wall clock from start to end of the process. Trains one seed in its own process; its output goes to `train.log` beside the run."""
+    """Trains one seed in its own process, its output in a log beside the run.
+
+    Returns:
+        Seconds of wall clock from start to end of the process.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mmrl_agents", "train", env, "--seed", str(seed), "--run-dir", str(folder)]
     start = time.perf_counter()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmrl.policy import ActorCritic
-from mmrl_agents.checkpoint import CheckpointError, load_checkpoint, require_same_senses
+from mmrl_agents.checkpoint import CheckpointError, load_checkpoint, require_same_senses, write_atomically
 from mmrl_agents.config import (
     TrainConfig,
     Worlds,
@@ -21,6 +21,7 @@ from mmrl_agents.config import (
     recorded_config,
     world_kwargs,
 )
+from mmrl_agents.model_card import model_card
 from mmrl_agents.runs import RunFolder, write_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -80,15 +81,21 @@ def load_policy(
 
 
 def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
-    """Write the weights of a run as `model.safetensors` with its config.json beside them."""
+    """Write the weights of a run as `model.safetensors`, its config.json and a model card beside them."""
     run = RunFolder.open(Path(source))
-    state = load_checkpoint(run.checkpoint(checkpoint))
+    path = run.checkpoint(checkpoint)
+    state = load_checkpoint(path)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous() for name, tensor in state["policy"].items()}
-    safetensors.torch.save_file(weights, folder / "model.safetensors")
-    write_json(folder / "config.json", run.read_config() | {"step": state["step"]})
+    packed = safetensors.torch.save(weights)
+    write_atomically(folder / "model.safetensors", lambda stream: stream.write(packed))
+    document = run.read_config()
+    # where the run lay concerns nobody else
+    document["train"] |= {"run_dir": None, "resume": None}
+    write_json(folder / "config.json", document | {"step": state["step"]})
+    (folder / "README.md").write_text(model_card(folder.name, run, path, state["step"]))
     return folder
 
 

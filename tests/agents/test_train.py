@@ -205,6 +205,10 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
     result, _ = quietly(short(tmp_path))
     shelf = tmp_path / "pretrained"
     export(result.run_dir, shelf / "pole")
+    card = (shelf / "pole" / "README.md").read_text()
+    assert "`CartPole-v1`" in card
+    assert "was not evaluated" in card
+    assert str(tmp_path) not in card + (shelf / "pole" / "config.json").read_text()
     with pytest.raises(FileExistsError, match="not empty"):
         export(result.run_dir, shelf / "pole")
     monkeypatch.setattr("mmrl_agents.player.PRETRAINED", shelf)

@@ -1,0 +1,78 @@
+"""A page that goes with published weights: how they were made and what they can do.
+
+The shape of the page follows Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmrl_agents.runs import RunFolder
+
+
+def model_card(title: str, run: RunFolder, checkpoint: Path, step: int) -> str:
+    """Markdown about the weights of a checkpoint; says so where these were never evaluated."""
+    judgement = _judgement(run.evaluation_path, checkpoint)
+    return "\n".join([f"# {title}", "", *_origin(run.read_config(), run, step), "", *judgement, ""])
+
+
+def _origin(document: Mapping[str, Any], run: RunFolder, step: int) -> list[str]:
+    train = document["train"]
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    senses = ", ".join(f"`{name}` {_window(sense)}" for name, sense in document["senses"].items())
+    minutes = _minutes(run, step)
+    return [
+        "| | |",
+        "|---|---|",
+        f"| environment | `{train['env']}` {train['env_kwargs'] or ''} |",
+        f"| context | {train['context'] or 'the default'} |",
+        f"| senses | {senses} |",
+        f"| agent | {train['agent']}, seed {train['seed']} |",
+        f"| training | {step:,} environment steps{minutes} |",
+        f"| versions | {versions} |",
+    ]
+
+
+def _window(sense: Mapping[str, Any]) -> tuple[int, ...]:
+    history = () if sense["history"] is None else (sense["history"],)
+    return (*history, *sense["shape"])
+
+
+def _minutes(run: RunFolder, step: int) -> str:
+    if not run.metrics_path.exists():
+        return ""
+    lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    reached = [line for line in lines if line["step"] <= step]
+    return f", {reached[-1]['wall_time_s'] / 60:.1f} minutes" if reached else ""
+
+
+def _judgement(path: Path, checkpoint: Path) -> list[str]:
+    report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"weights": ""}
+    if Path(report["weights"]).name != checkpoint.name:
+        return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
+    machine = report["machine"]
+    lines = [
+        f"{report['episodes']} episodes a row, seed {report['seed']}, on {machine['cpus']} cores "
+        f"({machine['device']}); 95 % Wilson intervals; N are medians of an episode's peak and mean contact force.",
+        "",
+        "| senses | success at end | success once | peak N | mean N |",
+        "|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        peak, mean = row["median_peak_force_n"], row["median_mean_force_n"]
+        forces = "| | |" if peak is None or mean is None else f"| {peak:.0f} | {mean:.1f} |"
+        lines.append(f"| {row['label']} | {_rate(row['success_at_end'])} | {_rate(row['success_once'])} {forces}")
+    return [
+        *lines,
+        "",
+        "A sense is unplugged only when the policy is judged. These weights were trained with all of them, so the rows "
+        "say what the policy relies on.",
+    ]
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    if rate["rate"] is None:
+        return "undefined"
+    low, high = rate["wilson_95"]
+    return f"{100 * rate['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
