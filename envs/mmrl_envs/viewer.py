@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 import gymnasium as gym
@@ -23,6 +24,7 @@ class Viewer:
         self._world = world
         self._window: Any = None
         self._model: mujoco.MjModel | None = None
+        self._threads: set[threading.Thread] = set()
 
     def show(self) -> None:
         """Brings the window up to date.
@@ -40,8 +42,10 @@ class Viewer:
             self.close()
         if self._window is None:
             self._model = model
+            before = set(threading.enumerate())
             self._shown = mujoco.MjData(model)
             self._window = mujoco.viewer.launch_passive(model, self._shown)
+            self._threads = set(threading.enumerate()) - before
         self._shown.qpos[:] = self._world.qpos[0]
         self._shown.mocap_pos[:] = self._world.mocap_pos[0]
         self._shown.mocap_quat[:] = self._world.mocap_quat[0]
@@ -53,3 +57,6 @@ class Viewer:
         if self._window is not None:
             self._window.close()
             self._window = None
+            # A window that is still closing when the interpreter ends takes it down with it.
+            for thread in self._threads:
+                thread.join(timeout=5.0)
