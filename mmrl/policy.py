@@ -30,6 +30,8 @@ Presence = Mapping[str, Tensor]
 _LOG_STD_MIN = -3.0
 _ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
 _CRITIC_GAIN = 1.0
+_RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
+_RETURN_STD_MIN = 1e-3
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class ActorCritic(nn.Module):
     ValueError.
     """
 
+    value_mean: Tensor
+    value_std: Tensor
+
     def __init__(
         self,
         modalities: Mapping[str, Modality],
@@ -110,6 +115,8 @@ class ActorCritic(nn.Module):
         last = nn.Linear(critic_sizes[-1], 1)
         orthogonal_(last, _CRITIC_GAIN)
         self.critic = mlp(critic_sizes).append(last)
+        self.register_buffer("value_mean", torch.zeros(()))
+        self.register_buffer("value_std", torch.ones(()))
 
     @property
     def num_parameters(self) -> int:
@@ -186,6 +193,25 @@ class ActorCritic(nn.Module):
         if self.privileged_statistics is not None and privileged is not None:
             self.privileged_statistics.update(privileged)
 
+    @torch.no_grad()
+    def follow_returns(self, returns: Tensor) -> None:
+        """Put the critic on the scale of new returns (any shape), its values staying what they were.
+
+        The critic's network predicts returns less their mean, in standard deviations, so that it can tell states apart
+        however little their returns differ. Mean and deviation are those of recent returns; the last layer is adjusted
+        for the change: PopArt, van Hasselt et al. 2016, "Learning Values Across Many Orders of Magnitude", eq. 6.
+        """
+        mean, std = self.value_mean.clone(), self.value_std.clone()
+        second_moment = mean**2 + std**2
+        mean += _RETURN_STEP * (returns.mean() - mean)
+        second_moment += _RETURN_STEP * (returns.square().mean() - second_moment)
+        scale = (second_moment - mean**2).clamp(min=_RETURN_STD_MIN**2).sqrt()
+        last = cast(nn.Linear, self.critic[-1])
+        last.weight.mul_(std / scale)
+        last.bias.mul_(std).add_(self.value_mean - mean).div_(scale)
+        self.value_mean.copy_(mean)
+        self.value_std.copy_(scale)
+
     def _fuse(self, obs: Observation, present: Presence | None) -> Tensor:
         present = self._checked(obs, present)
         encodings = {
@@ -196,7 +222,7 @@ class ActorCritic(nn.Module):
     def _value(self, state: Tensor) -> Tensor:
         value: Tensor = self.critic(state).squeeze(-1)
         # Autocast leaves fewer digits than a return needs.
-        return value.to(next(self.parameters()).dtype)
+        return value.to(next(self.parameters()).dtype) * self.value_std + self.value_mean
 
     def _privileged(self, privileged: Tensor | None) -> Tensor:
         if privileged is None or privileged.shape[1:] != (self.privileged_size,):

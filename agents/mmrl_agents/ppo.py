@@ -105,7 +105,8 @@ def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig) -> Loss:
     now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
     log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
-    critic = value_loss(now.value, batch.values, batch.returns, config.clip_value)
+    scale = policy.value_std  # errors count in standard deviations of the returns
+    critic = value_loss(now.value / scale, batch.values / scale, batch.returns / scale, config.clip_value)
     mean_entropy = now.entropy.mean()
     state = critic.new_zeros(()) if now.state_error is None else now.state_error.mean()
     total = surrogate + config.value_coef * critic - config.entropy_coef * mean_entropy
@@ -138,6 +139,7 @@ class PPO:
     def update(self, storage: RolloutStorage) -> dict[str, float]:
         """Run the epochs over a finished rollout; a step that is not finite is left out."""
         storage.finish(self.config.gamma, self.config.gae_lambda, self.config.normalize_advantages)
+        self.policy.follow_returns(storage.returns)
         seen: list[Loss] = []
         norms: list[Tensor] = []
         skipped = 0

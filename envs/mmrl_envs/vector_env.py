@@ -112,7 +112,9 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
         task.attach(self.world)
         noises = [_noise_parameter(name) for name in self.modalities]
         self.context = Context([*task.parameters, *noises], num_envs, context)
-        self._controller = SetpointController(task.impedance, num_envs, self.world.substeps, task.action_size)
+        self._controller = SetpointController(
+            task.impedance, num_envs, self.world.substeps, task.action_size, control_hz
+        )
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
         self.single_action_space = spaces.Box(-1.0, 1.0, (task.action_size,), np.float32)
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)

@@ -217,7 +217,7 @@ def test_sparse_reward_is_success() -> None:
 @given(st.floats(0, 0.5), st.floats(0, 0.5))
 def test_closeness_falls_with_distance(near: float, far: float) -> None:
     near, far = sorted((near, far))
-    first, second = peg_insertion.closeness(np.array([near, far]), 80.0, 0.0)
+    first, second = peg_insertion.closeness(np.array([near, far]), 80.0)
     assert 0 <= second <= first <= 0.5
 
 

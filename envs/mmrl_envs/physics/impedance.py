@@ -32,19 +32,19 @@ _TO_TOOL_FRAME = np.array([1.0, -1.0, -1.0, -1.0])
 class Impedance:
     """Stiffness, damping and limits of the controller."""
 
-    stiffness: float = 1000.0
+    stiffness: float = 2000.0
     """Translational stiffness in N/m."""
-    damping: float = 100.0
-    """Translational damping in N s/m, about critical for the arm's effective mass of 2 to 3 kg."""
+    damping: float = 220.0
+    """Translational damping in N s/m, about critical for the arm's effective mass of some 6 kg."""
     rotational_stiffness: float = 60.0
     """Rotational stiffness in N m/rad."""
     rotational_damping: float = 4.0
     """Rotational damping in N m s/rad."""
-    step_m: float = 0.008
+    step_m: float = 0.006
     """Setpoint displacement in metres per control step of a full action."""
     step_rad: float = 0.1
     """Setpoint rotation in radians per control step of a full yaw action."""
-    lead_m: float = 0.015
+    lead_m: float = 0.0075
     """Largest distance per axis from tip to setpoint, metres; stiffness times it bounds the static force."""
     lead_rad: float = 0.15
     """Largest angle between setpoint and tip in radians."""
@@ -90,8 +90,14 @@ class Impedance:
 class SetpointController:
     """Turns actions into interpolated setpoints for N worlds."""
 
-    def __init__(self, impedance: Impedance, num_worlds: int, substeps: int, action_size: int) -> None:
+    def __init__(
+        self, impedance: Impedance, num_worlds: int, substeps: int, action_size: int, control_hz: float
+    ) -> None:
         self.impedance = impedance
+        lag_s = (impedance.damping / impedance.stiffness,) * 3 + (
+            impedance.rotational_damping / impedance.rotational_stiffness,
+        )
+        self._lag = np.array(lag_s) * control_hz
         self.setpoint: FloatArray = np.zeros((num_worlds, 4))
         self._control: FloatArray = np.zeros((num_worlds, substeps, 6))
         self._fraction = (np.arange(substeps) + 1.0)[:, None] / substeps
@@ -123,7 +129,9 @@ class SetpointController:
         goal[:, : self._size] += np.clip(action, -1.0, 1.0) * self._step
         goal = np.clip(goal, pose - self._lead, pose + self._lead)
         goal = np.clip(goal, self._low, self._high)
-        path = start[:, None] + (goal - start)[:, None] * self._fraction  # (N, S, 4)
+        # The lag that damping leaves behind a moving setpoint, made up for in advance.
+        ahead = (goal - start) * self._lag
+        path = (start + ahead)[:, None] + (goal - start)[:, None] * self._fraction  # (N, S, 4)
         path *= _TO_TOOL_FRAME
         self._control[:, :, :3] = path[:, :, :3]
         self._control[:, :, 5] = path[:, :, 3]

@@ -54,20 +54,19 @@ _PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": 0.15, **C
 _ADAPTER_MASS = 0.20
 
 
-def closeness(distance: FloatArray, sharpness: float, flatness: float) -> FloatArray:
-    """The squashing kernel 1 / (exp(a d) + b + exp(-a d)) of keypoint rewards.
+def closeness(distance: FloatArray, sharpness: float) -> FloatArray:
+    """The squashing kernel 1 / (exp(a d) + exp(-a d)) of keypoint rewards, 0.5 at d = 0.
 
-    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation
-    to a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
+    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to
+    a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
 
     Args:
         distance: d in metres.
         sharpness: a in 1/m.
-        flatness: b; the value at d = 0 is 1 / (2 + b).
     """
-    # The argument is bounded because exp overflows long after the kernel has vanished.
-    x = np.minimum(sharpness * distance, 50.0)
-    return 1.0 / (np.exp(x) + flatness + np.exp(-x))
+    # The argument is bounded because cosh overflows long after the kernel has vanished.
+    kernel: FloatArray = 0.5 / np.cosh(np.minimum(sharpness * distance, 50.0))
+    return kernel
 
 
 class PegInsertion(Task):
@@ -230,23 +229,26 @@ class PegInsertion(Task):
         return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH)
 
     def _dense_reward(self, depth: FloatArray, success: BoolArray) -> FloatArray:
-        distance = self.keypoint_distance()
-        engaged = depth > 0.002
-        return 0.1 * (closeness(distance, 20.0, 2.0) + closeness(distance, 80.0, 0.0) + engaged + 2.0 * success)
+        aside, height = self.keypoint_distances()
+        near = closeness(aside, 30.0) + closeness(aside, 200.0) + closeness(height, 20.0) + closeness(height, 80.0)
+        inserted = np.minimum(depth / pegs.HOLE_DEPTH, 1.0)
+        return 0.1 * (near + (depth > 0.002) + 2.0 * inserted + 2.0 * success)
 
-    def keypoint_distance(self) -> FloatArray:
-        """Mean distance in metres of four points on the peg's rim from where they are once inserted, (N,)."""
+    def keypoint_distances(self) -> tuple[FloatArray, FloatArray]:
+        """How far four points on the peg's rim are from their inserted places, metres.
+
+        Returns:
+            Mean distance in the plane, (N,), and height above the floor of the hole, (N,). Apart, because above the
+            hole a millimetre aside changes the distance in space by next to nothing.
+        """
         offset = self._tip[:, :3] - self._hole[:, :3]
-        offset[:, 2] += pegs.HOLE_DEPTH
         turn = self.yaw_error()
-        # (cos t - 1, sin t) is how far a unit point moves when turned by t;
-        # its four-fold images share the length
+        # A point turned by t moves along the chord 2 r sin(t / 2), at right angles to the mid-angle
         angle = turn[:, None] / 2 + np.pi / 2 * (np.arange(4) + 1)
         chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
-        x = offset[:, :1] + chord * np.cos(angle)
-        y = offset[:, 1:2] + chord * np.sin(angle)
-        mean: FloatArray = np.sqrt(x**2 + y**2 + offset[:, 2:] ** 2).mean(axis=1)
-        return mean
+        x, y = offset[:, :1] + chord * np.cos(angle), offset[:, 1:2] + chord * np.sin(angle)
+        aside: FloatArray = np.sqrt(x**2 + y**2).mean(axis=1)
+        return aside, np.abs(offset[:, 2] + pegs.HOLE_DEPTH)
 
     def yaw_error(self) -> FloatArray:
         """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""
