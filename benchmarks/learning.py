@@ -46,10 +46,10 @@ def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
 
 
 def judge(folder: Path, episodes: int) -> dict[str, Any]:
-    """Success of the last weights over fixed episodes, with and without each sense."""
+    """Success of the last weights over fixed episodes."""
     command = [sys.executable, "-m", "mmrl_agents", "evaluate", str(folder)]
     subprocess.run(
-        [*command, "--checkpoint", "last", "--episodes", str(episodes)], check=True, stdout=subprocess.DEVNULL
+        [*command, "--checkpoint", "last", "--no-senses", "--episodes", str(episodes)], check=True, stdout=subprocess.DEVNULL
     )
     report: dict[str, Any] = json.loads((folder / "evaluation.json").read_text())
     return report
@@ -102,7 +102,6 @@ def summarise(folder: Path, seed: int, seconds: float, report: dict[str, Any]) -
         "steps_to_95": reached[0] if reached else None,
         "seconds_to_95": round(reached[1], 1) if reached else None,
         "evaluation": row,
-        "rows": report["rows"],
     }
 
 
