@@ -49,7 +49,9 @@ def judge(folder: Path, episodes: int) -> dict[str, Any]:
     """Success of the last weights over fixed episodes."""
     command = [sys.executable, "-m", "mmrl_agents", "evaluate", str(folder)]
     subprocess.run(
-        [*command, "--checkpoint", "last", "--no-senses", "--episodes", str(episodes)], check=True, stdout=subprocess.DEVNULL
+        [*command, "--checkpoint", "last", "--no-senses", "--episodes", str(episodes)],
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     report: dict[str, Any] = json.loads((folder / "evaluation.json").read_text())
     return report

@@ -231,18 +231,28 @@ def test_wrap_keeps_the_angle_up_to_symmetry(angle: float, period: float) -> Non
     assert peg_insertion.wrap(np.array([angle]), np.array([0.0]))[0] == 0.0
 
 
-def test_keypoint_distance_by_hand() -> None:
-    envs = make(
-        3,
-        action="xyz_yaw",
-        context={"hole_x_m": 0.0, "hole_y_m": 0.0, "hole_yaw_rad": np.array([0.0, 0.0, 0.3])},
-    )
+def test_keypoint_distances_by_hand() -> None:
+    yaw = np.array([0.0, 0.0, 0.3])
+    envs = make(3, action="xyz_yaw", context={"hole_x_m": 0.0, "hole_y_m": 0.0, "hole_yaw_rad": yaw})
     envs.reset(seed=0)
-    task = envs.task
-    # in place; 3 cm above and 4 cm aside, so 5 cm; turned by 0.3 rad, where each keypoint moves 2 r sin(0.15)
-    task.tip_pose()[:] = [[0, 0, -0.03, 0], [0.04, 0, 0, 0], [0, 0, -0.03, 0]]
-    expected = [0.0, 0.05, 2 * 0.02 * np.sin(0.15)]
-    np.testing.assert_allclose(task.keypoint_distance(), expected, atol=1e-12)
+    # in place; 4 cm aside at the height of the block's face; turned by 0.3 rad, where each keypoint moves 2 r sin(0.15)
+    envs.task.tip_pose()[:] = [[0, 0, -0.03, 0], [0.04, 0, 0, 0], [0, 0, -0.03, 0]]
+    aside, height = envs.task.keypoint_distances()
+    np.testing.assert_allclose(aside, [0.0, 0.04, 2 * 0.02 * np.sin(0.15)], atol=1e-12)
+    np.testing.assert_allclose(height, [0.0, 0.03, 0.0], atol=1e-12)
+
+
+def test_dense_reward_grows_along_the_way_in() -> None:
+    envs = make(6, context={"hole_x_m": 0.0, "hole_y_m": 0.0})
+    envs.reset(seed=0)
+    # far, above and aside, above, on the face, half in, at the bottom
+    tips = [[0.05, 0, 0.04], [0.01, 0, 0.01], [0, 0, 0.01], [0, 0, 0], [0, 0, -0.015], [0, 0, -0.03]]
+    envs.task.tip_pose()[:, :3] = tips
+    depth = np.maximum(-envs.task.tip_pose()[:, 2], 0.0)
+    reward = envs.task._dense_reward(depth, np.array([False] * 5 + [True]))
+    assert (np.diff(reward) > 0).all()
+    # at the bottom all four kernels are 0.5, and engagement, insertion and success count 1, 2 and 2
+    assert reward[-1] == pytest.approx(0.1 * (4 * 0.5 + 1 + 2 + 2))
 
 
 def test_frames_show_the_scene() -> None:

@@ -312,3 +312,15 @@ def test_parameters_are_counted() -> None:
     config = PolicyConfig(fused_features=4, actor_hidden=(), critic_hidden=())
     # encoder 2*3+3, fusion 3 + 3*4+4 + 2*4, head 4*1+1 and one log_std, critic 4*1+1
     assert ActorCritic(plain, spaces.Box(-1, 1, (1,)), config).num_parameters == 9 + 27 + 6 + 5
+
+
+def test_following_returns_keeps_the_values_and_takes_their_scale() -> None:
+    made, obs, privileged = policy(privileged_size=5), observation(16), torch.randn(16, 5)
+    before = made.value(obs, privileged)
+    returns = torch.randn(4096) * 3.0 + 100.0
+    for _ in range(40):
+        made.follow_returns(returns)
+    torch.testing.assert_close(made.value(obs, privileged), before, atol=1e-3, rtol=1e-4)
+    # after 40 steps of 0.3 nothing is left of the start: 0.7^40 < 1e-6
+    torch.testing.assert_close(made.value_mean, returns.mean(), rtol=1e-3, atol=0)
+    torch.testing.assert_close(made.value_std, returns.std(correction=0), rtol=0.02, atol=0)
