@@ -197,10 +197,14 @@ class ActorCritic(nn.Module):
     def follow_returns(self, returns: Tensor) -> None:
         """Put the critic on the scale of new returns (any shape), its values staying what they were.
 
+        Nothing happens where a return is not finite.
+
         The critic's network predicts returns less their mean, in standard deviations, so that it can tell states apart
         however little their returns differ. Mean and deviation are those of recent returns; the last layer is adjusted
         for the change: PopArt, van Hasselt et al. 2016, "Learning Values Across Many Orders of Magnitude", eq. 6.
         """
+        if not torch.isfinite(returns).all():
+            return  # one NaN would stay in the scale for ever
         mean, std = self.value_mean.clone(), self.value_std.clone()
         second_moment = mean**2 + std**2
         mean += _RETURN_STEP * (returns.mean() - mean)
