@@ -213,7 +213,7 @@ _HEADINGS = ("success at end", "once", "change", "p", "return", "peak N", "mean 
 
 def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", no_wrap=True)
     columns = zip(*(_cells(row) for row in report.rows), strict=True)
     told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
