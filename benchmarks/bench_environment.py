@@ -27,7 +27,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 ENV_ID = "mmrl/PegInsertion-v0"
 NUM_WORLDS = 64
 STEPS = 100
-ROUNDS = 7
+ROUNDS = 5
 WINDOWS = ("force_torque", "proprioception")
 WITH_CAMERA = ("camera", *WINDOWS)
 

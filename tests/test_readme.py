@@ -30,7 +30,8 @@ def test_make_goals_and_commands_exist() -> None:
     from mmrl_agents.cli import COMMANDS
 
     goals = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    blocks = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL))
+    untagged = re.sub(r"```\w+\n.*?```", "", README, flags=re.DOTALL)
+    blocks = "\n".join(re.findall(r"```\n(.*?)```", untagged, re.DOTALL))
     made = set(re.findall(r"^make ([a-z-]+)", blocks, re.MULTILINE))
     assert {"train", "test"} <= made <= goals
     called = set(re.findall(r"^(?:\.venv/bin/)?mmrl ([a-z]+)", blocks, re.MULTILINE))

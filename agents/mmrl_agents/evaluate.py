@@ -208,7 +208,7 @@ def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[st
 
 
 # With the longest label they fill 80 columns.
-_HEADINGS = ("success at end", "once", "change", "p", "return", "peak N", "mean N")
+_HEADINGS = ("success at end", "once", "change", "p", "return", "peak", "mean")
 
 
 def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
@@ -228,7 +228,7 @@ def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     console.print(
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
         f"{report.num_worlds} worlds, seed {report.seed}). In brackets the 95 % Wilson interval; "
-        "N are medians of an episode's peak and mean contact force."
+        "peak and mean are medians of an episode's peak and mean contact force in N."
     )
     if len(report.rows) > 1:
         console.print(
@@ -247,7 +247,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     pair = row.versus_all
     return (
         str(row.success_at_end),
-        "undefined" if once is None else f"{once:.1%}",
+        "undefined" if once is None else f"{once:.0%}",
         _number(None if pair is None else pair.difference, "{:+.0%}"),
         _p_value(None if pair is None else pair.p_value),
         _number(figures["mean_return"], "{:.1f}"),
