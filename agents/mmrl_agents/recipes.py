@@ -10,7 +10,7 @@ RECIPES: Mapping[str, TrainConfig] = {
     "mmrl/PegInsertion-v0": TrainConfig(
         env="mmrl/PegInsertion-v0",
         num_worlds=64,
-        total_steps=220_000,
+        total_steps=160_000,
         ppo=PPOConfig(
             learning_rate=7e-4,
             final_learning_rate=1e-4,

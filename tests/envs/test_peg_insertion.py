@@ -251,8 +251,8 @@ def test_dense_reward_grows_along_the_way_in() -> None:
     depth = np.maximum(-envs.task.tip_pose()[:, 2], 0.0)
     reward = envs.task._dense_reward(depth, np.array([False] * 5 + [True]))
     assert (np.diff(reward) > 0).all()
-    # at the bottom all four kernels are 0.5, and engagement, insertion and success count 1, 2 and 2
-    assert reward[-1] == pytest.approx(0.1 * (4 * 0.5 + 1 + 2 + 2))
+    # at the bottom all four kernels are 0.5, those of height count twice; engagement, insertion and success 1, 2 and 2
+    assert reward[-1] == pytest.approx(0.1 * (2 * 0.5 + 2 * 2 * 0.5 + 1 + 2 + 2))
 
 
 def test_frames_show_the_scene() -> None:
