@@ -74,8 +74,8 @@ def build_encoder(modality: Modality) -> Encoder:
 class ImageEncoder(Encoder):
     """Convolutions without padding, each with a ReLU, over one image (H, W, C).
 
-    Bounded pixels are mapped from [low, high] to [-0.5, 0.5]; unbounded ones (a depth image without
-    a far limit) are standardised per channel by running statistics. NHWC is the memory order of
+    Bounded pixels are mapped from [low, high] to [-0.5, 0.5], or by `zero` and `unit` of the spec; unbounded ones (a
+    depth image without a far limit) are standardised per channel by running statistics. NHWC is the memory order of
     `channels_last` convolutions, so the bytes of a uint8 image are converted but never moved.
     """
 
@@ -86,8 +86,9 @@ class ImageEncoder(Encoder):
         low, high = (bound.astype(np.float64) for bound in modality.bounds)
         low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
         bounded = bool(np.isfinite(high - low).all())
-        scale = 1.0 / (high - low) if bounded else np.ones(channels)
-        offset = -low * scale - 0.5 if bounded else np.zeros(channels)
+        scale = 1.0 / (high - low if spec.unit is None else spec.unit) if bounded else np.ones(channels)
+        zero = (low + high) / 2 if spec.zero is None else spec.zero
+        offset = -zero * scale if bounded else np.zeros(channels)
         self.statistics = None if bounded else RunningStatistics(channels)
 
         first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])

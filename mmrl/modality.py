@@ -49,8 +49,16 @@ class ImageConv(EncoderSpec):
     """Stride of each convolution in pixels."""
     features: int = 128
     """Size of the encoding."""
+    zero: float | None = None
+    """Pixel value that is read as 0, such as that of the background; unset is the middle of the range."""
+    unit: float | None = None
+    """Difference of pixel values that is read as 1; unset is the whole range."""
 
     def __post_init__(self) -> None:
+        if self.unit is not None and not 0 < self.unit < math.inf:
+            raise ValueError(f"ImageConv.unit must be finite and > 0, got {self.unit}")
+        if self.zero is not None and not math.isfinite(self.zero):
+            raise ValueError(f"ImageConv.zero must be finite, got {self.zero}")
         _require_sizes("ImageConv.channels", self.channels)
         _require_sizes("ImageConv.kernels", self.kernels)
         _require_sizes("ImageConv.strides", self.strides)

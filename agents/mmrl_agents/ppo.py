@@ -37,12 +37,16 @@ class PPOConfig:
     """Discount per step."""
     gae_lambda: float = 0.95
     """Decay of the advantage trace: 0 is one-step, 1 is Monte Carlo."""
+    cut_at_rewards: bool = False
+    """Let every reward end what came before, as a point does in Pong: no later reward counts for earlier actions."""
     clip: float = 0.2
     """Largest change of the probability ratio that is rewarded."""
     value_coef: float = 0.5
     """Weight of the value loss."""
     entropy_coef: float = 0.0
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus at the start."""
+    final_entropy_coef: float | None = None
+    """Weight of the entropy bonus at the end, approached linearly; unset is that of the start."""
     state_coef: float = 0.0
     """Weight of the auxiliary loss that reads the privileged state off the senses; needs worlds that give one."""
     max_grad_norm: float = 0.5
@@ -65,6 +69,8 @@ class PPOConfig:
         for name in ("final_learning_rate", "value_coef", "entropy_coef", "state_coef"):
             if not vars(self)[name] >= 0:
                 raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
+        if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
+            raise ValueError(f"ppo.final_entropy_coef must not be negative, got {self.final_entropy_coef}")
 
 
 def policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
@@ -100,16 +106,19 @@ class Loss(NamedTuple):
     state: Tensor
 
 
-def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig) -> Loss:
-    """The objective of one minibatch, eq. 9 with the sign turned round."""
+def ppo_loss(
+    policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None
+) -> Loss:
+    """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
     now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
     log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
     scale = policy.value_std  # errors count in standard deviations of the returns
     critic = value_loss(now.value / scale, batch.values / scale, batch.returns / scale, config.clip_value)
     mean_entropy = now.entropy.mean()
+    entropy_coef = config.entropy_coef if entropy_coef is None else entropy_coef
     state = critic.new_zeros(()) if now.state_error is None else now.state_error.mean()
-    total = surrogate + config.value_coef * critic - config.entropy_coef * mean_entropy
+    total = surrogate + config.value_coef * critic - entropy_coef * mean_entropy
     total = total + config.state_coef * state
     with torch.no_grad():
         clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
@@ -125,27 +134,31 @@ class PPO:
         self.policy = policy
         self.config = config
         self.generator = generator
+        self.entropy_coef = config.entropy_coef
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
 
     def set_progress(self, fraction: float) -> float:
-        """Set and return the step size for the done fraction of the training, 0 to 1."""
-        done = min(max(fraction, 0.0), 1.0) if self.config.anneal else 0.0
-        start, end = self.config.learning_rate, self.config.final_learning_rate
-        rate = start + done * (end - start)
+        """Set step size and entropy weight for the done fraction of the training, 0 to 1; returns the step size."""
+        done = min(max(fraction, 0.0), 1.0)
+        config = self.config
+        rate = _between(config.learning_rate, config.final_learning_rate, done if config.anneal else 0.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        if config.final_entropy_coef is not None:
+            self.entropy_coef = _between(config.entropy_coef, config.final_entropy_coef, done)
         return rate
 
     def update(self, storage: RolloutStorage) -> dict[str, float]:
         """Run the epochs over a finished rollout; a step that is not finite is left out."""
-        storage.finish(self.config.gamma, self.config.gae_lambda, self.config.normalize_advantages)
+        config = self.config
+        storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards)
         self.policy.follow_returns(storage.returns)
         seen: list[Loss] = []
         norms: list[Tensor] = []
         skipped = 0
-        for _ in range(self.config.epochs):
-            for batch in storage.minibatches(self.config.minibatch_size, self.generator):
-                loss = ppo_loss(self.policy, batch, self.config)
+        for _ in range(config.epochs):
+            for batch in storage.minibatches(config.minibatch_size, self.generator):
+                loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
                 norm = self._step(loss)
                 if norm is None:
                     skipped += 1
@@ -201,3 +214,7 @@ class PPO:
         """Undo `state_dict`."""
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]  # a checkpoint is untyped
         self.generator.set_state(state["shuffle"])  # type: ignore[arg-type]  # a checkpoint is untyped
+
+
+def _between(start: float, end: float, fraction: float) -> float:
+    return start + fraction * (end - start)

@@ -80,13 +80,14 @@ class RolloutStorage:
         self.advantages = torch.zeros(steps, device=device)
         self.returns = torch.zeros(steps, device=device)
 
-    def finish(self, gamma: float, lam: float, normalize: bool) -> None:
-        """Fill `advantages` and `returns` from what was collected."""
+    def finish(self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False) -> None:
+        """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end."""
+        ended = torch.maximum(self.terminated, (self.rewards != 0).float()) if cut_at_rewards else self.terminated
         self.advantages, self.returns = generalized_advantage_estimation(
             self.rewards,
             self.values[:-1],
             self.next_values,
-            self.terminated,
+            ended,
             self.truncated,
             gamma,
             lam,

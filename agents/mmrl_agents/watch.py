@@ -18,7 +18,7 @@ from rich.progress import track
 from mmrl.episodes import SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation, modalities_of
 from mmrl.modality import Modality
-from mmrl_agents.config import Settings, unit_actions
+from mmrl_agents.config import Settings, known_as, unit_actions
 from mmrl_agents.evaluate import TorchPolicy, reset_options
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.train import choose_device
@@ -33,7 +33,7 @@ from mmrl_agents.video import (
     compose,
     nice_bounds,
 )
-from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.multimodal import SingleWorld
 
 SPAN_S = 2.0
 # Seconds for which the last frame of an episode stands still, so that its outcome can be read.
@@ -268,14 +268,14 @@ class Stage:
 
 def senses_of(env: gym.Env[Any, Any]) -> dict[str, Modality]:
     """What the environment declares, or what its observation space says."""
-    if isinstance(env.unwrapped, RobotEnv):
+    if isinstance(env.unwrapped, SingleWorld):
         return dict(env.unwrapped.modalities)
     return modalities_of(env.observation_space)
 
 
 def _make_env(trained: TrainedPolicy) -> gym.Env[Any, Any]:
-    kwargs = {**trained.env_kwargs, "render_mode": "rgb_array"}
-    return unit_actions(gym.make(trained.env_id, disable_env_checker=True, **kwargs))
+    name, kwargs = known_as(trained.env_id, {**trained.env_kwargs, "render_mode": "rgb_array"})
+    return unit_actions(gym.make(name, disable_env_checker=True, **kwargs))
 
 
 def _default_output(run: str) -> Path:

@@ -7,12 +7,15 @@ env = gym.make("mmrl/PegInsertion-v0")
 envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
 """
 
+import gymnasium as gym
+
 from mmrl_envs.physics import gl
 
 # Chooses an OpenGL library before anything imports mujoco,
 # whose import fails if MUJOCO_GL names a missing one.
 gl.configure()
 
+from mmrl_envs import atari  # noqa: E402, F401
 from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names  # noqa: E402
 from mmrl_envs.sensors.camera import Camera, Depth  # noqa: E402
 from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402
@@ -34,6 +37,12 @@ _FACTORIES: dict[str, SensorFactory] = {
 for _name, _factory in _FACTORIES.items():
     register_sensor(_name, _factory)
 
+
+def task_ids() -> list[str]:
+    """Ids of the robot tasks, those with senses to choose and a context to set."""
+    return sorted(name for name, spec in gym.registry.items() if "mmrl_envs.tasks." in str(spec.vector_entry_point))
+
+
 __all__ = [
     "Camera",
     "Depth",
@@ -46,4 +55,5 @@ __all__ = [
     "make_sensor",
     "register_sensor",
     "sensor_names",
+    "task_ids",
 ]

@@ -17,7 +17,7 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
@@ -25,6 +25,7 @@ from mmrl.streams import Streams
 from mmrl_envs.arguments import check_settings, checked_actions
 from mmrl_envs.contact_force import ContactForces
 from mmrl_envs.context import Context, Parameter
+from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.impedance import SetpointController
 from mmrl_envs.physics.world import World
 from mmrl_envs.scene_cameras import SceneCameras
@@ -38,13 +39,12 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 Indices = NDArray[np.integer[Any]]
-Observation = dict[str, NDArray[Any]]
 
 DEFAULT_SENSORS = ("camera", "force_torque", "proprioception")
 MAX_NOISE = 100.0
 
 
-class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
+class RobotVectorEnv(MultimodalVectorEnv):
     """A task on N worlds with chosen senses.
 
     Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32.
@@ -106,7 +106,7 @@ class RobotVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
             disabled = {"autoreset_mode": AutoresetMode.DISABLED}
             self.metadata = {**self.metadata, **disabled}  # type: ignore[misc]  # see the class attribute
         self.sensors = make_sensors(sensors)
-        self.modalities: dict[str, Modality] = {s.modality.name: s.modality for s in self.sensors}
+        self.modalities = {s.modality.name: s.modality for s in self.sensors}
         models = _compile(task, self.sensors, physics_hz)
         self.world = World(models, num_envs, substeps=physics_hz // control_hz, num_threads=num_threads)
         task.attach(self.world)

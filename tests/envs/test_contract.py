@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode
 
 import mmrl_envs
 
-IDS = sorted(name for name in gym.registry if name.startswith("mmrl/"))
+IDS = mmrl_envs.task_ids()
 TOUCH = ("force_torque", "proprioception")
 ALL = ("camera", *TOUCH)
 

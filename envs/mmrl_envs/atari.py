@@ -1,0 +1,369 @@
+"""Atari games as worlds with one sense, an image, on the emulators of ale-py.
+
+Two kinds of image. `AtariWorlds` gives what the literature plays from: the last four frames in grey, 84 x 84
+(Mnih et al. 2015, "Human-level control through deep reinforcement learning"). `PongWorlds` gives the previous and
+the newest frame of Pong as 80 x 80 black and white pixels, cropped to the field (Karpathy 2016, "Deep
+Reinforcement Learning: Pong from Pixels").
+
+The protocol, unless an argument says otherwise: every action is held for 4 frames (60 frames a second), no sticky
+actions, up to 30 frames without action at the start, games to the end (Pong: 21 points), at most 108,000 frames.
+
+ale-py is GPL-2.0 and so an optional dependency, imported only when a game is made.
+
+Letters: N = worlds, n = a subset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from mmrl.modality import EncoderSpec, ImageConv, Modality
+from mmrl_envs.multimodal import MultimodalVectorEnv, Observation, SingleWorld
+
+FRAMES_PER_SECOND = 60
+SCREEN = (210, 160)
+"""Height and width of the emulator's picture in pixels."""
+SENSE = "image"
+MAX_FRAMES = 108_000
+
+ENCODERS: Mapping[str, ImageConv] = MappingProxyType(
+    {
+        "dqn2013": ImageConv((16, 32), (8, 4), (4, 2), 256),
+        "nature": ImageConv((32, 64, 64), (8, 4, 3), (4, 2, 1), 512),
+    }
+)
+"""Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", and of Mnih et al. 2015."""
+
+_MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
+
+
+class GameAction(NamedTuple):
+    """One choice of a policy and what the console is sent for it."""
+
+    name: str
+    code: int
+
+
+class EmulatorWorlds(MultimodalVectorEnv):
+    """N games side by side on native threads.
+
+    Actions are (N,) integers, the observation {"image": uint8 (N, H, W, C)}. Rewards are the game's own points, or
+    their signs. `info` has `lives` (N,) and, with autoreset, `final_obs` as in Gymnasium's SAME_STEP mode.
+
+    World i of seed s plays the same game whatever N is. `render()` shows a second set of emulators that is sent
+    the same actions, since the first ones draw in grey and in another size.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable
+        "render_modes": ["rgb_array"],
+        "render_fps": FRAMES_PER_SECOND // 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(  # noqa: PLR0913 - Gymnasium hands over keyword arguments one by one
+        self,
+        game: str,
+        num_envs: int,
+        modality: Modality,
+        screen: Mapping[str, Any],
+        *,
+        actions: Sequence[str] = (),
+        frame_skip: int = 4,
+        sticky: float = 0.0,
+        noop_max: int = 30,
+        clip_rewards: bool = True,
+        max_frames: int = MAX_FRAMES,
+        render_mode: str | None = None,
+        num_threads: int = 0,
+        autoreset: bool = True,
+    ) -> None:
+        _require(num_envs >= 1, "num_envs must be at least 1", num_envs)
+        _require(frame_skip >= 1, "frame_skip must be at least 1", frame_skip)
+        _require(0 <= sticky < 1, "sticky is a probability in [0, 1)", sticky)
+        _require(noop_max >= 0, "noop_max must not be negative", noop_max)
+        _require(render_mode in (None, "rgb_array"), "render_mode must be None or 'rgb_array'", render_mode)
+        self.num_envs, self.render_mode = num_envs, render_mode
+        mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.NEXT_STEP
+        # A world that nobody restarts: the emulator has no such mode, but one that waits for the next step will do.
+        declared = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
+        rate = round(FRAMES_PER_SECOND / frame_skip)
+        self.metadata = {**self.metadata, "autoreset_mode": declared, "render_fps": rate}  # type: ignore[misc]
+        emulators = partial(
+            _emulators(game),
+            num_envs=num_envs,
+            autoreset_mode=mode,
+            frameskip=frame_skip,
+            repeat_action_probability=sticky,
+            noop_max=noop_max,
+            reward_clipping=clip_rewards,
+            max_num_frames_per_episode=max_frames,
+            num_threads=num_threads,
+            use_fire_reset=False,
+        )
+        self._emulator = emulators(**screen)
+        self._spectator = emulators(**_PICTURE) if render_mode else None
+        self._picture: NDArray[np.uint8] | None = None
+        self._images = np.zeros((num_envs, *modality.shape), np.uint8)
+        self._random = np.random.default_rng().spawn(num_envs)
+        self.actions = _choose(actions, self._emulator.ale.get_action_set())
+        self._codes = np.array([action.code for action in self.actions], np.int64)
+        self.modalities = {modality.name: modality}
+        self.single_observation_space = spaces.Dict({modality.name: modality.space})
+        self.single_action_space = spaces.Discrete(len(self.actions))
+        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
+        self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
+
+    @abstractmethod
+    def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Images (n, H, W, C) of worlds (n,) whose game begins with frames (n, stack, h, w)."""
+
+    @abstractmethod
+    def _follow(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images (N, H, W, C) after a step of all worlds that led to frames (N, stack, h, w)."""
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts games; `options={"reset_mask": (N,) bool}` those of some worlds only."""
+        mask: NDArray[np.bool_] = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
+        worlds = np.flatnonzero(mask)
+        if seed is not None:
+            if not isinstance(seed, int | np.integer) or seed < 0:
+                raise ValueError(f"the seed must be an integer, not negative, got {seed!r}")
+            self._random = [np.random.default_rng([int(seed), world]) for world in range(self.num_envs)]
+        seeds = np.array([self._random[world].integers(2**31 - 1) for world in worlds])
+        partly = None if mask.all() else {"reset_mask": mask}
+        frames, info = self._emulator.reset(seed=seeds, options=partly)
+        if self._spectator is not None:
+            self._picture = self._spectator.reset(seed=seeds, options=partly)[0][:, 0]
+        self._images = self._images.copy()  # the last ones belong to whoever got them
+        self._images[worlds] = self._begin(frames[worlds], worlds)
+        return {SENSE: self._images}, {"lives": info["lives"]}
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Holds an action of every world for `frame_skip` frames."""
+        codes = self._codes[self._checked(actions)]
+        frames, reward, terminated, truncated, info = self._emulator.step(codes)
+        if self._spectator is not None:
+            self._picture = self._spectator.step(codes)[0][:, 0]
+        told: dict[str, Any] = {"lives": info["lives"]}
+        if "final_obs" not in info:
+            self._images = self._follow(frames)
+        else:
+            done = terminated | truncated
+            last = self._follow(np.where(done[:, None, None, None], info["final_obs"], frames))
+            told["final_obs"] = np.full(self.num_envs, None, object)
+            for world in np.flatnonzero(done):
+                told["final_obs"][world] = {SENSE: last[world]}
+            told["_final_obs"] = done
+            self._images = last.copy()
+            self._images[done] = self._begin(frames[done], np.flatnonzero(done))
+        return {SENSE: self._images}, reward.astype(np.float64), terminated, truncated, told
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]  # arrays, not RenderFrame
+        """Frames (210, 160, 3) of all worlds in mode "rgb_array"; of a world that just restarted, its new game."""
+        return None if self._picture is None else tuple(self._picture)
+
+    def _checked(self, actions: NDArray[Any]) -> NDArray[np.intp]:
+        chosen = np.asarray(actions)
+        if chosen.shape != (self.num_envs,) or not np.issubdtype(chosen.dtype, np.integer):
+            raise ValueError(f"actions need shape ({self.num_envs},) and integers, got {chosen.shape} {chosen.dtype}")
+        # An action that the emulator does not know would leave its threads waiting for ever.
+        if chosen.min() < 0 or chosen.max() >= len(self.actions):
+            raise ValueError(f"actions must lie in 0..{len(self.actions) - 1}, got {chosen.min()}..{chosen.max()}")
+        return chosen.astype(np.intp)
+
+
+class AtariWorlds(EmulatorWorlds):
+    """Any Atari game as images (84, 84, 4): four frames in grey, the oldest first.
+
+    Args:
+        game: name of the game as in "ALE/Breakout-v5" or "breakout".
+        num_envs: N.
+        encoder: name of a network in `ENCODERS`, or an encoder spec.
+        background: pixel value that the network reads as 0, with 64 read as 1; unset is the middle of the range.
+        kwargs: as of `EmulatorWorlds`.
+    """
+
+    def __init__(
+        self,
+        game: str,
+        num_envs: int = 1,
+        *,
+        encoder: str | EncoderSpec = "nature",
+        background: float | None = None,
+        frame_skip: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        modality = Modality(
+            SENSE,
+            (84, 84, 4),
+            FRAMES_PER_SECOND / frame_skip,
+            _encoder(encoder, background, 64.0),
+            dtype="uint8",
+        )
+        super().__init__(game, num_envs, modality, {"stack_num": 4}, frame_skip=frame_skip, **kwargs)
+
+    def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
+        return self._follow(frames)
+
+    def _follow(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(frames.transpose(0, 2, 3, 1))
+
+
+class PongWorlds(EmulatorWorlds):
+    """Pong as images (80, 80, 2) of pixels 0 and 1: the previous frame, the newest one.
+
+    The field without the score, every second pixel of it, 1 where something is drawn on the background. At the
+    start of a game the previous frame equals the newest.
+
+    Args:
+        num_envs: N.
+        actions: names of what the policy chooses from, of "NOOP", "RIGHT" (up), "LEFT" (down) and others.
+        encoder: name of a network in `ENCODERS`, or an encoder spec.
+        kwargs: as of `EmulatorWorlds`.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        actions: Sequence[str] = ("NOOP", "RIGHT", "LEFT"),
+        encoder: str | EncoderSpec = "dqn2013",
+        frame_skip: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        modality = Modality(
+            SENSE, (80, 80, 2), FRAMES_PER_SECOND / frame_skip, _encoder(encoder, 0.0, 1.0), high=1, dtype="uint8"
+        )
+        screen = {"img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1, "maxpool": False}
+        super().__init__("pong", num_envs, modality, screen, actions=actions, frame_skip=frame_skip, **kwargs)
+        self._newest = np.zeros((self.num_envs, 80, 80), np.uint8)
+
+    def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
+        pixels = field_of_pong(frames[:, 0])
+        self._newest[worlds] = pixels
+        return np.stack([pixels, pixels], axis=-1)
+
+    def _follow(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        before, self._newest = self._newest, field_of_pong(frames[:, 0])
+        return np.stack([before, self._newest], axis=-1)
+
+
+class Game(SingleWorld):
+    """One game behind Gymnasium's single-environment interface."""
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable
+        "render_modes": EmulatorWorlds.metadata["render_modes"],
+        "render_fps": EmulatorWorlds.metadata["render_fps"],
+    }
+
+    def __init__(self, vector: EmulatorWorlds) -> None:
+        super().__init__(vector)
+        self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
+
+
+def field_of_pong(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey frames (n, 210, 160) -> (n, 80, 80): 1 for paddles and ball, 0 for the background.
+
+    Rows 34 to 193 lie between the walls; two greys are background there, 0 and 87, of a dark and a lit field.
+    """
+    field = frames[:, 34:194:2, ::2]
+    return ((field != 0) & (field != 87)).view(np.uint8)
+
+
+_PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1}
+
+
+def _emulators(game: str) -> Callable[..., Any]:
+    """What makes N emulators of a game; names the games there are when it is none of them."""
+    try:
+        from ale_py import roms
+        from ale_py.vector_env import AtariVectorEnv
+    except ImportError as error:
+        raise gym.error.DependencyNotInstalled(_MISSING) from error
+    known = roms.get_all_rom_ids()
+    if game not in known:
+        near = difflib.get_close_matches(game, known, n=3) or sorted(known)[:8]
+        raise ValueError(f"no Atari game {game!r}; did you mean {', '.join(near)}? There are {len(known)} games.")
+    return partial(AtariVectorEnv, game)
+
+
+def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, ...]:
+    """The named actions, or all that the game knows, in the emulator's order."""
+    codes = {action.name: code for code, action in enumerate(offered)}
+    for name in names:
+        if name not in codes:
+            raise ValueError(f"the game has no action {name!r}; it has {', '.join(codes)}")
+    return tuple(GameAction(name, codes[name]) for name in names or codes)
+
+
+def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> EncoderSpec:
+    """The network of that name, reading pixel value `zero` as 0; a spec is taken as it is."""
+    if isinstance(encoder, EncoderSpec):
+        return encoder
+    if encoder not in ENCODERS:
+        raise ValueError(f"unknown encoder {encoder!r}; encoders are {', '.join(ENCODERS)}, or give an EncoderSpec")
+    if zero is None:
+        return ENCODERS[encoder]
+    return dataclasses.replace(ENCODERS[encoder], zero=zero, unit=unit)
+
+
+def make_pong_vector(num_envs: int = 1, *, max_episode_steps: int | None = None, **kwargs: Any) -> PongWorlds:
+    """`gym.make_vec("mmrl/Pong-v0", num_envs=...)`; keyword arguments as of `PongWorlds`."""
+    return PongWorlds(num_envs, **_limited(max_episode_steps, kwargs))
+
+
+def make_pong(**kwargs: Any) -> SingleWorld:
+    """`gym.make("mmrl/Pong-v0")`."""
+    return Game(PongWorlds(1, autoreset=False, **kwargs))
+
+
+def make_atari_vector(
+    num_envs: int = 1, *, game: str, max_episode_steps: int | None = None, **kwargs: Any
+) -> AtariWorlds:
+    """`gym.make_vec("mmrl/Atari-v0", num_envs=..., game="breakout")`; keyword arguments as of `AtariWorlds`."""
+    return AtariWorlds(game, num_envs, **_limited(max_episode_steps, kwargs))
+
+
+def make_atari(*, game: str, **kwargs: Any) -> SingleWorld:
+    """`gym.make("mmrl/Atari-v0", game="breakout")`."""
+    return Game(AtariWorlds(game, 1, autoreset=False, **kwargs))
+
+
+def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Gymnasium limits steps, the emulator frames."""
+    if max_episode_steps is None:
+        return kwargs
+    return {**kwargs, "max_frames": max_episode_steps * int(kwargs.get("frame_skip", 4))}
+
+
+def _require(holds: bool, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{rule}, got {value!r}")
+
+
+gym.register(
+    id="mmrl/Pong-v0",
+    entry_point="mmrl_envs.atari:make_pong",
+    vector_entry_point="mmrl_envs.atari:make_pong_vector",
+)
+gym.register(
+    id="mmrl/Atari-v0",
+    entry_point="mmrl_envs.atari:make_atari",
+    vector_entry_point="mmrl_envs.atari:make_atari_vector",
+)

@@ -1,0 +1,85 @@
+"""What every environment of the suite is: worlds that declare their senses.
+
+N is the number of worlds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from mmrl.modality import Modality
+
+Observation = dict[str, NDArray[Any]]
+
+
+class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+    """N worlds whose observation is a dict: name of a declared sense -> (N, *window_shape)."""
+
+    modalities: dict[str, Modality]
+    """The senses by name, in the order of the observation space."""
+
+    @property
+    def privileged_size(self) -> int:
+        """Size P of `info["privileged"]`, (N, P), which only a critic may see; 0 without any."""
+        return 0
+
+
+class SingleWorld(gym.Env[Observation, Any]):
+    """World 0 of a vector environment of one: the same senses and numbers, without the leading axis.
+
+    Args:
+        vector: one world that does not restart itself within a step.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]  # an instance variable in Gymnasium
+
+    def __init__(self, vector: MultimodalVectorEnv) -> None:
+        self.vector = vector
+        self.render_mode = vector.render_mode
+        self.observation_space = vector.single_observation_space
+        self.action_space = vector.single_action_space
+        self.modalities = vector.modalities
+        self.privileged_size = vector.privileged_size
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode. With a seed it is that of world 0 of a vector environment with the same seed."""
+        super().reset(seed=seed)
+        observation, info = self.vector.reset(seed=seed, options=options)
+        return self._first(observation), self._first_info(info)
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One control step."""
+        observation, reward, terminated, truncated, info = self.vector.step(np.asarray(action)[None])
+        return (
+            self._first(observation),
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            self._first_info(info),
+        )
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]  # Gymnasium's union knows no None
+        """A frame (height, width, 3) in mode "rgb_array"."""
+        frames: Any = self.vector.render()
+        return frames[0] if frames is not None else None
+
+    def close(self) -> None:
+        """Closes the world with all it holds."""
+        self.vector.close()
+
+    @staticmethod
+    def _first(observation: Observation) -> Observation:
+        return {name: array[0] for name, array in observation.items()}
+
+    @staticmethod
+    def _first_info(info: dict[str, Any]) -> dict[str, Any]:
+        """Plain Python scalars, arrays for what is more than a number."""
+        first = {name: value[0] for name, value in info.items() if not name.startswith("_")}
+        return {name: value.item() if np.ndim(value) == 0 else value for name, value in first.items()}
