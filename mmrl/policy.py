@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, NamedTuple, cast
@@ -23,6 +23,7 @@ from mmrl.encoders import Encoder, build_encoder, mlp, orthogonal_
 from mmrl.fusion import make_fusion
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
+from mmrl.unfused import Unfused
 
 Observation = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
@@ -41,18 +42,22 @@ class PolicyConfig:
     fusion: str = "concat"
     """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
     fused_features: int = 128
-    """Size of the joint vector of all senses."""
+    """Size of the joint vector of all senses; 0 takes the encoding of an only sense as it is, without fusion."""
     actor_hidden: tuple[int, ...] = (128,)
     """Sizes of the hidden layers between the joint vector and the action."""
     critic_hidden: tuple[int, ...] = (128, 128)
     """Sizes of the hidden layers of the critic."""
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
+    head: str = "auto"
+    """What turns the actor's last layer into actions, a name in `mmrl.policy.ACTION_HEADS`."""
 
     def __post_init__(self) -> None:
-        sizes = (self.fused_features, *self.actor_hidden, *self.critic_hidden)
-        if min(sizes) < 1:
-            raise ValueError(f"layer sizes must be >= 1, got {sizes}")
+        hidden = (*self.actor_hidden, *self.critic_hidden)
+        if min(hidden, default=1) < 1:
+            raise ValueError(f"layer sizes must be >= 1, got {hidden}")
+        if self.fused_features < 0:
+            raise ValueError(f"fused_features must be >= 0, got {self.fused_features}")
         if not _LOG_STD_MIN <= self.log_std_init < math.inf:
             raise ValueError(f"log_std_init must be >= {_LOG_STD_MIN}, got {self.log_std_init}")
 
@@ -105,13 +110,15 @@ class ActorCritic(nn.Module):
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
         self.encoders = nn.ModuleDict({_key(name): build_encoder(sense) for name, sense in modalities.items()})
         encodings = {name: self._encoder(name).features for name in modalities}
-        self.fusion = make_fusion(config.fusion, encodings, config.fused_features)
-        actor_sizes = (config.fused_features, *config.actor_hidden)
+        fused = config.fused_features
+        self.fusion = make_fusion(config.fusion, encodings, fused) if fused else Unfused(encodings)
+        fused = self.fusion.features
+        actor_sizes = (fused, *config.actor_hidden)
         self.actor = mlp(actor_sizes)
-        self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init)
+        self.head = build_action_head(config.head, action_space, actor_sizes[-1], config.log_std_init)
         self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
-        critic_sizes = (privileged_size or config.fused_features, *config.critic_hidden)
-        self.state_head = nn.Linear(config.fused_features, privileged_size) if privileged_size else None
+        critic_sizes = (privileged_size or fused, *config.critic_hidden)
+        self.state_head = nn.Linear(fused, privileged_size) if privileged_size else None
         last = nn.Linear(critic_sizes[-1], 1)
         orthogonal_(last, _CRITIC_GAIN)
         self.critic = mlp(critic_sizes).append(last)
@@ -310,6 +317,26 @@ class CategoricalHead(ActionHead):
         return choice.squeeze(1)
 
 
+class BernoulliHead(ActionHead):
+    """Action 1 with probability sigmoid(w . x), else action 0, as a tensor (B,) of int64.
+
+    w starts as N(0, 1) / sqrt(inputs): Karpathy 2016, "Deep Reinforcement Learning: Pong from Pixels".
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, 1, bias=False)
+        nn.init.normal_(self.linear.weight, std=inputs**-0.5)
+
+    def forward(self, x: Tensor) -> Distribution:
+        logit = self.linear(x).to(self.linear.weight.dtype)
+        return Categorical(logits=torch.cat([torch.zeros_like(logit), logit], dim=1), validate_args=False)
+
+    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
+        of_one = cast(Categorical, distribution).probs[:, 1]
+        return torch.bernoulli(of_one, generator=generator).long()
+
+
 @singledispatch
 def make_action_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
     """The head for an action space; TypeError unless it is a Box of floats or a Discrete from 0."""
@@ -328,6 +355,27 @@ def _(space: spaces.Discrete, inputs: int, log_std_init: float) -> ActionHead:
     if space.start != 0:
         raise TypeError(f"a Discrete action space must start at 0, got {space}")
     return CategoricalHead(int(space.n), inputs)
+
+
+def make_bernoulli_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
+    """One logit for an action space of two choices; TypeError for any other."""
+    if not isinstance(space, spaces.Discrete) or space.n != 2 or space.start != 0:
+        raise TypeError(f"head 'bernoulli' needs the action space Discrete(2), got {space}")
+    return BernoulliHead(inputs)
+
+
+ACTION_HEADS: dict[str, Callable[[spaces.Space[Any], int, float], ActionHead]] = {
+    "auto": make_action_head,
+    "bernoulli": make_bernoulli_head,
+}
+"""From (action space, inputs, log_std_init) to a head, by the name a policy configuration uses; add your own here."""
+
+
+def build_action_head(name: str, space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
+    """An untrained head; ValueError for an unknown name, TypeError for an action space that it cannot serve."""
+    if name not in ACTION_HEADS:
+        raise ValueError(f"unknown head {name!r}; known heads: {', '.join(sorted(ACTION_HEADS))}")
+    return ACTION_HEADS[name](space, inputs, log_std_init)
 
 
 def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:

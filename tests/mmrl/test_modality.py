@@ -14,6 +14,7 @@ from gymnasium.vector.utils import batch_space
 from mmrl.modality import (
     MLP,
     Custom,
+    DifferenceMLP,
     EncoderSpec,
     ImageConv,
     Modality,
@@ -94,6 +95,11 @@ def test_description_is_json() -> None:
         ({"history": None}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
         ({"shape": (6, 2)}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
         ({"encoder": ImageConv()}, "'wrench': ImageConv reads one image (H, W, C) without history"),
+        ({"encoder": DifferenceMLP()}, "DifferenceMLP reads the previous and the newest frame (H, W, 2)"),
+        (
+            {"encoder": DifferenceMLP(), "shape": (8, 8, 2), "history": None, "low": (0.0, -math.inf)},
+            "DifferenceMLP counts changes in units of high - low and needs both declared, got low (0.0, -inf)",
+        ),
         ({"encoder": MLP(), "shape": (2, 3)}, "'wrench': MLP reads vectors (d,) or windows (T, d)"),
         (
             {"encoder": TemporalConv(squash=(1.0, (1.0, 2.0)))},
@@ -119,6 +125,7 @@ def test_wrong_kinds_of_objects_are_refused() -> None:
         (ImageConv(), {"channels": (0, 1, 1)}, "ImageConv.channels must be integers >= 1"),
         (ImageConv(), {"strides": (4, 2)}, "one length, got (16, 32, 32), (8, 4, 3) and (4, 2)"),
         (ImageConv(), {"features": 0}, "ImageConv.features must be integers >= 1, got (0,)"),
+        (DifferenceMLP(), {"features": 0}, "DifferenceMLP.features must be integers >= 1, got (0,)"),
         (TemporalConv(), {"kernel": 0}, "TemporalConv.kernel must be integers >= 1, got (0,)"),
         (TemporalConv(), {"channels": ()}, "TemporalConv.channels must be integers >= 1, got ()"),
         (TemporalConv(), {"squash": (-1.0,)}, "TemporalConv.squash must be finite scales > 0"),
