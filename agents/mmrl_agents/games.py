@@ -1,0 +1,175 @@
+"""Whole games, played under one policy and kept in little memory.
+
+B is a number of steps, A the shape of an action. The worlds follow Gymnasium's SAME_STEP autoreset: the observation of
+a done world is already that of its next game.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmrl.foreign import flatten_observation
+from mmrl.policy import ActorCritic
+from mmrl_agents.allocator import one_thread
+from mmrl_agents.episodes import EpisodeStatistics, episode_from
+from mmrl_agents.packing import Packing
+
+
+class Step(NamedTuple):
+    """One decision of a game."""
+
+    readings: dict[str, NDArray[Any]]
+    """What every sense said, packed."""
+    privileged: NDArray[np.float32] | None
+    """What only the critic may know."""
+    action: NDArray[Any]
+    """What was drawn (*A)."""
+    reward: float
+    """What the world gave for it."""
+
+
+Game = list[Step]
+
+
+class Samples(NamedTuple):
+    """Steps as a policy reads them, tensors (B, ...)."""
+
+    observations: dict[str, Tensor]
+    actions: Tensor
+    privileged: Tensor | None
+
+
+class Games:
+    """Plays a number of games with a policy and holds them until the next.
+
+    A truncated episode counts as a finished game; one that neither ends nor is truncated is played for ever.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        statistics: EpisodeStatistics,
+        generator: torch.Generator,
+    ) -> None:
+        """`generator` (on the device of the policy) draws the actions and nothing else."""
+        self.envs, self.policy, self.statistics, self.generator = envs, policy, statistics, generator
+        self.finished: list[Game] = []
+        self._device = next(policy.parameters()).device
+        senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
+        self._packings = {name: Packing(space) for name, space in senses.items()}
+        self._first: tuple[Any, dict[str, Any]] | None = None
+        self._options: dict[str, Any] | None = None
+
+    def __len__(self) -> int:
+        """The number of steps of all games."""
+        return sum(map(len, self.finished))
+
+    @property
+    def rewards(self) -> Tensor:
+        """Rewards of all steps, game after game, float64."""
+        return torch.tensor([step.reward for game in self.finished for step in game], dtype=torch.float64)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Number of steps of each game."""
+        return torch.tensor([len(game) for game in self.finished])
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds; `options` come with every later reset too. ValueError if they begin games in the middle."""
+        if np.any((options or {}).get("elapsed_steps", 0)):
+            raise ValueError("games are played from their beginning, but options['elapsed_steps'] is not 0")
+        self._options = options
+        self._first = self.envs.reset(seed=seed, options=options)
+
+    def play(self, count: int) -> None:
+        """Play `count` new games, the same number in every world; ValueError if that does not come out even.
+
+        Were the games that end first taken instead, short ones would be favoured. A world that has played its share
+        waits for the others: it is stepped on with action 0, neither seen by the policy nor counted.
+        """
+        worlds = self.envs.num_envs
+        if count % worlds:
+            raise ValueError(f"every world plays the same number of games, which {count} in {worlds} worlds cannot be")
+        self.finished = []  # before the new ones take memory
+        played: list[list[Game]] = [[[]] for _ in range(worlds)]
+        left = np.full(worlds, count // worlds)
+        observation, info = self._first or self.envs.reset(options=self._options)
+        self._first = None
+        with one_thread():
+            while left.any():
+                playing = np.flatnonzero(left)
+                steps = self._decide(observation, info, playing)
+                actions = self._joint([step.action for step in steps], playing)
+                observation, reward, terminated, truncated, info = self.envs.step(actions)
+                for world, step in zip(playing.tolist(), steps, strict=True):
+                    game = played[world][-1]
+                    game.append(step._replace(reward=_finite(reward[world], world)))
+                    if terminated[world] or truncated[world]:
+                        self._count(game, world, info)
+                        played[world].append([])
+                        left[world] -= 1
+        self.finished = [game for games in played for game in games if game]
+
+    def samples(self, size: int) -> Iterator[tuple[slice, Samples]]:
+        """All steps in order, at most `size` at once, each time with their place among all."""
+        steps = [step for game in self.finished for step in game]
+        for start in range(0, len(steps), size):
+            part = steps[start : start + size]
+            observations = {
+                name: packing.unpack([step.readings[name] for step in part]).to(self._device)
+                for name, packing in self._packings.items()
+            }
+            actions = torch.from_numpy(np.array([step.action for step in part])).to(self._device)
+            privileged = None
+            if self.policy.privileged_size:
+                privileged = torch.from_numpy(np.array([step.privileged for step in part])).to(self._device)
+            yield slice(start, start + len(part)), Samples(observations, actions, privileged)
+
+    def _decide(self, observation: Any, info: Mapping[str, Any], playing: NDArray[np.int64]) -> list[Step]:
+        """What the policy does in the worlds that are playing, the rewards still to come."""
+        arrays = flatten_observation(observation)
+        readings = {name: arrays[name][playing].astype(packing.dtype) for name, packing in self._packings.items()}
+        for name, rows in readings.items():
+            if rows.dtype == np.float32 and not np.isfinite(rows).all():
+                raise ValueError(f"observation {name!r} has values that are not finite")
+        action, _ = self.policy.act(
+            {name: torch.from_numpy(rows).to(self._device) for name, rows in readings.items()},
+            generator=self.generator,
+        )
+        packed = {name: packing.pack(readings[name]) for name, packing in self._packings.items()}
+        privileged = info["privileged"] if self.policy.privileged_size else None
+        return [
+            Step(
+                {name: rows[row] for name, rows in packed.items()},
+                None if privileged is None else privileged[world].astype(np.float32),
+                drawn,
+                0.0,
+            )
+            for row, (world, drawn) in enumerate(zip(playing, action.cpu().numpy(), strict=True))
+        ]
+
+    def _joint(self, actions: list[NDArray[Any]], playing: NDArray[np.int64]) -> NDArray[Any]:
+        """Actions of all worlds, as far as their space admits them; 0 where none is playing."""
+        space = self.envs.single_action_space
+        joint = np.zeros((self.envs.num_envs, *(space.shape or ())), space.dtype)
+        joint[playing] = actions
+        if not np.isfinite(joint).all():
+            raise ValueError("the policy gives actions that are not finite, its weights are lost")
+        return np.clip(joint, space.low, space.high) if isinstance(space, spaces.Box) else joint
+
+    def _count(self, game: Game, world: int, info: Mapping[str, Any]) -> None:
+        total = sum(step.reward for step in game)
+        self.statistics.add(episode_from(info.get("final_info", {}), world, total, len(game)))
+
+
+def _finite(reward: float, world: int) -> float:
+    if not np.isfinite(reward):
+        raise ValueError(f"the reward of world {world} is {reward}, not a finite number")
+    return float(reward)

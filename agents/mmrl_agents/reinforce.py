@@ -1,0 +1,337 @@
+"""REINFORCE, from config to update: whole games are played, then every action is judged by what came after it.
+
+The gradient of the expected return J is that of Williams 1992, "Simple Statistical Gradient-Following Algorithms for
+Connectionist Reinforcement Learning":
+
+    grad J = E[ sum_t A_t grad log p(a_t | x_t) ],
+
+so the actions of a won point become more probable and those of a lost one less, whichever of them was to blame. What
+stands for A_t, and most defaults, follow Karpathy 2016, "Deep Reinforcement Learning: Pong from Pixels".
+
+N is the number of steps of a batch, game after game. How games are played and kept is in `games.py`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor, nn
+
+from mmrl.normalization import RunningStatistics
+from mmrl.policy import ActorCritic
+from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.games import Games, Samples
+
+# Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
+_CHUNK = 2048
+_SMALLEST_DEVIATION = 1e-8
+
+
+@dataclass(frozen=True)
+class ReinforceConfig:
+    """Settings of the algorithm; the network has its own."""
+
+    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"] = "rmsprop"
+    """How a gradient becomes a step."""
+    learning_rate: float = 1e-4
+    """Step size at the start, epsilon_0."""
+    final_learning_rate: float | None = None
+    """Step size at the end of a linear decay, epsilon_tau; unset keeps it constant."""
+    decay_updates: int | None = None
+    """Updates until the decay has reached its end, tau; unset takes the whole training."""
+    momentum: float = 0.9
+    """Share of the last step that `momentum` takes again."""
+    rms_decay: float = 0.99
+    """Decay per update of the mean square that `rmsprop` divides by."""
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Decays per update of the mean and the mean square that `adam` keeps."""
+    eps: float = 1e-5
+    """Added to the root of the squares in `adagrad`, `rmsprop` and `adam`."""
+    games_per_batch: int = 10
+    """Whole games between two updates, a multiple of the number of worlds."""
+    gamma: float = 0.99
+    """Discount per step."""
+    reset_returns_at_points: bool = False
+    """Start the discounted sum anew at every reward that is not zero: for games of points, such as Pong."""
+    standardize: Literal["batch", "game", "none"] = "batch"
+    """Bring returns to unit deviation, and to zero mean where there is no baseline: by batch, by game or not at all."""
+    baseline: Literal["none", "running_mean", "value"] = "none"
+    """What is subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
+    baseline_decay: float = 0.9
+    """Decay per update of the running mean."""
+    value_coef: float = 0.5
+    """Weight of the critic's loss where the critic is the baseline."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    max_grad_norm: float | None = None
+    """The gradient is scaled down to this norm; unset leaves it as it is."""
+
+    def __post_init__(self) -> None:
+        known = {"optimizer": OPTIMIZERS, "standardize": STANDARDIZATIONS, "baseline": BASELINES}
+        for name, choices in known.items():
+            self._require(vars(self)[name] in choices, name, f"be one of {', '.join(choices)}")
+        for name in (
+            "learning_rate",
+            "final_learning_rate",
+            "decay_updates",
+            "eps",
+            "games_per_batch",
+            "max_grad_norm",
+        ):
+            self._require(vars(self)[name] is None or 0 < vars(self)[name] < math.inf, name, "be above 0 and finite")
+        for name in ("momentum", "rms_decay", "baseline_decay"):
+            self._require(0 <= vars(self)[name] < 1, name, "lie in [0, 1)")
+        self._require(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "lie in [0, 1)")
+        self._require(0 <= self.gamma <= 1, "gamma", "lie in [0, 1]")
+        for name in ("value_coef", "entropy_coef"):
+            self._require(0 <= vars(self)[name] < math.inf, name, "be finite and not negative")
+        if self.decay_updates is not None and self.final_learning_rate is None:
+            raise ValueError(f"reinforce.decay_updates is {self.decay_updates}, but final_learning_rate is not set")
+
+    def _require(self, holds: bool, name: str, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"reinforce.{name} must {rule}, got {vars(self)[name]}")
+
+
+def discounted_returns(rewards: Tensor, gamma: float, reset_at_points: bool, ends: Tensor) -> Tensor:
+    """R_t = r_t + gamma R_{t+1} within each game, (N,) float64; `ends` (N,) is true at the last step of each.
+
+    With `reset_at_points` a reward that is not zero ends the sum as well, since what follows is another point.
+    """
+    returns, later = [], 0.0
+    for reward, end in zip(reversed(rewards.tolist()), reversed(ends.tolist()), strict=True):
+        if end or (reset_at_points and reward != 0):
+            later = 0.0
+        later = reward + gamma * later
+        returns.append(later)
+    return torch.tensor(returns[::-1], dtype=torch.float64)
+
+
+def standardized(returns: Tensor, groups: Tensor, centre: bool) -> Tensor:
+    """Returns (N,) divided by their deviation within each group, after their mean is taken off if `centre`.
+
+    `groups` (N,) numbers the group of every step. A group without any deviation is not divided.
+    """
+    result = returns.clone()
+    for group in groups.unique():
+        members = groups == group
+        part = returns[members]
+        deviation = part.std(correction=0)
+        part = part - part.mean() if centre else part
+        result[members] = part / deviation if deviation > _SMALLEST_DEVIATION else part
+    return result
+
+
+def policy_gradient_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
+    """Minus the sum over steps (B,) of A_t log p(a_t | x_t), whose gradient is minus that of the expected return.
+
+    It is a sum, as published: a mean would shrink the gradient towards the eps of the optimisers.
+    """
+    return -(advantages * log_prob).sum()
+
+
+def step_size(k: float, initial: float, final: float, tau: float) -> float:
+    """(1 - a) initial + a final with a = k / tau until k = tau, constant from then on.
+
+    Goodfellow, Bengio & Courville 2016, "Deep Learning", eq. 8.14.
+    """
+    a = min(k / tau, 1.0)
+    return (1.0 - a) * initial + a * final
+
+
+# Goodfellow et al. 2016, sections 8.3 and 8.5, element by element; g is the gradient and e the step size:
+#   sgd       w -= e g
+#   momentum  v = momentum v + g                        w -= e v
+#   adagrad   r = r + g^2                               w -= e g / (sqrt(r) + eps)
+#   rmsprop   r = rms_decay r + (1 - rms_decay) g^2     w -= e g / (sqrt(r) + eps)
+#   adam      s = b1 s + (1 - b1) g                     w -= e s' / (sqrt(r') + eps)
+#             r = b2 r + (1 - b2) g^2                   s' = s / (1 - b1^k) and r' = r / (1 - b2^k) at update k
+OPTIMIZERS: Mapping[str, Callable[[list[nn.Parameter], ReinforceConfig], torch.optim.Optimizer]] = {
+    "sgd": lambda weights, config: torch.optim.SGD(weights, config.learning_rate),
+    "momentum": lambda weights, config: torch.optim.SGD(weights, config.learning_rate, config.momentum),
+    "adagrad": lambda weights, config: torch.optim.Adagrad(weights, config.learning_rate, eps=config.eps),
+    "rmsprop": lambda weights, config: torch.optim.RMSprop(weights, config.learning_rate, config.rms_decay, config.eps),
+    "adam": lambda weights, config: torch.optim.Adam(weights, config.learning_rate, config.adam_betas, config.eps),
+}
+
+# From returns (N,), the number of the game of every step (N,) and whether to take the mean off.
+STANDARDIZATIONS: Mapping[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+    "batch": lambda returns, games, centre: standardized(returns, torch.zeros_like(games), centre),
+    "game": standardized,
+    "none": lambda returns, games, centre: returns,
+}
+
+
+class Loss(NamedTuple):
+    """The total and its parts, each a scalar tensor, summed over steps; only the total carries a gradient."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+
+
+def reinforce_loss(
+    policy: ActorCritic, samples: Samples, advantages: Tensor, returns: Tensor, config: ReinforceConfig
+) -> Loss:
+    """What a gradient step makes smaller, for steps (B,); the critic learns only where it is the baseline."""
+    now = policy.evaluate_actions(*samples)
+    actor, entropy = policy_gradient_loss(now.log_prob, advantages), now.entropy.sum()
+    # Errors count in standard deviations of the returns.
+    critic = 0.5 * ((now.value - returns) / policy.value_std).square().sum()
+    total = actor - config.entropy_coef * entropy
+    if config.baseline == "value":
+        total = total + config.value_coef * critic
+    return Loss(total, actor.detach(), critic.detach(), entropy.detach())
+
+
+class Reinforce:
+    """Plays batches of whole games with one policy and takes one gradient step after each."""
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        config: ReinforceConfig,
+        statistics: EpisodeStatistics,
+        generator: torch.Generator,
+    ) -> None:
+        """`generator` (on the device of the policy) draws the actions and nothing else."""
+        if config.games_per_batch % envs.num_envs:
+            raise ValueError(
+                "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
+                f"num_worlds, got {config.games_per_batch} games for {envs.num_envs} worlds"
+            )
+        self.policy, self.config = policy, config
+        self.games = Games(envs, policy, statistics, generator)
+        self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
+        self.updates = 0
+        self.running_mean: float | None = None
+        self._progress = 0.0
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds; `options` come with every later reset too."""
+        self.games.start(seed, options)
+
+    def collect(self) -> int:
+        """Play a batch of games under the policy as it is; returns the number of their steps."""
+        self.games.play(self.config.games_per_batch)
+        return len(self.games)
+
+    def update(self) -> dict[str, float]:
+        """One gradient step on the games that were collected; one that is not finite is left out and counted."""
+        if not len(self.games):
+            raise RuntimeError("there is no game to learn from: collect() comes before update()")
+        config, rewards, lengths = self.config, self.games.rewards, self.games.lengths
+        ends = torch.zeros(len(rewards), dtype=torch.bool)
+        ends[lengths.cumsum(0) - 1] = True
+        returns = discounted_returns(rewards, config.gamma, config.reset_returns_at_points, ends)
+        advantages = self._advantages(returns, lengths)
+        loss, norm = self._gradient(advantages, returns)
+        rate = self._step_size()
+        if taken := all(map(math.isfinite, (norm, *loss.values()))):
+            self._step(rate)
+        self.learn_statistics()
+        return loss | {
+            "grad_norm": norm,
+            "games": float(len(lengths)),
+            "points": float((rewards != 0).sum()),
+            "batch_return": float(rewards.sum()) / len(lengths),
+            "learning_rate": rate,
+            "skipped_updates": float(not taken),
+        }
+
+    def learn_statistics(self) -> None:
+        """Feed the games to the running statistics of the policy, if it keeps any.
+
+        Done after the update, so that playing and learning see the same normalisation.
+        """
+        if any(isinstance(module, RunningStatistics) for module in self.policy.modules()):
+            for _, samples in self.games.samples(_CHUNK):
+                self.policy.update_statistics(samples.observations, samples.privileged)
+
+    def _advantages(self, returns: Tensor, lengths: Tensor) -> Tensor:
+        """Returns (N,) less the baseline, standardised; a baseline takes the place of their mean."""
+        games = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        better = returns - BASELINES[self.config.baseline](self, returns)
+        return STANDARDIZATIONS[self.config.standardize](better, games, self.config.baseline == "none")
+
+    def _gradient(self, advantages: Tensor, returns: Tensor) -> tuple[dict[str, float], float]:
+        """Leave the gradient of all steps in the parameters; the loss per step by part, and the gradient's norm."""
+        device, dtype = self.policy.value_std.device, self.policy.value_std.dtype
+        advantages, returns = (x.to(device, dtype) for x in (advantages, returns))
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = []
+        for rows, samples in self.games.samples(_CHUNK):
+            loss = reinforce_loss(self.policy, samples, advantages[rows], returns[rows], self.config)
+            loss.total.backward()
+            parts.append(torch.stack(loss[1:]))
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm or math.inf)
+        policy, value, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
+        critic = {"value_loss": value} if self.config.baseline == "value" else {}
+        return {"policy_loss": policy, **critic, "entropy": entropy}, float(norm)
+
+    def _step(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.updates += 1
+
+    def set_progress(self, fraction: float) -> float:
+        """Take note of the done fraction of the training, 0 to 1; returns the size of the next step."""
+        self._progress = min(max(fraction, 0.0), 1.0)
+        return self._step_size()
+
+    def _step_size(self) -> float:
+        config = self.config
+        if config.final_learning_rate is None:
+            return config.learning_rate
+        k, tau = (self._progress, 1.0) if config.decay_updates is None else (self.updates, config.decay_updates)
+        return step_size(k, config.learning_rate, config.final_learning_rate, tau)
+
+    def state_dict(self) -> dict[str, object]:
+        """Tensors and plain Python; games, worlds and the generator of actions are not part of it."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "updates": self.updates,
+            "running_mean": self.running_mean,
+            "progress": self._progress,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.updates, self.running_mean, self._progress = state["updates"], state["running_mean"], state["progress"]
+
+
+def no_baseline(agent: Reinforce, returns: Tensor) -> Tensor:
+    """Zeros (N,)."""
+    return torch.zeros_like(returns)
+
+
+def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
+    """The mean return of a step in earlier batches (N times), of this one where it is the first; then learns of it."""
+    newest = float(returns.mean())
+    mean = newest if agent.running_mean is None else agent.running_mean
+    agent.running_mean = agent.config.baseline_decay * mean + (1.0 - agent.config.baseline_decay) * newest
+    return torch.full_like(returns, mean)
+
+
+@torch.no_grad()
+def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
+    """What the critic expects at each step (N,); then puts the critic on the scale of the returns."""
+    policy = agent.policy
+    values = [policy.value(samples.observations, samples.privileged) for _, samples in agent.games.samples(_CHUNK)]
+    policy.follow_returns(returns.to(policy.value_std))
+    return torch.cat(values).to(returns)
+
+
+# From the agent and the returns (N,) of its games to what is subtracted from them.
+BASELINES: Mapping[str, Callable[[Reinforce, Tensor], Tensor]] = {
+    "none": no_baseline,
+    "running_mean": running_mean,
+    "value": critic_value,
+}

@@ -1,0 +1,487 @@
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mmrl.foreign import modalities_of
+from mmrl.modality import DifferenceMLP, Modality
+from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl_agents.checkpoint import load_checkpoint, save_checkpoint
+from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.reinforce import (
+    OPTIMIZERS,
+    Reinforce,
+    ReinforceConfig,
+    discounted_returns,
+    policy_gradient_loss,
+    standardized,
+    step_size,
+)
+
+torch.set_num_threads(1)
+
+HEIGHT, WIDTH, BALLS = 7, 5, 6
+POINTS = ReinforceConfig(reset_returns_at_points=True)
+
+
+class Catch(gym.Env[NDArray[np.uint8], Any]):
+    """A ball falls through a small image, the paddle below it goes left or right; a game is `BALLS` points."""
+
+    observation_space = spaces.Box(0, 1, (HEIGHT, WIDTH, 2), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        super().reset(seed=seed)
+        self.points, self.frame = 0, np.zeros((HEIGHT, WIDTH), np.uint8)
+        self.paddle = WIDTH // 2
+        self._serve()
+        return self._see(), {}
+
+    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        self.paddle = int(np.clip(self.paddle + 2 * int(action) - 1, 0, WIDTH - 1))
+        self.height += 1
+        reward = 0.0
+        if self.height == HEIGHT - 1:
+            reward = 1.0 if abs(self.column - self.paddle) <= 1 else -1.0
+            self.points += 1
+            self._serve()
+        return self._see(), reward, self.points == BALLS, False, {}
+
+    def _serve(self) -> None:
+        self.height, self.column = 0, int(self.np_random.integers(WIDTH))
+
+    def _see(self) -> NDArray[np.uint8]:
+        previous, self.frame = self.frame, np.zeros((HEIGHT, WIDTH), np.uint8)
+        self.frame[self.height, self.column] = 1
+        self.frame[HEIGHT - 1, max(self.paddle - 1, 0) : self.paddle + 2] = 1
+        return np.stack([previous, self.frame], axis=-1)
+
+
+def agent_on(config: ReinforceConfig, worlds: int = 2, features: int = 20, seed: int = 0) -> Reinforce:
+    """The published network, smaller, on games of catch, its worlds reset."""
+    envs: VectorEnv[Any, Any, Any] = SyncVectorEnv([Catch] * worlds, autoreset_mode=AutoresetMode.SAME_STEP)
+    sense = Modality("observation", (HEIGHT, WIDTH, 2), 15, DifferenceMLP(features), low=0, high=1, dtype="uint8")
+    torch.manual_seed(seed)
+    network = PolicyConfig(fused_features=0, actor_hidden=(), critic_hidden=(16,), head="bernoulli")
+    policy = ActorCritic({"observation": sense}, spaces.Discrete(2), network)
+    agent = Reinforce(envs, policy, config, EpisodeStatistics(), torch.Generator().manual_seed(seed))
+    agent.start(seed=seed)
+    return agent
+
+
+def gradients(agent: Reinforce) -> dict[str, torch.Tensor]:
+    return {name: x.grad.clone() for name, x in agent.policy.named_parameters() if x.grad is not None}
+
+
+def test_gradient_is_that_of_a_plain_loop_over_the_steps() -> None:
+    """The protocol as the blog writes it: forward and backward by hand, step after step, in float64."""
+    agent = agent_on(replace(POINTS, games_per_batch=2, optimizer="sgd", learning_rate=1e-12))
+    agent.collect()
+    agent.update()
+    w1, w2 = (x.detach().numpy().astype(np.float64) for x in list(agent.policy.parameters())[:2])
+    xs, hs, dlogps, rewards = [], [], [], []
+    for _, samples in agent.games.samples(1):
+        frames = samples.observations["observation"][0].numpy().astype(np.float64)
+        x = (frames[..., 1] - frames[..., 0]).ravel()
+        h = w1.T @ x
+        h[h < 0] = 0
+        p = 1.0 / (1.0 + np.exp(-np.dot(w2[0], h)))
+        xs.append(x)
+        hs.append(h)
+        dlogps.append(float(samples.actions[0]) - p)
+    for game in agent.games.finished:
+        rewards += [step.reward for step in game]
+    returns, running = np.zeros(len(rewards)), 0.0
+    for t in reversed(range(len(rewards))):
+        if rewards[t] != 0:
+            running = 0.0  # a game ends with a point as well
+        running = running * 0.99 + rewards[t]
+        returns[t] = running
+    returns = (returns - returns.mean()) / returns.std()
+    dw1, dw2 = np.zeros_like(w1), np.zeros_like(w2)
+    for x, h, dlogp, advantage in zip(xs, hs, dlogps, returns, strict=True):
+        dw2[0] += dlogp * advantage * h
+        dh = dlogp * advantage * w2[0]
+        dh[h <= 0] = 0
+        dw1 += np.outer(x, dh)
+    found = list(gradients(agent).values())
+    assert len(rewards) == 2 * BALLS * (HEIGHT - 1)
+    assert len(found) == 2  # the critic gets none
+    for ours, naive in zip(found, (dw1, dw2), strict=True):
+        # What is made more probable goes against the gradient of the loss.
+        np.testing.assert_allclose(ours, -naive, rtol=1e-5, atol=1e-5 * np.abs(naive).max())
+
+
+def test_gradient_does_not_depend_on_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parted = agent_on(POINTS, worlds=10), agent_on(POINTS, worlds=10)
+    whole.collect()
+    whole.update()
+    parted.collect()
+    monkeypatch.setattr("mmrl_agents.reinforce._CHUNK", 7)
+    parted.update()
+    for one, other in zip(gradients(whole).values(), gradients(parted).values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_returns_by_hand() -> None:
+    rewards = torch.tensor([0.0, 0.0, 1.0, 0.0, -1.0, 0.0, 2.0])
+    ends = torch.tensor([False, False, False, False, True, False, True])
+    # Within the first game: -1; 0 + 0.5 * -1; 1 + 0.5 * -0.5; 0.5 * 0.75; 0.5 * 0.375. The second: 2; 1.
+    expected = [0.1875, 0.375, 0.75, -0.5, -1.0, 1.0, 2.0]
+    assert discounted_returns(rewards, 0.5, False, ends).tolist() == expected
+    # At the point of the third step the sum begins anew: 1; 0.5; 0.25.
+    expected = [0.25, 0.5, 1.0, -0.5, -1.0, 1.0, 2.0]
+    assert discounted_returns(rewards, 0.5, True, ends).tolist() == expected
+
+
+@given(
+    rewards=st.lists(st.sampled_from([-1.0, 0.0, 0.0, 1.0]), min_size=1, max_size=30),
+    cut=st.integers(0, 29),
+    points=st.booleans(),
+)
+def test_returns_of_a_game_know_no_other(rewards: list[float], cut: int, points: bool) -> None:
+    whole = torch.tensor(rewards)
+    ends = torch.arange(len(rewards)) == min(cut, len(rewards) - 1)
+    ends[-1] = True
+    first = min(cut, len(rewards) - 1) + 1
+    together = discounted_returns(whole, 0.9, points, ends)
+    apart = [discounted_returns(part, 0.9, points, end) for part, end in _halves(whole, ends, first)]
+    assert torch.equal(together, torch.cat(apart))
+
+
+def _halves(rewards: torch.Tensor, ends: torch.Tensor, first: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [(rewards[:first], ends[:first]), (rewards[first:], ends[first:])]
+
+
+def test_standardised_by_hand() -> None:
+    returns = torch.tensor([1.0, 3.0, 10.0, 10.0], dtype=torch.float64)
+    groups = torch.tensor([0, 0, 1, 1])
+    # means 2 and 10, deviations 1 and 0: the second group is not divided
+    assert standardized(returns, groups, centre=True).tolist() == [-1.0, 1.0, 0.0, 0.0]
+    assert standardized(returns, groups, centre=False).tolist() == [1.0, 3.0, 10.0, 10.0]
+    # all together: mean 6, deviation sqrt((25 + 9 + 16 + 16) / 4)
+    whole = standardized(returns, torch.zeros(4, dtype=torch.int64), centre=True)
+    assert whole.tolist() == pytest.approx([x / math.sqrt(16.5) for x in (-5, -3, 4, 4)])
+
+
+def test_rounding_is_not_taken_for_a_difference() -> None:
+    returns = torch.full((1000,), 0.1, dtype=torch.float64)
+    assert standardized(returns, torch.zeros(1000), centre=True).abs().max() < 1e-12
+
+
+def test_loss_by_hand() -> None:
+    log_prob = torch.tensor([math.log(0.5), math.log(0.25)], requires_grad=True)
+    loss = policy_gradient_loss(log_prob, torch.tensor([2.0, -1.0]))
+    # -(2 ln 0.5 - ln 0.25) = -(2 ln 0.5 - 2 ln 0.5) = 0
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    loss.backward()
+    assert log_prob.grad is not None
+    assert log_prob.grad.tolist() == [-2.0, 1.0]
+
+
+def test_step_size_by_hand() -> None:
+    # a = 0, 1/4, 1 and 1: 0.75 * 0.1 + 0.25 * 0.02 = 0.08
+    assert [step_size(k, 0.1, 0.02, 8) for k in (0, 2, 8, 100)] == pytest.approx([0.1, 0.08, 0.02, 0.02])
+
+
+def test_step_size_falls_with_the_updates_or_with_the_training() -> None:
+    agent = agent_on(replace(POINTS, learning_rate=0.1, final_learning_rate=0.02, decay_updates=2, games_per_batch=2))
+    rates = []
+    for _ in range(4):
+        agent.collect()
+        rates.append(agent.update()["learning_rate"])
+        assert agent.optimizer.param_groups[0]["lr"] == rates[-1]
+    assert rates == pytest.approx([0.1, 0.06, 0.02, 0.02])
+    agent = agent_on(replace(POINTS, learning_rate=0.1, final_learning_rate=0.02))
+    assert [agent.set_progress(x) for x in (0.0, 0.5, 1.0, 1.5)] == pytest.approx([0.1, 0.06, 0.02, 0.02])
+    constant = agent_on(replace(POINTS, learning_rate=0.1))
+    assert constant.set_progress(0.7) == 0.1
+
+
+Numbers = NDArray[np.float64]
+
+
+def textbook(config: ReinforceConfig, weights: Numbers, gradients: list[Numbers]) -> Numbers:
+    """Goodfellow et al. 2016, algorithms 8.1, 8.2, 8.4, 8.5 (eps outside the root, as published for Pong) and 8.7."""
+    w, v, r = weights.copy(), np.zeros_like(weights), np.zeros_like(weights)
+    rate, eps, (b1, b2) = config.learning_rate, config.eps, config.adam_betas
+    for k, g in enumerate(gradients, start=1):
+        if config.optimizer == "sgd":
+            w -= rate * g
+        elif config.optimizer == "momentum":
+            v = config.momentum * v - rate * g
+            w += v
+        elif config.optimizer == "adagrad":
+            r += g**2
+            w -= rate * g / (eps + np.sqrt(r))
+        elif config.optimizer == "rmsprop":
+            r = config.rms_decay * r + (1 - config.rms_decay) * g**2
+            w -= rate * g / (np.sqrt(r) + eps)
+        else:
+            v = b1 * v + (1 - b1) * g
+            r = b2 * r + (1 - b2) * g**2
+            w -= rate * (v / (1 - b1**k)) / (np.sqrt(r / (1 - b2**k)) + eps)
+    return w
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimisers_are_those_of_the_textbook(name: Any) -> None:
+    config = ReinforceConfig(
+        optimizer=name, learning_rate=0.03, momentum=0.7, rms_decay=0.8, adam_betas=(0.6, 0.9), eps=0.01
+    )
+    rng = np.random.default_rng(0)
+    start, steps = rng.normal(size=3), [rng.normal(size=3) for _ in range(4)]
+    weights = torch.nn.Parameter(torch.tensor(start))
+    optimizer = OPTIMIZERS[name]([weights], config)
+    for gradient in steps:
+        weights.grad = torch.tensor(gradient)
+        optimizer.step()
+    np.testing.assert_allclose(weights.detach(), textbook(config, start, steps), rtol=1e-9)
+
+
+def judged(config: ReinforceConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Reinforce, list[torch.Tensor]]:
+    """An agent whose advantages are caught on their way to the gradient, one tensor for each update."""
+    agent, caught = agent_on(config), list[torch.Tensor]()
+    gradient = agent._gradient
+
+    def spy(advantages: torch.Tensor, returns: torch.Tensor) -> Any:
+        caught.append(advantages)
+        return gradient(advantages, returns)
+
+    monkeypatch.setattr(agent, "_gradient", spy)
+    return agent, caught
+
+
+def returns_of(agent: Reinforce) -> torch.Tensor:
+    games = agent.games
+    ends = torch.zeros(len(games), dtype=torch.bool)
+    ends[games.lengths.cumsum(0) - 1] = True
+    return discounted_returns(games.rewards, agent.config.gamma, agent.config.reset_returns_at_points, ends)
+
+
+def test_advantages_are_standardised_in_the_batch_in_the_game_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in ("batch", "game", "none"):
+        agent, caught = judged(replace(POINTS, games_per_batch=4, standardize=kind), monkeypatch)  # type: ignore[arg-type]  # a loop over literals
+        agent.collect()
+        agent.update()
+        returns = returns_of(agent)
+        parts = returns.split(agent.games.lengths.tolist()) if kind == "game" else (returns,)
+        scale = 0 if kind == "none" else 1
+        expected = torch.cat([(x - scale * x.mean()) / x.std(correction=0) ** scale for x in parts])
+        torch.testing.assert_close(caught[0], expected)
+
+
+def test_running_mean_is_that_of_earlier_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(POINTS, games_per_batch=4, baseline="running_mean", baseline_decay=0.75, standardize="none")
+    agent, caught = judged(config, monkeypatch)
+    means = []
+    for _ in range(3):
+        agent.collect()
+        agent.update()
+        means.append(returns_of(agent).mean())
+    # the first batch has none before it; then b = 0.75 b + 0.25 mean
+    baselines = [means[0], means[0], 0.75 * means[0] + 0.25 * means[1]]
+    for advantages, mean, baseline in zip(caught, means, baselines, strict=True):
+        torch.testing.assert_close(advantages.mean(), mean - baseline)
+    torch.testing.assert_close(caught[2], returns_of(agent) - baselines[2])
+
+
+def test_a_baseline_takes_the_place_of_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(POINTS, games_per_batch=4, baseline="running_mean")
+    agent, caught = judged(config, monkeypatch)
+    agent.running_mean = -0.5
+    agent.collect()
+    agent.update()
+    returns = returns_of(agent)
+    torch.testing.assert_close(caught[0], (returns + 0.5) / returns.std(correction=0))
+
+
+def test_the_critic_is_a_baseline_and_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(POINTS, baseline="value", standardize="none", value_coef=0.25, games_per_batch=4)
+    agent, caught = judged(replace(config, learning_rate=1e-12), monkeypatch)
+    agent.collect()
+    samples = next(iter(agent.games.samples(1000)))[1]
+    with torch.no_grad():
+        values = agent.policy.value(samples.observations)
+    agent.update()
+    returns = returns_of(agent)
+    torch.testing.assert_close(caught[0], returns - values, rtol=1e-4, atol=1e-6)
+    # The gradient is that of both losses; errors count in deviations, on the scale that the returns have set.
+    found = gradients(agent)
+    agent.policy.zero_grad()
+    now = agent.policy.evaluate_actions(samples.observations, samples.actions)
+    error = (now.value - returns.float()) / agent.policy.value_std
+    (-(caught[0].float() * now.log_prob).sum() + 0.25 * 0.5 * error.square().sum()).backward()
+    assert {name.partition(".")[0] for name in found} == {"encoders", "head", "critic"}
+    for name, gradient in gradients(agent).items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_the_critic_comes_to_know_the_returns_it_is_shown() -> None:
+    config = replace(POINTS, baseline="value", optimizer="adam", learning_rate=1e-2, games_per_batch=4)
+    agent = agent_on(config)
+    agent.collect()
+    losses = [agent.update()["value_loss"] for _ in range(60)]
+    # In deviations of the returns the best constant leaves half of 1.
+    assert losses[0] > 0.4
+    assert losses[-1] < 0.2
+
+
+def test_entropy_bonus_and_limit_of_the_gradient() -> None:
+    plain = agent_on(replace(POINTS, optimizer="sgd", learning_rate=1e-12))
+    bonus = agent_on(replace(POINTS, optimizer="sgd", learning_rate=1e-12, entropy_coef=0.3))
+    limited = agent_on(replace(POINTS, optimizer="sgd", learning_rate=1e-12, max_grad_norm=1e-2))
+    for agent in (plain, bonus, limited):
+        agent.collect()
+    metrics = [agent.update() for agent in (plain, bonus, limited)]
+    before = gradients(plain)
+    norm = math.sqrt(sum(float(x.square().sum()) for x in before.values()))
+    assert [m["grad_norm"] for m in metrics[::2]] == pytest.approx([norm, norm])
+    for name, gradient in gradients(limited).items():
+        torch.testing.assert_close(gradient, before[name] * 1e-2 / norm, rtol=1e-3, atol=1e-6)
+    plain.policy.zero_grad()
+    samples = next(iter(plain.games.samples(10_000)))[1]
+    entropy = plain.policy.evaluate_actions(samples.observations, samples.actions).entropy
+    assert metrics[0]["entropy"] == pytest.approx(float(entropy.detach().mean()), rel=1e-4)
+    entropy.sum().backward()
+    for name, gradient in gradients(bonus).items():
+        torch.testing.assert_close(gradient, before[name] - 0.3 * gradients(plain)[name], rtol=1e-3, atol=1e-3)
+
+
+def test_a_batch_is_played_by_one_policy_which_the_update_changes() -> None:
+    envs: VectorEnv[Any, Any, Any] = gym.make_vec(
+        "CartPole-v1", 2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
+    )
+    space = envs.single_action_space
+    assert isinstance(space, spaces.Discrete)
+    torch.manual_seed(0)
+    policy = ActorCritic(modalities_of(envs.single_observation_space), space)
+    config = ReinforceConfig(games_per_batch=4)
+    agent = Reinforce(envs, policy, config, EpisodeStatistics(), torch.Generator().manual_seed(0))
+    agent.start(seed=0)
+    before = copy.deepcopy(policy.state_dict())
+    steps = agent.collect()
+    assert all(torch.equal(before[name], x) for name, x in policy.state_dict().items())
+    metrics = agent.update()
+    after = policy.state_dict()
+    # Its observations are readings whose scale is learned, once the batch is used.
+    seen = torch.cat([samples.observations["observation"] for _, samples in agent.games.samples(64)])
+    means = [x for name, x in after.items() if name.endswith("normalizer.mean")]
+    torch.testing.assert_close(means[0], seen.double().mean(dim=0))
+    assert not torch.equal(before["head.linear.weight"], after["head.linear.weight"])
+    assert (metrics["games"], metrics["batch_return"]) == (4.0, steps / 4)  # cartpole gives 1 for a step
+
+
+def test_metrics() -> None:
+    agent = agent_on(replace(POINTS, games_per_batch=4))
+    assert agent.collect() == 4 * BALLS * (HEIGHT - 1)
+    metrics = agent.update()
+    assert metrics["games"] == 4
+    assert metrics["points"] == 4 * BALLS
+    assert (
+        metrics["batch_return"]
+        == float(agent.games.rewards.sum()) / 4
+        == agent.games.statistics.metrics()["mean_return"]
+    )
+    assert metrics["learning_rate"] == POINTS.learning_rate
+    assert metrics["skipped_updates"] == 0
+    assert "value_loss" not in metrics
+
+
+def test_a_step_that_is_no_number_is_left_out_and_counted() -> None:
+    agent = agent_on(replace(POINTS, games_per_batch=2, baseline="value"))
+    agent.collect()
+    agent.update()
+    before = copy.deepcopy((agent.policy.state_dict(), agent.optimizer.state_dict()))
+    agent.collect()
+    game = agent.games.finished[0]
+    game[3] = game[3]._replace(reward=math.nan)
+    metrics = agent.update()
+    assert metrics["skipped_updates"] == 1
+    assert math.isnan(metrics["policy_loss"])
+    assert agent.updates == 1
+    torch.testing.assert_close((agent.policy.state_dict(), agent.optimizer.state_dict()), before, rtol=0, atol=0)
+    agent.collect()
+    assert agent.update()["skipped_updates"] == 0
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_state_comes_back(name: Any, tmp_path: Path) -> None:
+    config = replace(
+        POINTS, optimizer=name, games_per_batch=2, baseline="running_mean", final_learning_rate=1e-6, decay_updates=5
+    )
+    agent, twin = agent_on(config), agent_on(config, seed=1)
+    for _ in range(2):
+        agent.collect()
+        agent.update()
+    state = {"agent": agent.state_dict(), "policy": agent.policy.state_dict()}
+    save_checkpoint(tmp_path / "state", state)
+    state = load_checkpoint(tmp_path / "state")
+    twin.load_state_dict(state["agent"])
+    twin.policy.load_state_dict(state["policy"])
+    twin.games.generator.set_state(agent.games.generator.get_state())
+    for one in (agent, twin):
+        one.start(seed=9)
+    for _ in range(2):
+        assert agent.collect() == twin.collect()
+        assert agent.update() == twin.update()
+    assert all(map(torch.equal, agent.policy.parameters(), twin.policy.parameters()))
+
+
+def test_a_simple_game_is_learned() -> None:
+    config = replace(POINTS, learning_rate=1e-2, games_per_batch=10)
+    agent = agent_on(config, worlds=10, seed=1)
+    results = []
+    for _ in range(40):
+        agent.collect()
+        results.append(agent.update()["batch_return"])
+    # A paddle of 3 in 5 columns that does not look catches about as much as it misses; 6 is the most.
+    assert sum(results[:3]) / 3 < 2
+    assert sum(results[-10:]) / 10 > 4
+
+
+def test_worlds_and_games_must_come_out_even() -> None:
+    with pytest.raises(ValueError, match="a multiple of num_worlds, got 10 games for 4 worlds"):
+        agent_on(POINTS, worlds=4)
+    with pytest.raises(ValueError, match="got 10 games for 20 worlds"):
+        agent_on(POINTS, worlds=20)
+
+
+def test_there_must_be_games_to_learn_from() -> None:
+    with pytest.raises(RuntimeError, match=r"collect\(\) comes before update\(\)"):
+        agent_on(POINTS).update()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "adamw"}, "reinforce.optimizer must be one of sgd, momentum, adagrad, rmsprop, adam, got adamw"),
+        ({"standardize": "all"}, "reinforce.standardize must be one of batch, game, none, got all"),
+        ({"baseline": "mean"}, "reinforce.baseline must be one of none, running_mean, value, got mean"),
+        ({"learning_rate": 0.0}, "reinforce.learning_rate must be above 0 and finite, got 0.0"),
+        ({"learning_rate": math.nan}, "reinforce.learning_rate must be above 0 and finite, got nan"),
+        ({"max_grad_norm": 0.0}, "reinforce.max_grad_norm must be above 0 and finite, got 0.0"),
+        ({"games_per_batch": 0}, "reinforce.games_per_batch must be above 0 and finite, got 0"),
+        ({"momentum": 1.0}, r"reinforce.momentum must lie in \[0, 1\), got 1.0"),
+        ({"adam_betas": (0.9, 1.0)}, r"reinforce.adam_betas must lie in \[0, 1\), got \(0.9, 1.0\)"),
+        ({"gamma": 1.5}, r"reinforce.gamma must lie in \[0, 1\], got 1.5"),
+        ({"entropy_coef": -1.0}, "reinforce.entropy_coef must be finite and not negative, got -1.0"),
+        ({"decay_updates": 5}, "reinforce.decay_updates is 5, but final_learning_rate is not set"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ReinforceConfig(**settings)
