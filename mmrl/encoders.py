@@ -86,9 +86,10 @@ class ImageEncoder(Encoder):
         low, high = (bound.astype(np.float64) for bound in modality.bounds)
         low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
         bounded = bool(np.isfinite(high - low).all())
-        scale = 1.0 / (high - low if spec.unit is None else spec.unit) if bounded else np.ones(channels)
-        zero = (low + high) / 2 if spec.zero is None else spec.zero
-        offset = -zero * scale if bounded else np.zeros(channels)
+        scale, offset = np.ones(channels), np.zeros(channels)
+        if bounded:
+            scale = scale / (high - low if spec.unit is None else spec.unit)
+            offset = -scale * ((low + high) / 2 if spec.zero is None else spec.zero)
         self.statistics = None if bounded else RunningStatistics(channels)
 
         first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])

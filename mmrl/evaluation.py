@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 
 from mmrl.episodes import BoolArray, Envs, Episodes, FloatArray, Policy, require_known, run_episodes
 from mmrl.foreign import flatten_observation
@@ -124,15 +124,37 @@ class Row:
         """Success in any step of the episode."""
         return _rate(self.episodes.success_once, self.episodes.judged)
 
+    @property
+    def mean_return(self) -> tuple[float, float, float]:
+        """Mean return of an episode with the ends of its 95 % bootstrap interval.
+
+        Bias-corrected and accelerated (Efron 1987), 9,999 resamples, the same ones for the same episodes; of
+        episodes that all return the same, or of a single one, both ends are the mean.
+        """
+        returns = self.episodes.episode_return
+        mean = float(returns.mean())
+        if np.ptp(returns) == 0:
+            return mean, mean, mean
+        ends = bootstrap((returns,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(0))
+        return mean, float(ends.confidence_interval.low), float(ends.confidence_interval.high)
+
+    @property
+    def positive_return(self) -> Rate:
+        """Episodes that returned more than 0: of a game between two, those won."""
+        return Rate(int((self.episodes.episode_return > 0).sum()), len(self.episodes))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; figures the environment does not report are None."""
         table = self.episodes
+        _, low, high = self.mean_return
         return {
             "label": self.label,
             "absent": list(self.absent),
             "success_at_end": self.success_at_end.to_json(),
             "success_once": self.success_once.to_json(),
             "mean_return": _finite(np.mean, table.episode_return),
+            "mean_return_bootstrap_95": [low, high],
+            "positive_return": self.positive_return.to_json(),
             "mean_length": _finite(np.mean, table.length),
             "median_peak_force_n": _finite(np.median, table.peak_force_n),
             "highest_peak_force_n": _finite(np.max, table.peak_force_n),

@@ -58,6 +58,7 @@ def _train(args: Sequence[str]) -> int:
     result = train(
         replace(
             config,
+            env=base.env,  # "pong" names recipes, not an environment
             env_kwargs={**base.env_kwargs, **config.env_kwargs},
             context={**base.context, **config.context},
         )
@@ -77,11 +78,10 @@ def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
         path = Path(resume)
         document = RunFolder.open(path).read_config()
         return replace(recorded_config(document), resume=path, run_dir=None)
-    if args and not args[0].startswith("-"):
-        return recipe_for(args[0])
-    if not args or {"-h", "--help"} & set(args):
+    if not args or (args[0].startswith("-") and {"-h", "--help"} & set(args)):
         return None
-    return recipe_for(tyro.cli(TrainConfig, args=args, prog="mmrl train").env)
+    env = args[0] if not args[0].startswith("-") else tyro.cli(TrainConfig, args=args, prog="mmrl train").env
+    return recipe_for(env, _value_of("--agent", args), _value_of("--recipe", args) or "")
 
 
 def _value_of(option: str, args: Sequence[str]) -> str | None:
@@ -136,7 +136,7 @@ def _environments() -> Iterable[tuple[str, str]]:
 
     ours = [name for name, spec in gym.registry.items() if spec.namespace == "mmrl"]
     for name in sorted({*ours, *RECIPES}):
-        yield name, "with a training recipe" if name in RECIPES else ""
+        yield name, f"recipes: {', '.join(RECIPES[name])}" if name in RECIPES else ""
 
 
 def _sensors() -> Iterable[tuple[str, str]]:
@@ -151,10 +151,10 @@ def _sensors() -> Iterable[tuple[str, str]]:
 def _context() -> Iterable[tuple[str, str]]:
     import gymnasium as gym
 
-    import mmrl_envs  # noqa: F401  # registers the environments
+    from mmrl_envs import task_ids
     from mmrl_envs.vector_env import RobotVectorEnv
 
-    for env_id in sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"):
+    for env_id in task_ids():
         envs = gym.make_vec(env_id, num_envs=1).unwrapped
         assert isinstance(envs, RobotVectorEnv)
         for name, parameter in envs.context.parameters.items():
@@ -175,7 +175,9 @@ def _fusions() -> Iterable[tuple[str, str]]:
 
 
 def _agents() -> Iterable[tuple[str, str]]:
-    yield "ppo", "proximal policy optimisation"
+    from mmrl_agents.agents import AGENTS
+
+    return ((name, _first_line(agent)) for name, agent in AGENTS.items())
 
 
 def _pretrained() -> Iterable[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from mmrl.foreign import modalities_of
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.reinforce import ReinforceConfig
+from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -56,8 +59,10 @@ class TrainConfig:
 
     env: tyro.conf.Positional[str]
     """Id of the environment, such as mmrl/PegInsertion-v0 or CartPole-v1."""
-    agent: Literal["ppo"] = "ppo"
+    agent: Literal["ppo", "reinforce"] = "ppo"
     """The learning algorithm."""
+    recipe: str = ""
+    """Name of the recipe that the settings start from, of those `mmrl list recipes` shows; unset is the first."""
     seed: int = 1
     """Seeds the worlds, the initial weights, the actions and the shuffling."""
     num_worlds: int = 64
@@ -75,13 +80,17 @@ class TrainConfig:
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    """Settings of the algorithm."""
+    """Settings of PPO."""
+    reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
+    """Settings of REINFORCE."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """Settings of the network."""
     evaluate_episodes: int = 100
     """Episodes of the evaluation after training; 0 leaves it out."""
     stop_at_success: float | None = None
     """Stop early once the success rate of the last 200 episodes reaches this."""
+    stop_at_return: float | None = None
+    """Stop early once the mean return of the last 20 episodes reaches this."""
     time_limit_minutes: float | None = None
     """Stop early after this long, earlier parts of a resumed run included."""
     checkpoint_every_minutes: float = 2.0
@@ -160,17 +169,19 @@ def world_kwargs(config: TrainConfig) -> dict[str, Any]:
 def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Worlds:
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
-    Robot environments come in their own vector form, others as a SyncVectorEnv of single ones. An
-    id may name the module that registers it, as in "package:Env-v0". Raises ValueError
-    on an unknown id and on keyword arguments that the environment does not take.
+    Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
+    id may name the module that registers it, as in "package:Env-v0"; "ALE/Breakout-v5" means that game
+    as `mmrl/Atari-v0`. Raises ValueError on an unknown id and on keyword arguments that the environment
+    does not take.
     """
     module, _, name = env_id.rpartition(":")
     if module:
         importlib.import_module(module)
+    name, env_kwargs = known_as(name, env_kwargs)
     try:
         if gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
-            if isinstance(envs.unwrapped, RobotVectorEnv):
+            if isinstance(envs.unwrapped, MultimodalVectorEnv):
                 return envs
             envs.close()  # its resets take a step of their own
         return gym.make_vec(
@@ -186,6 +197,21 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
     except TypeError as error:
         raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+
+
+_ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
+
+
+def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and arguments under which Gymnasium makes an environment: those given, but for Atari games.
+
+    ale-py's own "ALE/MsPacman-v5" would show single colour frames; ours is "mmrl/Atari-v0" with game="ms_pacman".
+    """
+    atari = _ATARI.fullmatch(env_id)
+    if atari is None:
+        return env_id, dict(env_kwargs)
+    game = re.sub(r"(?<=[A-Za-z])(?=[0-9]?[A-Z])", "_", atari["game"]).lower()
+    return "mmrl/Atari-v0", {"game": game, **env_kwargs}
 
 
 def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
@@ -211,7 +237,7 @@ def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], i
     Environments of other packages declare none, so theirs follow from the observation space.
     """
     worlds = envs.unwrapped
-    if isinstance(worlds, RobotVectorEnv):
+    if isinstance(worlds, MultimodalVectorEnv):
         return dict(worlds.modalities), worlds.privileged_size
     return modalities_of(envs.single_observation_space), 0
 

@@ -34,6 +34,11 @@ class EpisodeStatistics:
         self.count += 1
         self.physics_errors += episode.physics_error
 
+    def mean_of_last(self, count: int) -> float | None:
+        """Mean return of the last `count` episodes; None while there are fewer."""
+        last = list(self.recent)[-count:]
+        return float(np.mean([episode.total_reward for episode in last])) if len(last) == count else None
+
     def metrics(self) -> dict[str, float]:
         """Means over the window; a figure that no episode reported is left out."""
         figures: dict[str, Sequence[float | bool | None]] = {

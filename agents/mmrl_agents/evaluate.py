@@ -135,7 +135,8 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     device = choose_device(config.device)
     trained = load_policy(config.run, device, config.checkpoint)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
-    without = tuple(trained.document["senses"]) if config.senses else ()
+    senses = tuple(trained.document["senses"])
+    without = senses if config.senses and len(senses) > 1 else ()
     if num_worlds != config.num_worlds:
         console.print(
             f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
@@ -208,7 +209,17 @@ def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[st
 
 
 # With the longest label they fill 80 columns.
-_HEADINGS = ("success at end", "once", "change", "p", "return", "peak", "mean")
+_HEADINGS = ("success at end", "once", "change", "p", "peak", "mean", "mean return", "return > 0")
+_OF_RETURNS = ("mean return", "return > 0")
+
+
+_ABOUT_SUCCESS = (
+    "In brackets the 95 % Wilson interval; peak and mean are medians of an episode's peak and mean contact force in N."
+)
+_ABOUT_RETURNS = (
+    "In brackets 95 % intervals: bootstrap of the mean, Wilson of the share of episodes with a positive return, "
+    "which are the games won where two play each other."
+)
 
 
 def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
@@ -217,8 +228,9 @@ def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     table.add_column("", no_wrap=True)
     columns = zip(*(_cells(row) for row in report.rows), strict=True)
     told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
-    if report.rows[0].success_at_end.trials:
-        told.pop("return", None)  # it says less than the success, and 80 columns are full without it
+    judged = bool(report.rows[0].success_at_end.trials)
+    for heading in _OF_RETURNS if judged else _HEADINGS[:2]:
+        told.pop(heading, None)  # returns say less than the success, and 80 columns are full without them
     for heading in told:
         table.add_column(heading, justify="right", no_wrap=True)
     for index, row in enumerate(report.rows):
@@ -227,8 +239,7 @@ def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     episodes = len(report.rows[0].episodes)
     console.print(
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
-        f"{report.num_worlds} worlds, seed {report.seed}). In brackets the 95 % Wilson interval; "
-        "peak and mean are medians of an episode's peak and mean contact force in N."
+        f"{report.num_worlds} worlds, seed {report.seed}). " + (_ABOUT_SUCCESS if judged else _ABOUT_RETURNS)
     )
     if len(report.rows) > 1:
         console.print(
@@ -250,9 +261,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         "undefined" if once is None else f"{once:.0%}",
         _number(None if pair is None else pair.difference, "{:+.0%}"),
         _p_value(None if pair is None else pair.p_value),
-        _number(figures["mean_return"], "{:.1f}"),
         _number(figures["median_peak_force_n"], "{:.0f}"),
         _number(figures["median_mean_force_n"], "{:.1f}"),
+        "{:.2f} [{:.2f}, {:.2f}]".format(*row.mean_return),
+        str(row.positive_return),
     )
 
 

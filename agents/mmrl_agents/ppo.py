@@ -106,9 +106,7 @@ class Loss(NamedTuple):
     state: Tensor
 
 
-def ppo_loss(
-    policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None
-) -> Loss:
+def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
     """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
     now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
     log_ratio = now.log_prob - batch.log_probs

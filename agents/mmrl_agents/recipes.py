@@ -1,58 +1,146 @@
-"""Settings known to work, as data: environment id -> training run."""
+"""Settings known to work, as data: environment or game -> name -> training run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from mmrl.policy import PolicyConfig
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.reinforce import ReinforceConfig
 
-RECIPES: Mapping[str, TrainConfig] = {
-    "mmrl/PegInsertion-v0": TrainConfig(
-        env="mmrl/PegInsertion-v0",
-        num_worlds=64,
-        total_steps=160_000,
-        ppo=PPOConfig(
-            learning_rate=7e-4,
-            final_learning_rate=1e-4,
-            # Reading the hole's place off the image is what takes longest to learn from rewards alone.
-            state_coef=1.0,
-            num_steps=32,
-            minibatch_size=512,
-            epochs=3,
-            gamma=0.99,
-            gae_lambda=0.95,
-            clip=0.2,
-        ),
-        policy=PolicyConfig(log_std_init=-0.5),
+PEG_INSERTION = TrainConfig(
+    env="mmrl/PegInsertion-v0",
+    num_worlds=64,
+    total_steps=160_000,
+    ppo=PPOConfig(
+        learning_rate=7e-4,
+        final_learning_rate=1e-4,
+        # Reading the hole's place off the image is what takes longest to learn from rewards alone.
+        state_coef=1.0,
+        num_steps=32,
+        minibatch_size=512,
+        epochs=3,
+        gamma=0.99,
+        gae_lambda=0.95,
+        clip=0.2,
     ),
-    "CartPole-v1": TrainConfig(
-        env="CartPole-v1",
-        num_worlds=8,
-        total_steps=60_000,
-        ppo=PPOConfig(
-            learning_rate=2e-3,
-            minibatch_size=256,
-            epochs=10,
-            gamma=0.98,
-            gae_lambda=0.8,
-        ),
+    policy=PolicyConfig(log_std_init=-0.5),
+)
+
+CARTPOLE = TrainConfig(
+    env="CartPole-v1",
+    num_worlds=8,
+    total_steps=60_000,
+    ppo=PPOConfig(
+        learning_rate=2e-3,
+        minibatch_size=256,
+        epochs=10,
+        gamma=0.98,
+        gae_lambda=0.8,
     ),
-    "Pendulum-v1": TrainConfig(
-        env="Pendulum-v1",
-        num_worlds=16,
-        total_steps=300_000,
-        ppo=PPOConfig(
-            learning_rate=1e-3,
-            num_steps=64,
-            minibatch_size=256,
-            epochs=10,
-            gamma=0.9,
-        ),
-        policy=PolicyConfig(log_std_init=0.0),
+)
+
+PENDULUM = TrainConfig(
+    env="Pendulum-v1",
+    num_worlds=16,
+    total_steps=300_000,
+    ppo=PPOConfig(
+        learning_rate=1e-3,
+        num_steps=64,
+        minibatch_size=256,
+        epochs=10,
+        gamma=0.9,
     ),
-}
+    policy=PolicyConfig(log_std_init=0.0),
+)
+
+# Rewards of an Atari game come many steps after what earned them; a point of Pong ends what led to it.
+_ATARI_PPO = PPOConfig(
+    learning_rate=1.5e-3,
+    final_learning_rate=1e-4,
+    num_steps=128,
+    minibatch_size=256,
+    epochs=3,
+    clip=0.1,
+    entropy_coef=0.01,
+    final_entropy_coef=0.002,
+)
+
+ATARI = TrainConfig(
+    env="mmrl/Atari-v0",
+    num_worlds=16,
+    total_steps=10_000_000,
+    env_kwargs={"encoder": "nature"},
+    ppo=replace(_ATARI_PPO, learning_rate=2.5e-4, final_learning_rate=0.0, epochs=4, final_entropy_coef=None),
+    policy=PolicyConfig(fused_features=0, actor_hidden=(), critic_hidden=()),
+    evaluate_episodes=30,
+)
+"""Any Atari game: images 84 x 84 x 4, all actions of the game, no sticky actions, rewards clipped to their sign."""
+
+PONG_STANDARD = replace(
+    ATARI,
+    env="ALE/Pong-v5",
+    total_steps=420_000,
+    env_kwargs={"encoder": "dqn2013", "background": 87},
+    ppo=replace(_ATARI_PPO, cut_at_rewards=True),
+    stop_at_return=18.0,
+)
+"""Pong as in the literature: images 84 x 84 x 4, six actions, no sticky actions."""
+
+PONG_FAST = replace(
+    PONG_STANDARD,
+    env="mmrl/Pong-v0",
+    env_kwargs={"encoder": "dqn2013"},
+    ppo=replace(PONG_STANDARD.ppo, learning_rate=2e-3),
+)
+"""Pong from two black and white frames 80 x 80 with three actions."""
+
+PONG_REINFORCE = TrainConfig(
+    env="mmrl/Pong-v0",
+    agent="reinforce",
+    num_worlds=10,
+    total_steps=4_000_000,
+    env_kwargs={"actions": ["LEFT", "RIGHT"], "encoder": "difference"},
+    reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=1e-3, reset_returns_at_points=True),
+    policy=PolicyConfig(fused_features=0, actor_hidden=(), head="bernoulli"),
+    evaluate_episodes=30,
+)
+"""The published policy-gradient protocol: difference frames, 200 hidden units, batches of 10 games."""
+
+RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
+    {
+        "mmrl/PegInsertion-v0": {"default": PEG_INSERTION},
+        "CartPole-v1": {"default": CARTPOLE},
+        "Pendulum-v1": {"default": PENDULUM},
+        "pong": {"fast": PONG_FAST, "standard": PONG_STANDARD, "reinforce": PONG_REINFORCE},
+    }
+)
+"""By the word that `mmrl train` takes, then by the name that `--recipe` takes; the first is the default."""
 
 
-def recipe_for(env_id: str) -> TrainConfig:
-    """The recipe of an environment, or a general one for an environment without."""
-    return RECIPES.get(env_id) or TrainConfig(env=env_id, num_worlds=16, total_steps=1_000_000)
+def recipes_for(env: str) -> Mapping[str, TrainConfig]:
+    """The recipes of an environment by name; empty where there is none."""
+    if env == PONG_STANDARD.env:
+        return {"standard": PONG_STANDARD}
+    if env.startswith("ALE/"):
+        return {"standard": replace(ATARI, env=env)}
+    return RECIPES.get(env, {})
+
+
+def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:
+    """The settings to start from: the named recipe, else the first of that agent, else general ones.
+
+    Raises ValueError for a name that the environment has no recipe of.
+    """
+    known = recipes_for(env)
+    if name and name not in known:
+        raise ValueError(f"{env} has no recipe {name!r}; it has {', '.join(known) or 'none'}")
+    named = {name: known[name]} if name else known
+    fitting = [(key, config) for key, config in named.items() if agent in (None, config.agent)]
+    for key, config in fitting:
+        return replace(config, recipe=key)
+    general = TrainConfig(env=env, num_worlds=16, total_steps=1_000_000)
+    if agent == PONG_REINFORCE.agent:
+        general = replace(general, agent=PONG_REINFORCE.agent, num_worlds=10)
+    return general

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from mmrl.policy import ActorCritic
+from mmrl_agents.agents import AGENTS, Setting
 from mmrl_agents.allocator import keep_freed_memory, use_cores
 from mmrl_agents.checkpoint import load_checkpoint, require_same_senses
 from mmrl_agents.config import (
@@ -28,12 +29,12 @@ from mmrl_agents.config import (
 from mmrl_agents.episodes import Episode, EpisodeStatistics
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.player import load_weights
-from mmrl_agents.ppo import PPO
 from mmrl_agents.progress import TrainingProgress, headline
-from mmrl_agents.rollout import Rollout, RolloutStorage
 from mmrl_agents.runs import RunFolder, library_versions, run_name
 from mmrl_envs.vector_env import RobotVectorEnv
 
+RETURN_WINDOW = 20
+"""Episodes over which `stop_at_return` is judged."""
 # Fewer finished episodes than this say too little to call a checkpoint the best.
 _EPISODES_TO_JUDGE = 50
 
@@ -82,19 +83,19 @@ class Trainer:
             torch.manual_seed(weights_seed)
             policy = ActorCritic(modalities, action_space, config.policy, privileged_size)
         self.policy = policy.to(self.device)
-        shuffle = torch.Generator().manual_seed(shuffle_seed)
-        self.ppo = PPO(self.policy, config.ppo, shuffle)
         self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics = EpisodeStatistics()
-        storage = RolloutStorage(
-            config.ppo.num_steps,
-            config.num_worlds,
+        setting = Setting(
+            config,
+            self.envs,
             modalities,
-            action_space,
-            privileged_size,
+            self.policy,
+            self.statistics,
             self.device,
+            shuffling=torch.Generator().manual_seed(shuffle_seed),
+            acting=self.actions,
         )
-        self.rollout = Rollout(self.envs, self.policy, storage, self.statistics, self.actions)
+        self.agent = AGENTS[config.agent](setting)
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -118,26 +119,24 @@ class Trainer:
         (seed,) = seeds([self.config.seed, self.step], 1)
         options: dict[str, Any] = {}
         worlds = self.envs.unwrapped
-        if isinstance(worlds, RobotVectorEnv):
+        if isinstance(worlds, RobotVectorEnv) and self.agent.begins_in_mid_episode:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
             limit = worlds.max_episode_steps or 0
             numbers = np.arange(self.config.num_worlds)
             options["elapsed_steps"] = numbers * limit // self.config.num_worlds
         if self.config.context:
             options["context"] = dict(self.config.context)
-        self.rollout.start(seed, options or None)
+        self.agent.start(seed, options or None)
 
     def advance(self) -> None:
-        """One rollout and one update."""
+        """Collect once and update once."""
         start = time.perf_counter()
-        rate = self.ppo.set_progress(self.step / self.config.total_steps)
+        rate = self.agent.set_progress(self.step / self.config.total_steps)
         self.policy.eval()
-        self.rollout.collect()
+        taken = self.agent.collect()
         collected = time.perf_counter()
         self.policy.train()
-        update = self.ppo.update(self.rollout.storage)
-        self.rollout.learn_statistics()
-        taken = self.config.num_worlds * self.config.ppo.num_steps
+        update = self.agent.update()
         duration = time.perf_counter() - start
         self.step += taken
         self.updates += 1
@@ -153,15 +152,10 @@ class Trainer:
         }
         self.run.log(self.step, self.metrics)
 
-    def show_normalisers(self) -> None:
-        """Spend the first rollout on the running statistics alone.
-
-        Otherwise the first update would meet readings on a scale that the second one does not.
-        """
+    def warm_up(self) -> None:
+        """What the agent has to see before its first update."""
         self.policy.eval()
-        self.rollout.collect()
-        self.rollout.learn_statistics()
-        self.step += self.config.num_worlds * self.config.ppo.num_steps
+        self.step += self.agent.warm_up()
 
     def reason_to_stop(self) -> str | None:
         """Why the training is over, or None."""
@@ -176,6 +170,9 @@ class Trainer:
             rate = self.metrics.get("success_rate", 0.0)
             if rate >= goal:
                 return f"success rate {rate:.1%} reached {goal:.1%}"
+        goal, mean = config.stop_at_return, self.statistics.mean_of_last(RETURN_WINDOW)
+        if goal is not None and mean is not None and mean >= goal:
+            return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
         return None
 
     def save(self) -> Path:
@@ -190,7 +187,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             "policy": self.policy.state_dict(),
-            "ppo": self.ppo.state_dict(),
+            "agent": self.agent.state_dict(),
             "senses": self.senses,
             "step": self.step,
             "updates": self.updates,
@@ -208,7 +205,7 @@ class Trainer:
         state = load_checkpoint(path)
         require_same_senses(path, state["senses"], self.senses)
         load_weights(self.policy, state["policy"], path)
-        self.ppo.load_state_dict(state["ppo"])
+        self.agent.load_state_dict(state["agent"])
         self.step, self.updates = state["step"], state["updates"]
         self.seconds, self.best_score = state["seconds"], state["best_score"]
         for episode in state["episodes"]:
@@ -267,7 +264,7 @@ def _loop(trainer: Trainer, console: Console) -> bool:
         console.print(f"{config.env} on {trainer.device}, run folder {trainer.run.path}")
         trainer.start_worlds()
         if trainer.updates == 0:
-            trainer.show_normalisers()
+            trainer.warm_up()
         saved = time.monotonic()
         with bar:
             while (reason := trainer.reason_to_stop()) is None and not stop.asked:

@@ -29,7 +29,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from mmrl.modality import EncoderSpec, ImageConv, Modality
+from mmrl.modality import DifferenceMLP, EncoderSpec, ImageConv, Modality
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation, SingleWorld
 
 FRAMES_PER_SECOND = 60
@@ -38,13 +38,15 @@ SCREEN = (210, 160)
 SENSE = "image"
 MAX_FRAMES = 108_000
 
-ENCODERS: Mapping[str, ImageConv] = MappingProxyType(
+ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
     {
         "dqn2013": ImageConv((16, 32), (8, 4), (4, 2), 256),
         "nature": ImageConv((32, 64, 64), (8, 4, 3), (4, 2, 1), 512),
+        "difference": DifferenceMLP(200),
     }
 )
-"""Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", and of Mnih et al. 2015."""
+"""Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", of Mnih et al. 2015, and of
+Karpathy 2016."""
 
 _MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
 
@@ -113,7 +115,7 @@ class EmulatorWorlds(MultimodalVectorEnv):
             use_fire_reset=False,
         )
         self._emulator = emulators(**screen)
-        self._spectator = emulators(**_PICTURE) if render_mode else None
+        self._spectator = emulators(**_PICTURE, maxpool=screen.get("maxpool", True)) if render_mode else None
         self._picture: NDArray[np.uint8] | None = None
         self._images = np.zeros((num_envs, *modality.shape), np.uint8)
         self._random = np.random.default_rng().spawn(num_envs)
@@ -174,7 +176,7 @@ class EmulatorWorlds(MultimodalVectorEnv):
             self._images[done] = self._begin(frames[done], np.flatnonzero(done))
         return {SENSE: self._images}, reward.astype(np.float64), terminated, truncated, told
 
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]  # arrays, not RenderFrame
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Frames (210, 160, 3) of all worlds in mode "rgb_array"; of a world that just restarted, its new game."""
         return None if self._picture is None else tuple(self._picture)
 
@@ -283,7 +285,8 @@ def field_of_pong(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Rows 34 to 193 lie between the walls; two greys are background there, 0 and 87, of a dark and a lit field.
     """
     field = frames[:, 34:194:2, ::2]
-    return ((field != 0) & (field != 87)).view(np.uint8)
+    pixels: NDArray[np.uint8] = ((field != 0) & (field != 87)).view(np.uint8)
+    return pixels
 
 
 _PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1}
@@ -318,9 +321,10 @@ def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> Enc
         return encoder
     if encoder not in ENCODERS:
         raise ValueError(f"unknown encoder {encoder!r}; encoders are {', '.join(ENCODERS)}, or give an EncoderSpec")
-    if zero is None:
-        return ENCODERS[encoder]
-    return dataclasses.replace(ENCODERS[encoder], zero=zero, unit=unit)
+    spec = ENCODERS[encoder]
+    if zero is None or not isinstance(spec, ImageConv):
+        return spec
+    return dataclasses.replace(spec, zero=zero, unit=unit)
 
 
 def make_pong_vector(num_envs: int = 1, *, max_episode_steps: int | None = None, **kwargs: Any) -> PongWorlds:

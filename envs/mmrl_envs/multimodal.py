@@ -65,7 +65,7 @@ class SingleWorld(gym.Env[Observation, Any]):
             self._first_info(info),
         )
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]  # Gymnasium's union knows no None
+    def render(self) -> NDArray[np.uint8] | None:
         """A frame (height, width, 3) in mode "rgb_array"."""
         frames: Any = self.vector.render()
         return frames[0] if frames is not None else None

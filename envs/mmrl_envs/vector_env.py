@@ -20,7 +20,6 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from mmrl.modality import Modality
 from mmrl.streams import Streams
 from mmrl_envs.arguments import check_settings, checked_actions
 from mmrl_envs.contact_force import ContactForces

@@ -11,7 +11,7 @@ from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic
 from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
-from mmrl_agents.recipes import RECIPES
+from mmrl_agents.recipes import recipe_for
 from mmrl_agents.rollout import Minibatch, Rollout, RolloutStorage
 
 torch.set_num_threads(1)
@@ -249,7 +249,7 @@ def test_bad_settings_are_named(settings: dict[str, float], message: str) -> Non
 @pytest.mark.slow
 def test_cartpole_is_learned() -> None:
     """About 20 is random and 500 the most; the bound leaves room for the luck of a seed."""
-    recipe = RECIPES["CartPole-v1"]
+    recipe = recipe_for("CartPole-v1")
     ppo, rollout = collected(recipe.ppo, worlds=recipe.num_worlds)
     taken = recipe.num_worlds * recipe.ppo.num_steps
     for start in range(0, recipe.total_steps // 2, taken):

@@ -242,6 +242,17 @@ def test_keypoint_distances_by_hand() -> None:
     np.testing.assert_allclose(height, [0.0, 0.03, 0.0], atol=1e-12)
 
 
+def test_slipping_off_the_block_is_worth_no_more_than_resting_on_its_face() -> None:
+    envs = make(2, context={"hole_x_m": 0.0, "hole_y_m": 0.0})
+    envs.reset(seed=0)
+    # 12 cm beside the hole: on the face, and below it
+    envs.task.tip_pose()[:, :3] = [[0.12, 0, 0.0], [0.12, 0, -0.03]]
+    _, height = envs.task.keypoint_distances()
+    np.testing.assert_allclose(height, [0.03, 0.03], atol=1e-12)
+    on_face, beside = envs.task._dense_reward(np.zeros(2), np.zeros(2, bool))
+    assert beside == on_face
+
+
 def test_dense_reward_grows_along_the_way_in() -> None:
     envs = make(6, context={"hole_x_m": 0.0, "hole_y_m": 0.0})
     envs.reset(seed=0)

@@ -241,7 +241,8 @@ class PegInsertion(Task):
 
         Returns:
             Mean distance in the plane, (N,), and height above the floor of the hole, (N,). Apart, because above the
-            hole a millimetre aside changes the distance in space by next to nothing.
+            hole a millimetre aside changes the distance in space by next to nothing. Beside the hole the height is
+            never less than that of the face: else a peg that slips off the block would seem half inserted.
         """
         offset = self._tip[:, :3] - self._hole[:, :3]
         turn = self.yaw_error()
@@ -250,7 +251,8 @@ class PegInsertion(Task):
         chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
         x, y = offset[:, :1] + chord * np.cos(angle), offset[:, 1:2] + chord * np.sin(angle)
         aside: FloatArray = np.sqrt(x**2 + y**2).mean(axis=1)
-        return aside, np.abs(offset[:, 2] + pegs.HOLE_DEPTH)
+        above = np.where(self.over_hole(), offset[:, 2], np.maximum(offset[:, 2], 0.0))
+        return aside, np.abs(above + pegs.HOLE_DEPTH)
 
     def yaw_error(self) -> FloatArray:
         """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""

@@ -1,0 +1,132 @@
+"""The learning algorithms by name, each behind the same few calls.
+
+An algorithm reads top to bottom in a file of its own; here it meets the worlds of a training run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import torch
+from gymnasium.vector import VectorEnv
+
+from mmrl.modality import Modality
+from mmrl.policy import ActorCritic
+from mmrl_agents.config import TrainConfig, action_space_of
+from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.ppo import PPO
+from mmrl_agents.reinforce import Reinforce
+from mmrl_agents.rollout import Rollout, RolloutStorage
+
+
+class Agent(Protocol):
+    """A learner over worlds of its own: `collect` and `update` in turns."""
+
+    begins_in_mid_episode: bool
+    """Whether worlds may start with part of their time used up, so that they do not all end at once."""
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds."""
+
+    def warm_up(self) -> int:
+        """Gather what must be known before the first update; returns the environment steps spent."""
+
+    def collect(self) -> int:
+        """Gather the experience of one update; returns the environment steps spent, over all worlds."""
+
+    def update(self) -> dict[str, float]:
+        """Learn from what was collected; returns metrics."""
+
+    def set_progress(self, fraction: float) -> float:
+        """Set all schedules for the done fraction of the training, 0 to 1; returns the step size."""
+
+    def state_dict(self) -> dict[str, object]:
+        """Optimiser, schedules and random states: tensors and plain Python."""
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Undo `state_dict`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What an agent is built from."""
+
+    config: TrainConfig
+    envs: VectorEnv[Any, Any, Any]
+    modalities: Mapping[str, Modality]
+    policy: ActorCritic
+    statistics: EpisodeStatistics
+    device: torch.device
+    shuffling: torch.Generator
+    """On the CPU."""
+    acting: torch.Generator
+    """On the device of the policy."""
+
+
+class PPOAgent:
+    """Proximal policy optimisation over rollouts of fixed length."""
+
+    begins_in_mid_episode = True
+
+    def __init__(self, setting: Setting) -> None:
+        config, policy = setting.config, setting.policy
+        storage = RolloutStorage(
+            config.ppo.num_steps,
+            config.num_worlds,
+            setting.modalities,
+            action_space_of(setting.envs),
+            policy.privileged_size,
+            setting.device,
+        )
+        self.ppo = PPO(policy, config.ppo, setting.shuffling)
+        self.rollout = Rollout(setting.envs, policy, storage, setting.statistics, setting.acting)
+        self.start = self.rollout.start
+        self.set_progress = self.ppo.set_progress
+        self.state_dict = self.ppo.state_dict
+        self.load_state_dict = self.ppo.load_state_dict
+
+    def warm_up(self) -> int:
+        """A rollout for the running statistics alone.
+
+        Otherwise the first update would meet readings on a scale that the second one does not.
+        """
+        steps = self.collect()
+        self.rollout.learn_statistics()
+        return steps
+
+    def collect(self) -> int:
+        """One rollout."""
+        self.rollout.collect()
+        return self.rollout.storage.num_steps * self.rollout.storage.num_worlds
+
+    def update(self) -> dict[str, float]:
+        """The epochs over the rollout, then the running statistics."""
+        metrics = self.ppo.update(self.rollout.storage)
+        self.rollout.learn_statistics()
+        return metrics
+
+
+class ReinforceAgent:
+    """REINFORCE, the policy gradient over batches of whole games."""
+
+    begins_in_mid_episode = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.reinforce = Reinforce(
+            setting.envs, setting.policy, setting.config.reinforce, setting.statistics, setting.acting
+        )
+        self.start = self.reinforce.start
+        self.collect = self.reinforce.collect
+        self.update = self.reinforce.update
+        self.set_progress = self.reinforce.set_progress
+        self.state_dict = self.reinforce.state_dict
+        self.load_state_dict = self.reinforce.load_state_dict
+
+    def warm_up(self) -> int:
+        """Nothing is needed."""
+        return 0
+
+
+AGENTS: Mapping[str, Callable[[Setting], Agent]] = MappingProxyType({"ppo": PPOAgent, "reinforce": ReinforceAgent})
+"""Algorithms by the name that a training run uses."""

@@ -1,0 +1,213 @@
+"""Atari worlds against the emulator they wrap and the rules of Pong."""
+
+import builtins
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+import mmrl_envs  # noqa: F401  # registers the environments
+from mmrl.modality import DifferenceMLP, ImageConv
+from mmrl_envs.atari import field_of_pong
+
+ale_vector = pytest.importorskip("ale_py.vector_env", reason="ale-py is not installed: pip install 'mmrl[atari]'")
+
+GAMES: list[tuple[str, dict[str, Any]]] = [("mmrl/Pong-v0", {}), ("mmrl/Atari-v0", {"game": "breakout"})]
+# Doing nothing, Pong is lost in about 800 steps of 4 frames.
+WHOLE_GAME = 1100
+
+
+def choices(steps: int, worlds: int, count: int) -> np.ndarray:
+    """World i gets the same actions whatever the number of worlds."""
+    rows = [np.random.default_rng([3, world]).integers(count, size=steps) for world in range(worlds)]
+    return np.stack(rows, axis=1)
+
+
+def play(env_id: str, worlds: int, steps: int, seed: int = 7, **kwargs: Any) -> list[tuple[Any, ...]]:
+    envs = gym.make_vec(env_id, num_envs=worlds, num_threads=1, **kwargs)
+    history: list[tuple[Any, ...]] = [envs.reset(seed=seed)]
+    for action in choices(steps, worlds, int(envs.single_action_space.n)):
+        history.append(envs.step(action))
+    envs.close()
+    return history
+
+
+@pytest.mark.parametrize(("env_id", "kwargs"), GAMES)
+def test_gymnasium_checker(env_id: str, kwargs: dict[str, Any]) -> None:
+    env = gym.make(env_id, render_mode="rgb_array", **kwargs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it takes the channel axis of two frames for a mistake
+        check_env(env.unwrapped)
+    env.close()
+
+
+@pytest.mark.parametrize(("env_id", "kwargs"), GAMES)
+def test_spaces_are_exact(env_id: str, kwargs: dict[str, Any]) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, **kwargs)
+    observation, info = envs.reset(seed=0)
+    for action in (np.zeros(2, np.int64), np.ones(2, np.int32)):
+        assert envs.observation_space.contains(observation)
+        observation, reward, terminated, truncated, info = envs.step(action)
+        assert reward.dtype == np.float64
+        assert terminated.dtype == truncated.dtype == np.bool_
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+@pytest.mark.parametrize(("env_id", "kwargs"), GAMES)
+def test_seeded_twins_are_equal_and_world_zero_does_not_know_how_many_there_are(
+    env_id: str, kwargs: dict[str, Any]
+) -> None:
+    alone, among, again = (play(env_id, n, 60, **kwargs) for n in (1, 3, 3))
+    for one, many, twin in zip(alone, among, again, strict=True):
+        np.testing.assert_array_equal(one[0]["image"][0], many[0]["image"][0])
+        np.testing.assert_array_equal(many[0]["image"], twin[0]["image"])
+        if len(one) == 5:
+            assert one[1][0] == many[1][0]
+    other = play(env_id, 1, 60, seed=8, **kwargs)
+    assert any((a[0]["image"] != b[0]["image"]).any() for a, b in zip(alone, other, strict=True))
+
+
+def test_single_door_gives_the_game_of_world_zero() -> None:
+    env = gym.make("mmrl/Pong-v0")
+    many = play("mmrl/Pong-v0", 2, 40)
+    np.testing.assert_array_equal(env.reset(seed=7)[0]["image"], many[0][0]["image"][0])
+    for action, expected in zip(choices(40, 2, 3)[:, 0], many[1:], strict=True):
+        observation, reward, terminated, _, _ = env.step(action)
+        np.testing.assert_array_equal(observation["image"], expected[0]["image"][0])
+        assert reward == expected[1][0]
+        assert not terminated
+
+
+def test_standard_images_are_those_of_the_emulator() -> None:
+    ours = gym.make_vec("mmrl/Atari-v0", num_envs=1, game="pong", noop_max=0)
+    theirs = ale_vector.AtariVectorEnv("pong", 1, noop_max=0, use_fire_reset=False)
+    image, frames = ours.reset(seed=0)[0]["image"], theirs.reset(seed=0)[0]
+    for action in choices(30, 1, 6):
+        np.testing.assert_array_equal(image[0], frames[0].transpose(1, 2, 0))
+        image, frames = ours.step(action)[0]["image"], theirs.step(action)[0]
+
+
+@pytest.fixture(scope="module")
+def lost_game() -> list[tuple[Any, ...]]:
+    """World 0 and 1 doing nothing until at least one of them has lost."""
+    envs = gym.make_vec("mmrl/Pong-v0", num_envs=2, render_mode="rgb_array")
+    history: list[tuple[Any, ...]] = [(*envs.reset(seed=1), envs.render())]
+    for _ in range(WHOLE_GAME):
+        history.append((*envs.step(np.zeros(2, np.int64)), envs.render()))
+    return history
+
+
+def test_pong_is_over_at_21_points_and_starts_anew(lost_game: list[tuple[Any, ...]]) -> None:
+    total, ended = np.zeros(2), 0
+    for before, step in zip(lost_game, lost_game[1:], strict=False):
+        observation, reward, terminated, truncated, info, _ = step
+        total += reward
+        assert set(reward) <= {-1.0, 0.0, 1.0}
+        assert not truncated.any()
+        for world in np.flatnonzero(terminated):
+            assert total[world] == -21
+            last = info["final_obs"][world]["image"]
+            # the last frame of the old game follows its predecessor, the first of the new one has none
+            np.testing.assert_array_equal(last[..., 0], before[0]["image"][world, ..., 1])
+            np.testing.assert_array_equal(observation["image"][world, ..., 0], observation["image"][world, ..., 1])
+            total[world], ended = 0.0, ended + 1
+        for world in np.flatnonzero(~terminated):
+            np.testing.assert_array_equal(observation["image"][world, ..., 0], before[0]["image"][world, ..., 1])
+    assert ended >= 1
+
+
+def test_spectator_sees_the_same_game(lost_game: list[tuple[Any, ...]]) -> None:
+    for step in lost_game[1::7]:
+        observation, pictures = step[0], step[-1]
+        for world in range(2):
+            # brown is the background, every other colour between the walls is a paddle or the ball
+            drawn = (pictures[world][34:194:2, ::2] != (144, 72, 17)).any(axis=-1)
+            np.testing.assert_array_equal(drawn, observation["image"][world, ..., 1] == 1)
+
+
+def test_up_moves_the_own_paddle_up() -> None:
+    envs = gym.make_vec("mmrl/Pong-v0", num_envs=2, noop_max=0)
+    envs.reset(seed=0)
+    for _ in range(20):  # the paddles appear
+        envs.step(np.zeros(2, np.int64))
+    for _ in range(6):
+        observation = envs.step(np.array([1, 2]))[0]["image"]  # RIGHT, LEFT
+    # the own paddle is the right one, 4 pixels wide and 16 rows of the screen high
+    up, down = (np.flatnonzero(observation[world, :, 70:72, 1].any(axis=1)).mean() for world in (0, 1))
+    assert up < down - 10
+
+
+def test_field_of_pong_drops_both_backgrounds() -> None:
+    frames = np.full((1, 210, 160), 87, np.uint8)
+    frames[0, :34] = 236  # score and wall
+    frames[0, 100, 80] = 236  # a ball on an even pixel: row (100 - 34) / 2, column 80 / 2
+    frames[0, 120:140] = 0
+    expected = np.zeros((80, 80), np.uint8)
+    expected[33, 40] = 1
+    np.testing.assert_array_equal(field_of_pong(frames)[0], expected)
+
+
+def test_masked_reset_leaves_the_other_worlds_alone() -> None:
+    envs = gym.make_vec("mmrl/Pong-v0", num_envs=2)
+    first = envs.reset(seed=0)[0]["image"].copy()
+    for _ in range(50):
+        before = envs.step(np.ones(2, np.int64))[0]["image"]
+    after, _ = envs.reset(options={"reset_mask": np.array([True, False])})
+    np.testing.assert_array_equal(after["image"][1], before[1])
+    assert (after["image"][0] != before[0]).any()
+    np.testing.assert_array_equal(after["image"][0, ..., 0], after["image"][0, ..., 1])
+    assert first.shape == after["image"].shape
+
+
+def test_networks_by_name() -> None:
+    def encoder(env_id: str, **kwargs: Any) -> Any:
+        envs = gym.make_vec(env_id, num_envs=1, **kwargs)
+        return envs.unwrapped.modalities["image"].encoder
+
+    assert encoder("mmrl/Atari-v0", game="pong", background=87) == ImageConv(
+        (32, 64, 64), (8, 4, 3), (4, 2, 1), 512, zero=87, unit=64
+    )
+    assert encoder("mmrl/Pong-v0", encoder="difference") == DifferenceMLP(200)
+    assert encoder("mmrl/Pong-v0", encoder=ImageConv()) == ImageConv()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"game": "brekout"}, r"no Atari game 'brekout'; did you mean breakout\?"),
+        ({"game": "pong", "actions": ["UP"]}, "no action 'UP'; it has NOOP, FIRE, RIGHT, LEFT"),
+        ({"game": "pong", "encoder": "resnet"}, "unknown encoder 'resnet'; encoders are dqn2013, nature, difference"),
+        ({"game": "pong", "sticky": 1.0}, r"sticky is a probability in \[0, 1\), got 1.0"),
+        ({"game": "pong", "frame_skip": 0}, "frame_skip must be at least 1, got 0"),
+        ({"game": "pong", "render_mode": "human"}, "render_mode must be None or 'rgb_array', got 'human'"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gym.make_vec("mmrl/Atari-v0", num_envs=1, **kwargs)
+
+
+def test_bad_actions_are_refused_before_they_hang_the_emulator() -> None:
+    envs = gym.make_vec("mmrl/Pong-v0", num_envs=2)
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=r"actions must lie in 0..2, got 0..3"):
+        envs.step(np.array([0, 3]))
+    with pytest.raises(ValueError, match=r"actions need shape \(2,\) and integers, got \(2,\) float64"):
+        envs.step(np.zeros(2))
+
+
+def test_missing_ale_py_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("ale_py"):
+            raise ImportError(name)
+        return genuine(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(gym.error.DependencyNotInstalled, match=r"pip install 'mmrl\[atari\]'"):
+        gym.make_vec("mmrl/Pong-v0", num_envs=1)
