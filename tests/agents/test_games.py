@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 
 import gymnasium as gym
@@ -54,9 +55,13 @@ class Count(gym.Env[NDArray[np.float32], Any]):
         return {"privileged": np.array([10.0 * self.game, self.t, 0.5])}
 
 
+def _the(world: Count) -> Count:
+    return world
+
+
 def games_of(*worlds: Count, privileged_size: int = 0, seed: int = 0) -> Games:
     envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
-        [lambda world=world: world for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP
+        [functools.partial(_the, world) for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP
     )
     space = envs.single_action_space
     assert isinstance(space, spaces.Box | spaces.Discrete)

@@ -274,7 +274,7 @@ def returns_of(agent: Reinforce) -> torch.Tensor:
 
 def test_advantages_are_standardised_in_the_batch_in_the_game_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("batch", "game", "none"):
-        agent, caught = judged(replace(POINTS, games_per_batch=4, standardize=kind), monkeypatch)  # type: ignore[arg-type]  # a loop over literals
+        agent, caught = judged(replace(POINTS, games_per_batch=4, standardize=kind), monkeypatch)
         agent.collect()
         agent.update()
         returns = returns_of(agent)
