@@ -99,7 +99,7 @@ PONG_FAST = replace(
 PONG_REINFORCE = TrainConfig(
     env="mmrl/Pong-v0",
     agent="reinforce",
-    num_worlds=10,
+    num_worlds=5,  # two games each: with one, more worlds wait for the longest game
     total_steps=4_000_000,
     env_kwargs={"actions": ["LEFT", "RIGHT"], "encoder": "difference"},
     reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=1e-3, reset_returns_at_points=True),
