@@ -77,6 +77,17 @@ class Evaluation(NamedTuple):
     None without a privileged vector."""
 
 
+class Decision(NamedTuple):
+    """What a policy does in each of B worlds."""
+
+    action: Tensor
+    """Actions (B, *A), not clipped."""
+    log_prob: Tensor
+    """Their log-probabilities (B,)."""
+    value: Tensor | None
+    """Expected returns (B,); None where the critic reads a privileged vector instead of the senses."""
+
+
 class ActorCritic(nn.Module):
     """A policy over declared senses, any of which may be absent, and its critic.
 
@@ -148,6 +159,15 @@ class ActorCritic(nn.Module):
             return distribution.mode, distribution.log_prob(distribution.mode)
         action = self.head.sample(distribution, generator)
         return action, distribution.log_prob(action)
+
+    @torch.no_grad()
+    def decide(self, obs: Observation, generator: torch.Generator | None = None) -> Decision:
+        """What a rollout asks at every step: `act` that draws, and the value where the senses tell it."""
+        fused = self._fuse(obs, None)
+        distribution: Distribution = self.head(self.actor(fused))
+        action = self.head.sample(distribution, generator)
+        value = None if self.privileged_size else self._value(fused)
+        return Decision(action, distribution.log_prob(action), value)
 
     def value(self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None) -> Tensor:
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""

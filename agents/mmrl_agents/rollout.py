@@ -163,7 +163,7 @@ class Rollout:
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Take T steps in all worlds, then value every observation in few large batches."""
+        """Take T steps in all worlds, then value what acting did not, in few large batches."""
         storage = self.storage
         for rows in self._rows_with_successor():
             rows[0].copy_(rows[-1])
@@ -210,12 +210,14 @@ class Rollout:
         storage = self.storage
         here = {name: rows[t] for name, rows in storage.observations.items()}
         try:
-            action, log_prob = self.policy.act(here, generator=self.generator)
+            action, log_prob, value = self.policy.decide(here, self.generator)
         except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
             storage.require_finite()
             raise
         storage.actions[t].copy_(action)
         storage.log_probs[t].copy_(log_prob)
+        if value is not None:
+            storage.values[t].copy_(value)
         array: NDArray[Any] = action.cpu().numpy()
         if not np.isfinite(array).all():
             storage.require_finite()
@@ -236,9 +238,11 @@ class Rollout:
 
     def _evaluate(self, finals: Sequence[Final]) -> None:
         storage = self.storage
-        flat = {name: rows.flatten(0, 1) for name, rows in storage.observations.items()}
-        privileged = None if storage.privileged is None else storage.privileged.flatten(0, 1)
-        storage.values.view(-1).copy_(self._value(flat, privileged))
+        # Acting has valued what the senses tell, all but what came last; a privileged critic is asked now.
+        first = 0 if self.policy.privileged_size else storage.num_steps
+        flat = {name: rows[first:].flatten(0, 1) for name, rows in storage.observations.items()}
+        privileged = None if storage.privileged is None else storage.privileged[first:].flatten(0, 1)
+        storage.values[first:].view(-1).copy_(self._value(flat, privileged))
         storage.next_values.copy_(storage.values[1:])
         if finals:
             steps = np.concatenate([np.full(final.worlds.size, final.t) for final in finals])
