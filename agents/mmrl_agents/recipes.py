@@ -12,7 +12,8 @@ from mmrl_agents.reinforce import ReinforceConfig
 PEG_INSERTION = TrainConfig(
     env="mmrl/PegInsertion-v0",
     num_worlds=64,
-    total_steps=160_000,
+    total_steps=210_000,
+    stop_at_success=1.0,
     ppo=PPOConfig(
         learning_rate=7e-4,
         final_learning_rate=1e-4,
