@@ -2,6 +2,7 @@
 
     python -m benchmarks.learning --env mmrl/PegInsertion-v0 --seeds 1 2 3 4 5 --output docs/results/peg_square
     python -m benchmarks.learning --output docs/results/peg_all_shapes --seeds 1 -- --context shape=all
+    python -m benchmarks.learning --env pong --metric mean_return_20 --level 18 --output docs/results/pong_fast
 
 What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
 peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them.
@@ -27,6 +28,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
+
+# Label of the axis, factor, and limits of each metric that can be drawn.
+AXES: dict[str, tuple[str, float, tuple[float | None, float | None]]] = {
+    "success_rate": ("success of the last 200 episodes, %", 100.0, (0.0, 102.0)),
+    "mean_return_20": ("mean return of the last 20 episodes", 1.0, (None, None)),
+}
 
 
 def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
@@ -57,34 +64,35 @@ def judge(folder: Path, episodes: int) -> dict[str, Any]:
     return report
 
 
-def curve(folder: Path) -> tuple[list[float], list[float], list[int]]:
-    """Minutes of wall clock, success rate of the last 200 training episodes, environment steps."""
+def curve(folder: Path, metric: str) -> tuple[list[float], list[float], list[int]]:
+    """Minutes of wall clock, a figure of the newest training episodes, environment steps."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if "success_rate" in line]
+    lines = [line for line in lines if metric in line]
     return (
         [line["wall_time_s"] / 60 for line in lines],
-        [line["success_rate"] for line in lines],
+        [line[metric] for line in lines],
         [line["step"] for line in lines],
     )
 
 
-def first_reaching(folder: Path, level: float) -> tuple[int, float] | None:
-    """Environment steps and seconds after which the training success first reached a level."""
-    for minutes, rate, step in zip(*curve(folder), strict=True):
-        if rate >= level:
+def first_reaching(folder: Path, metric: str, level: float) -> tuple[int, float] | None:
+    """Environment steps and seconds after which a figure of the training first reached a level."""
+    for minutes, value, step in zip(*curve(folder, metric), strict=True):
+        if value >= level:
             return step, minutes * 60
     return None
 
 
-def draw(folders: list[Path], path: Path, title: str) -> None:
-    """Training success of every seed against minutes of wall clock."""
+def draw(folders: list[Path], path: Path, title: str, metric: str, level: float) -> None:
+    """A figure of every seed's training against minutes of wall clock."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
+    label, unit, limits = AXES[metric]
     for folder in folders:
-        minutes, rate, _ = curve(folder)
-        axes.plot(minutes, [100 * r for r in rate], linewidth=1.6, label=folder.name.replace("_", " "))
-    axes.axhline(95, color="0.6", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="minutes of training (wall clock)", ylabel="success of the last 200 episodes, %", title=title)
-    axes.set_ylim(0, 102)
+        minutes, values, _ = curve(folder, metric)
+        axes.plot(minutes, [unit * value for value in values], linewidth=1.6, label=folder.name.replace("_", " "))
+    axes.axhline(unit * level, color="0.6", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="minutes of training (wall clock)", ylabel=label, title=title)
+    axes.set_ylim(*limits)
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
@@ -92,39 +100,47 @@ def draw(folders: list[Path], path: Path, title: str) -> None:
     figure.savefig(path)
 
 
-def summarise(folder: Path, seed: int, seconds: float, report: dict[str, Any]) -> dict[str, Any]:
+def summarise(
+    folder: Path, seed: int, seconds: float, report: dict[str, Any], metric: str, level: float
+) -> dict[str, Any]:
     """The figures of one seed."""
-    _, _, steps = curve(folder)
-    row = report["rows"][0]
-    reached = first_reaching(folder, 0.95)
+    _, _, steps = curve(folder, metric)
+    reached = first_reaching(folder, metric, level)
     return {
         "seed": seed,
         "steps": steps[-1],
         "minutes": round(seconds / 60, 2),
-        "steps_to_95": reached[0] if reached else None,
-        "seconds_to_95": round(reached[1], 1) if reached else None,
-        "evaluation": row,
+        "steps_to_level": reached[0] if reached else None,
+        "seconds_to_level": round(reached[1], 1) if reached else None,
+        "evaluation": report["rows"][0],
     }
 
 
-def show(results: list[dict[str, Any]], peak_mib: float) -> None:
+def show(results: list[dict[str, Any]], peak_mib: float, level: float) -> None:
     """One line a seed."""
-    columns = ("seed", "steps", "minutes", "steps to 95 %", "s to 95 %", "success", "95 % interval")
+    columns = ("seed", "steps", "minutes", f"steps to {level:g}", f"s to {level:g}", "evaluation")
     table = Table(*columns, title="Learning")
     for result in results:
-        success = result["evaluation"]["success_at_end"]
-        low, high = success["wilson_95"]
         table.add_row(
             str(result["seed"]),
             f"{result['steps']:,}",
             f"{result['minutes']:.2f}",
-            f"{result['steps_to_95']:,}" if result["steps_to_95"] else "-",
-            f"{result['seconds_to_95']:.0f}" if result["seconds_to_95"] else "-",
-            f"{100 * success['rate']:.1f} %",
-            f"[{100 * low:.1f}, {100 * high:.1f}]",
+            f"{result['steps_to_level']:,}" if result["steps_to_level"] else "-",
+            f"{result['seconds_to_level']:.0f}" if result["seconds_to_level"] else "-",
+            verdict(result["evaluation"]),
         )
     Console().print(table)
     Console().print(f"peak memory of the largest process: {peak_mib:,.0f} MiB")
+
+
+def verdict(row: dict[str, Any]) -> str:
+    """Success with its interval, or the mean return with its interval where the environment knows no success."""
+    success = row["success_at_end"]
+    if success["trials"]:
+        low, high = success["wilson_95"]
+        return f"{100 * success['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    low, high = row["mean_return_bootstrap_95"]
+    return f"{row['mean_return']:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
@@ -133,6 +149,8 @@ def main() -> None:
     parser.add_argument("--env", default="mmrl/PegInsertion-v0")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--episodes", type=int, default=500)
+    parser.add_argument("--metric", choices=sorted(AXES), default="success_rate")
+    parser.add_argument("--level", type=float, default=0.95, help="of the metric, whose first time is told")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"))
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
     parser.add_argument("--title", default="Peg insertion from camera, force-torque and proprioception")
@@ -148,18 +166,20 @@ def main() -> None:
     # of the trainings alone: the evaluations come after
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     for seed, folder, wall in zip(options.seeds, folders, seconds, strict=True):
-        results.append(summarise(folder, seed, wall, judge(folder, options.episodes)))
+        results.append(summarise(folder, seed, wall, judge(folder, options.episodes), options.metric, options.level))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "env": options.env,
         "train_arguments": options.train,
         "machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}",
         "peak_memory_mib": round(peak_mib),
+        "metric": options.metric,
+        "level": options.level,
         "seeds": results,
     }
     options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
-    draw(folders, options.output.with_suffix(".png"), options.title)
-    show(results, peak_mib)
+    draw(folders, options.output.with_suffix(".png"), options.title, options.metric, options.level)
+    show(results, peak_mib, options.level)
 
 
 if __name__ == "__main__":

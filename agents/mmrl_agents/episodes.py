@@ -20,6 +20,10 @@ class Episode:
     physics_error: bool
 
 
+RETURN_WINDOW = 20
+"""Episodes over which a return is judged while training runs."""
+
+
 class EpisodeStatistics:
     """The last `window` finished episodes of the training policy."""
 
@@ -34,13 +38,14 @@ class EpisodeStatistics:
         self.count += 1
         self.physics_errors += episode.physics_error
 
-    def mean_of_last(self, count: int) -> float | None:
-        """Mean return of the last `count` episodes; None while there are fewer."""
-        last = list(self.recent)[-count:]
-        return float(np.mean([episode.total_reward for episode in last])) if len(last) == count else None
+    @property
+    def mean_of_newest(self) -> float | None:
+        """Mean return of the last 20 episodes; None while there are fewer."""
+        last = list(self.recent)[-RETURN_WINDOW:]
+        return float(np.mean([episode.total_reward for episode in last])) if len(last) == RETURN_WINDOW else None
 
     def metrics(self) -> dict[str, float]:
-        """Means over the window; a figure that no episode reported is left out."""
+        """Means over the window, and of returns over the newest; a figure that no episode reported is left out."""
         figures: dict[str, Sequence[float | bool | None]] = {
             "mean_return": [episode.total_reward for episode in self.recent],
             "mean_length": [episode.length for episode in self.recent],
@@ -50,10 +55,15 @@ class EpisodeStatistics:
         }
         known = {name: [x for x in row if x is not None] for name, row in figures.items()}
         means = {name: float(np.mean(row)) for name, row in known.items() if row}
-        return means | {
-            "episodes": float(self.count),
-            "physics_errors": float(self.physics_errors),
-        }
+        newest = self.mean_of_newest
+        return (
+            means
+            | ({} if newest is None else {f"mean_return_{RETURN_WINDOW}": newest})
+            | {
+                "episodes": float(self.count),
+                "physics_errors": float(self.physics_errors),
+            }
+        )
 
 
 def episode_from(final_info: Mapping[str, Any], world: int, total_reward: float, length: int) -> Episode:

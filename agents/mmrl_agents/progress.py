@@ -21,6 +21,8 @@ def headline(metrics: Mapping[str, float]) -> str:
     """The one figure to watch: success where the environment knows it, else the mean return."""
     if "success_rate" in metrics:
         return f"success {metrics['success_rate']:.1%}"
+    if "mean_return_20" in metrics:
+        return f"return {metrics['mean_return_20']:.1f}"
     if "mean_return" in metrics:
         return f"return {metrics['mean_return']:.1f}"
     return "no episode finished yet"

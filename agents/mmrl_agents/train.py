@@ -26,15 +26,13 @@ from mmrl_agents.config import (
     require_context_known,
     world_kwargs,
 )
-from mmrl_agents.episodes import Episode, EpisodeStatistics
+from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.player import load_weights
 from mmrl_agents.progress import TrainingProgress, headline
 from mmrl_agents.runs import RunFolder, library_versions, run_name
 from mmrl_envs.vector_env import RobotVectorEnv
 
-RETURN_WINDOW = 20
-"""Episodes over which `stop_at_return` is judged."""
 # Fewer finished episodes than this say too little to call a checkpoint the best.
 _EPISODES_TO_JUDGE = 50
 
@@ -170,7 +168,7 @@ class Trainer:
             rate = self.metrics.get("success_rate", 0.0)
             if rate >= goal:
                 return f"success rate {rate:.1%} reached {goal:.1%}"
-        goal, mean = config.stop_at_return, self.statistics.mean_of_last(RETURN_WINDOW)
+        goal, mean = config.stop_at_return, self.statistics.mean_of_newest
         if goal is not None and mean is not None and mean >= goal:
             return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
         return None

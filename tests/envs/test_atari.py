@@ -1,6 +1,7 @@
 """Atari worlds against the emulator they wrap and the rules of Pong."""
 
 import builtins
+import itertools
 import warnings
 from typing import Any
 
@@ -48,10 +49,10 @@ def test_gymnasium_checker(env_id: str, kwargs: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("env_id", "kwargs"), GAMES)
 def test_spaces_are_exact(env_id: str, kwargs: dict[str, Any]) -> None:
     envs = gym.make_vec(env_id, num_envs=2, **kwargs)
-    observation, info = envs.reset(seed=0)
+    observation, _ = envs.reset(seed=0)
     for action in (np.zeros(2, np.int64), np.ones(2, np.int32)):
         assert envs.observation_space.contains(observation)
-        observation, reward, terminated, truncated, info = envs.step(action)
+        observation, reward, terminated, truncated, _ = envs.step(action)
         assert reward.dtype == np.float64
         assert terminated.dtype == truncated.dtype == np.bool_
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
@@ -103,7 +104,7 @@ def lost_game() -> list[tuple[Any, ...]]:
 
 def test_pong_is_over_at_21_points_and_starts_anew(lost_game: list[tuple[Any, ...]]) -> None:
     total, ended = np.zeros(2), 0
-    for before, step in zip(lost_game, lost_game[1:], strict=False):
+    for before, step in itertools.pairwise(lost_game):
         observation, reward, terminated, truncated, info, _ = step
         total += reward
         assert set(reward) <= {-1.0, 0.0, 1.0}
