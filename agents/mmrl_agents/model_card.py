@@ -28,10 +28,14 @@ def _origin(document: Mapping[str, Any], run: RunFolder, step: int) -> list[str]
         f"| environment | `{train['env']}` {train['env_kwargs'] or ''} |",
         f"| context | {train['context'] or 'the default'} |",
         f"| senses | {senses} |",
-        f"| agent | {train['agent']}, seed {train['seed']} |",
+        f"| agent | {train['agent']}, {_recipe(train)}seed {train['seed']} |",
         f"| training | {step:,} environment steps{minutes} |",
         f"| versions | {versions} |",
     ]
+
+
+def _recipe(train: Mapping[str, Any]) -> str:
+    return f"recipe {train['recipe']}, " if train.get("recipe") else ""
 
 
 def _window(sense: Mapping[str, Any]) -> tuple[int, ...]:
@@ -52,9 +56,24 @@ def _judgement(path: Path, checkpoint: Path) -> list[str]:
     if Path(report["weights"]).name != checkpoint.name:
         return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
     machine = report["machine"]
+    manner = "the most probable action" if report["config"]["deterministic"] else "actions drawn as in training"
+    about = (
+        f"{report['episodes']} episodes a row, seed {report['seed']}, {manner}, on {machine['cpus']} cores "
+        f"({machine['device']}); "
+    )
+    judged = report["rows"][0]["success_at_end"]["trials"] > 0
+    lines = _successes(report) if judged else _returns(report)
+    unplugged = [
+        "",
+        "A sense is unplugged only when the policy is judged. These weights were trained with all of them, so the rows "
+        "say what the policy relies on.",
+    ]
+    return [about + lines[0], *lines[1:], *(unplugged if len(report["rows"]) > 1 else [])]
+
+
+def _successes(report: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{report['episodes']} episodes a row, seed {report['seed']}, on {machine['cpus']} cores "
-        f"({machine['device']}); 95 % Wilson intervals; N are medians of an episode's peak and mean contact force.",
+        "95 % Wilson intervals; N are medians of an episode's peak and mean contact force.",
         "",
         "| senses | success at end | success once | peak N | mean N |",
         "|---|---|---|---|---|",
@@ -63,12 +82,16 @@ def _judgement(path: Path, checkpoint: Path) -> list[str]:
         peak, mean = row["median_peak_force_n"], row["median_mean_force_n"]
         forces = "| | |" if peak is None or mean is None else f"| {peak:.0f} | {mean:.1f} |"
         lines.append(f"| {row['label']} | {_rate(row['success_at_end'])} | {_rate(row['success_once'])} {forces}")
-    return [
-        *lines,
-        "",
-        "A sense is unplugged only when the policy is judged. These weights were trained with all of them, so the rows "
-        "say what the policy relies on.",
-    ]
+    return lines
+
+
+def _returns(report: Mapping[str, Any]) -> list[str]:
+    lines = ["95 % intervals: bootstrap, Wilson.", "", "| senses | mean return | return > 0 |", "|---|---|---|"]
+    for row in report["rows"]:
+        low, high = row["mean_return_bootstrap_95"]
+        mean = f"{row['mean_return']:.2f} [{low:.2f}, {high:.2f}]"
+        lines.append(f"| {row['label']} | {mean} | {_rate(row['positive_return'])} |")
+    return lines
 
 
 def _rate(rate: Mapping[str, Any]) -> str:
