@@ -62,7 +62,7 @@ class TrainConfig:
     agent: Literal["ppo", "reinforce"] = "ppo"
     """The learning algorithm."""
     recipe: str = ""
-    """Name of the recipe that the settings start from, of those `mmrl list recipes` shows; unset is the first."""
+    """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the first."""
     seed: int = 1
     """Seeds the worlds, the initial weights, the actions and the shuffling."""
     num_worlds: int = 64
