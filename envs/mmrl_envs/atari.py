@@ -250,7 +250,13 @@ class PongWorlds(EmulatorWorlds):
         **kwargs: Any,
     ) -> None:
         modality = Modality(
-            SENSE, (80, 80, 2), FRAMES_PER_SECOND / frame_skip, _encoder(encoder, 0.0, 1.0), high=1, dtype="uint8"
+            SENSE,
+            (80, 80, 2),
+            FRAMES_PER_SECOND / frame_skip,
+            _encoder(encoder, 0.0, 1.0),
+            low=0,
+            high=1,
+            dtype="uint8",
         )
         screen = {"img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1, "maxpool": False}
         super().__init__("pong", num_envs, modality, screen, actions=actions, frame_skip=frame_skip, **kwargs)
