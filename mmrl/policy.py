@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, NamedTuple, cast
 
@@ -19,10 +19,11 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
-from mmrl.encoders import Encoder, build_encoder, mlp, orthogonal_
-from mmrl.fusion import make_fusion
+from mmrl.encoders import Encoder, mlp, orthogonal_
+from mmrl.fusion import find_fusion
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
+from mmrl.settings import Settings
 
 Observation = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
@@ -40,6 +41,8 @@ class PolicyConfig:
 
     fusion: str = "concat"
     """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
+    fusion_options: Settings = field(default_factory=dict)
+    """Options of that fusion by name, such as rank=8; docs/fusion.md lists them."""
     fused_features: int = 128
     """Size of the joint vector of all senses."""
     actor_hidden: tuple[int, ...] = (128,)
@@ -103,9 +106,11 @@ class ActorCritic(nn.Module):
             raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
         self.privileged_size = privileged_size
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
-        self.encoders = nn.ModuleDict({_key(name): build_encoder(sense) for name, sense in modalities.items()})
-        encodings = {name: self._encoder(name).features for name in modalities}
-        self.fusion = make_fusion(config.fusion, encodings, config.fused_features)
+        fusion, options = find_fusion(config.fusion, config.fusion_options)
+        encoders = fusion.make_encoders(modalities, options)
+        self.encoders = nn.ModuleDict({_key(name): encoder for name, encoder in encoders.items()})
+        sizes = {name: encoder.features for name, encoder in encoders.items()}
+        self.fusion = fusion(sizes, config.fused_features, options)
         actor_sizes = (config.fused_features, *config.actor_hidden)
         self.actor = mlp(actor_sizes)
         self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init)

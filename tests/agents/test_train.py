@@ -23,7 +23,6 @@ from mmrl_agents.config import (
     config_from_dict,
     config_to_dict,
     make_envs,
-    parse_settings,
 )
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
@@ -229,17 +228,6 @@ def test_config_survives_json() -> None:
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     with pytest.raises(ValueError, match="TrainConfig has no speed; it has env, agent"):
         config_from_dict({"env": "CartPole-v1", "speed": 3})
-
-
-def test_settings_are_yaml_scalars() -> None:
-    assert parse_settings(["shape=square", "clearance=0.001", "noisy=true", "range=[1, 2]"]) == {
-        "shape": "square",
-        "clearance": 0.001,
-        "noisy": True,
-        "range": [1, 2],
-    }
-    with pytest.raises(ValueError, match="key=value, got 'clearance'"):
-        parse_settings(["clearance"])
 
 
 @pytest.mark.parametrize(
