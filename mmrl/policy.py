@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from mmrl.encoders import Encoder, mlp, orthogonal_
-from mmrl.fusion import find_fusion
+from mmrl.fusion import find_fusion, sense_key
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.settings import Settings
@@ -108,7 +108,7 @@ class ActorCritic(nn.Module):
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
         fusion, options = find_fusion(config.fusion, config.fusion_options)
         encoders = fusion.make_encoders(modalities, options)
-        self.encoders = nn.ModuleDict({_key(name): encoder for name, encoder in encoders.items()})
+        self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
         sizes = {name: encoder.features for name, encoder in encoders.items()}
         self.fusion = fusion(sizes, config.fused_features, options)
         actor_sizes = (config.fused_features, *config.actor_hidden)
@@ -242,7 +242,7 @@ class ActorCritic(nn.Module):
         return state
 
     def _encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[_key(name)])
+        return cast(Encoder, self.encoders[sense_key(name)])
 
     def _checked(self, obs: Observation, present: Presence | None) -> Presence:
         """Raise ValueError unless keys and shapes are the declared ones."""
@@ -343,8 +343,3 @@ def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None or not reading.is_floating_point():
         return reading
     return torch.where(mask.view(-1, *(1,) * (reading.dim() - 1)), reading, 0)
-
-
-def _key(name: str) -> str:
-    """A name in a ModuleDict may neither hold a dot nor be an attribute of it, as `values` is."""
-    return "/" + name.replace(".", "/")

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from mmrl.fusion.base import Fusion, FusionOptions
-from mmrl.fusion.simple import ConcatFusion
+from mmrl.fusion.base import Fusion, FusionOptions, sense_key
+from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
 
-__all__ = ["FUSIONS", "ConcatFusion", "Fusion", "FusionOptions", "find_fusion", "make_fusion"]
+__all__ = ["FUSIONS", "ConcatFusion", "Fusion", "FusionOptions", "find_fusion", "make_fusion", "sense_key"]
 
 FUSIONS: dict[str, type[Fusion]] = {
     "concat": ConcatFusion,
+    "sum": SumFusion,
+    "product": ProductFusion,
+    "mlp": MLPFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 
@@ -25,13 +28,17 @@ def find_fusion(name: str, options: Mapping[str, Any] | None = None) -> tuple[ty
     if name not in FUSIONS:
         raise ValueError(f"unknown fusion {name!r}; known fusions: {', '.join(sorted(FUSIONS))}")
     options_type, given = FUSIONS[name].options_type, options or {}
-    known = [field.name for field in fields(options_type)]
-    unknown = ", ".join(repr(key) for key in given if key not in known)
+    defaults = {field.name: field.default for field in fields(options_type)}
+    unknown = ", ".join(repr(key) for key in given if key not in defaults)
     if unknown:
-        raise ValueError(f"fusion {name!r} has no option {unknown}; it has {', '.join(known) or 'none'}")
-    # JSON and YAML know lists where an option is a tuple.
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        raise ValueError(f"fusion {name!r} has no option {unknown}; it has {', '.join(defaults) or 'none'}")
+    values = {key: _sequence(value) if isinstance(defaults[key], tuple) else value for key, value in given.items()}
     return FUSIONS[name], options_type(**values)
+
+
+def _sequence(value: Any) -> tuple[Any, ...]:
+    """A tuple of what JSON or a command line gives for one: a list, or a single item."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def make_fusion(name: str, sizes: Mapping[str, int], features: int, options: Mapping[str, Any] | None = None) -> Fusion:

@@ -6,6 +6,7 @@ tokens, D = `Fusion.features`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders import Encoder, build_encoder
+from mmrl.encoders import Encoder, build_encoder, orthogonal_
 from mmrl.modality import Modality
 
 Encodings = Mapping[str, Tensor]
@@ -27,6 +28,15 @@ class FusionOptions:
 
 
 NO_OPTIONS = FusionOptions()
+
+
+def require_sizes(options: FusionOptions, *names: str) -> None:
+    """ValueError unless those options are integers >= 1 or tuples of them."""
+    for name in names:
+        value = vars(options)[name]
+        sizes = value if isinstance(value, tuple) else (value,)
+        if not all(type(size) is int and size >= 1 for size in sizes):
+            raise ValueError(f"{type(options).__name__}.{name} must be >= 1 and whole, got {value!r}")
 
 
 class Fusion(nn.Module, ABC):
@@ -72,6 +82,30 @@ class Fusion(nn.Module, ABC):
             else:
                 parts.append(features[name])
         return parts
+
+    def _masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
+        """Encodings and masks (B, 1) in the order of the senses; zeros and false where there is no encoding."""
+        present = present or {}
+        rows, like = _count_rows(features, present), next(self.parameters())
+        parts = {}
+        for name, size in self.sizes.items():
+            given = features.get(name, like.new_zeros(rows, size))
+            here = torch.full((rows,), name in features, device=given.device)
+            mask = present.get(name, here).unsqueeze(1)
+            parts[name] = torch.where(mask, given, 0), mask
+        return parts
+
+
+def sense_key(name: str) -> str:
+    """The name of a sense in a ModuleDict: there it may neither hold a dot nor be an attribute, as `values` is."""
+    return "/" + name.replace(".", "/")
+
+
+def project(inputs: int, outputs: int) -> nn.Sequential:
+    """A linear layer, layer normalisation and tanh: encodings of any scale to numbers in (-1, 1)."""
+    linear = nn.Linear(inputs, outputs)
+    orthogonal_(linear, math.sqrt(2))
+    return nn.Sequential(linear, nn.LayerNorm(outputs), nn.Tanh())
 
 
 def _count_rows(features: Encodings, present: Presence) -> int:

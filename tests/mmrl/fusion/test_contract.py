@@ -1,25 +1,37 @@
+"""What holds for every fusion, and for one added later as well."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
 import pytest
 import torch
+from torch import Tensor
 
 from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, make_fusion
 
-SIZES = {"camera": 4, "wrench": 3, "proprio": 2}
+SIZES = {"camera": 4, "wrench": 3, "arm.state": 2}
+SUBSETS = [subset for size in range(len(SIZES) + 1) for subset in itertools.combinations(SIZES, size)]
+OPTIONS: Mapping[str, Mapping[str, object]] = {"mlp": {"hidden": (5, 7)}}
 
 
-def encodings(rows: int) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(rows, size, generator=generator) for name, size in SIZES.items()}
-
-
-@pytest.fixture(params=sorted(FUSIONS))
-def fusion(request: pytest.FixtureRequest) -> Fusion:
-    """Every registered fusion, as if after some training."""
-    torch.manual_seed(0)
-    fusion = make_fusion(request.param, SIZES, 6)
+def build(name: str, senses: Sequence[str] = tuple(SIZES), seed: int = 0) -> Fusion:
+    """A fusion whose every parameter has moved away from its initial value, as if after some training."""
+    torch.manual_seed(seed)
+    fusion = make_fusion(name, {sense: SIZES[sense] for sense in senses}, 6, OPTIONS.get(name))
     with torch.no_grad():
         for parameter in fusion.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return fusion
+
+
+def encodings(rows: int, seed: int = 0) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(rows, size, generator=generator) for name, size in SIZES.items()}
+
+
+@pytest.fixture(params=FUSIONS)
+def fusion(request: pytest.FixtureRequest) -> Fusion:
+    return build(request.param)
 
 
 def test_maps_to_features(fusion: Fusion) -> None:
@@ -30,6 +42,38 @@ def test_order_of_the_dict_does_not_matter(fusion: Fusion) -> None:
     features = encodings(5)
     shuffled = dict(reversed(features.items()))
     assert torch.equal(fusion(features), fusion(shuffled))
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_order_of_the_senses_does_not_change_what_can_be_learned(name: str) -> None:
+    ours = build(name)
+    theirs = build(name, ("arm.state", "camera", "wrench"), seed=1)
+    theirs.load_state_dict({key: reordered(value, ours, theirs) for key, value in ours.state_dict().items()})
+    torch.testing.assert_close(theirs(encodings(5)), ours(encodings(5)))
+
+
+def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:
+    """Along every axis that holds the senses side by side, their blocks in the order of `theirs`."""
+    for axis, length in enumerate(parameter.shape):
+        if length == sum(ours.sizes.values()):
+            blocks = dict(zip(ours.sizes, parameter.split(list(ours.sizes.values()), axis), strict=True))
+            parameter = torch.cat([blocks[sense] for sense in theirs.sizes], axis)
+    return parameter
+
+
+def test_a_row_does_not_depend_on_its_batch(fusion: Fusion) -> None:
+    features, present = encodings(5), {"wrench": torch.tensor([True, False, True, False, True])}
+    together = fusion(features, present)
+    for row in range(5):
+        alone = fusion({n: x[row : row + 1] for n, x in features.items()}, {"wrench": present["wrench"][row : row + 1]})
+        torch.testing.assert_close(alone, together[row : row + 1])
+
+
+def test_every_sense_matters(fusion: Fusion) -> None:
+    features, other = encodings(5), encodings(5, seed=1)
+    for name in SIZES:
+        changed = fusion(features | {name: other[name]})
+        assert not torch.isclose(changed, fusion(features)).all(dim=1).any()
 
 
 def test_a_mask_of_ones_is_no_mask(fusion: Fusion) -> None:
@@ -44,17 +88,48 @@ def test_absent_rows_are_as_a_missing_sense(fusion: Fusion) -> None:
     mask = torch.tensor([True, False, True, False, False])
     mixed = fusion(features, {"wrench": mask})
     nowhere = {"wrench": torch.zeros(5, dtype=torch.bool)}
-    without = fusion({"camera": features["camera"], "proprio": features["proprio"]}, nowhere)
+    without = fusion({name: x for name, x in features.items() if name != "wrench"}, nowhere)
     expected = torch.where(mask[:, None], fusion(features), without)
     torch.testing.assert_close(mixed, expected)
     assert not torch.allclose(mixed, fusion(features))
 
 
-def test_no_sense_at_all_still_gives_a_vector(fusion: Fusion) -> None:
-    nowhere = {name: torch.zeros(3, dtype=torch.bool) for name in SIZES}
-    fused = fusion({}, nowhere)
-    assert fused.shape == (3, 6)
-    assert torch.isfinite(fused).all()
+@pytest.mark.parametrize("gone", SUBSETS, ids=lambda subset: "+".join(subset) or "none")
+def test_what_an_absent_sense_holds_has_no_effect(fusion: Fusion, gone: Sequence[str]) -> None:
+    """Neither on the output nor on any gradient, be it a number, a NaN or nothing at all; rows 1 and 3 lack `gone`."""
+    lacks = torch.tensor([False, True, False, True])
+    present = dict.fromkeys(gone, ~lacks)
+    results = []
+    for fill in (0.5, 1e6, torch.nan, torch.inf):
+        features = {
+            name: torch.where(lacks[:, None], fill, x) if name in gone else x for name, x in encodings(4).items()
+        }
+        results.append(outcome(fusion, features, present))
+    for result in results[1:]:
+        for ours, reference in zip(result, results[0], strict=True):
+            torch.testing.assert_close(ours, reference, rtol=0, atol=0)
+    assert all(torch.isfinite(x).all() for x in results[0])
+
+
+@pytest.mark.parametrize("gone", SUBSETS, ids=lambda subset: "+".join(subset) or "none")
+def test_a_sense_absent_from_every_row_may_be_left_out(fusion: Fusion, gone: Sequence[str]) -> None:
+    nowhere = {name: torch.zeros(4, dtype=torch.bool) for name in gone}
+    broken = {name: torch.full_like(x, torch.nan) if name in gone else x for name, x in encodings(4).items()}
+    left_out = {name: x for name, x in broken.items() if name not in gone}
+    masked, missing = (fusion(features, nowhere) for features in (broken, left_out))
+    torch.testing.assert_close(masked, missing)
+    assert torch.isfinite(missing).all()
+    assert missing.shape == (4, fusion.features)
+
+
+def outcome(fusion: Fusion, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> list[Tensor]:
+    """The output, and the gradients of every parameter and encoding for a loss that weighs all outputs differently."""
+    inputs = {name: x.clone().requires_grad_() for name, x in features.items()}
+    fusion.zero_grad()
+    fused = fusion(inputs, present)
+    (fused * torch.linspace(1, 2, fused.numel()).view_as(fused)).sum().backward()
+    leaves = [*fusion.parameters(), *inputs.values()]
+    return [fused.detach(), *(torch.zeros_like(x) if x.grad is None else x.grad for x in leaves)]
 
 
 def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
@@ -68,14 +143,15 @@ def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
 
 
 def test_what_stands_for_an_absent_sense_is_learned(fusion: Fusion) -> None:
+    stands_in = [parameter for name, parameter in fusion.named_parameters() if "absent" in name]
     nowhere = {"wrench": torch.zeros(4, dtype=torch.bool)}
-    before = fusion(encodings(4), nowhere).detach()
-    optimizer = torch.optim.SGD(fusion.parameters(), 0.1)
-    only_absent = [p for name, p in fusion.named_parameters() if "absent" in name]
-    fusion(encodings(4), nowhere).square().sum().backward()
-    assert any((p.grad != 0).any() for p in only_absent if p.grad is not None)
-    optimizer.step()
-    assert not torch.allclose(fusion(encodings(4), nowhere), before)
+    before = fusion(encodings(4), nowhere)
+    before.square().sum().backward()
+    for parameter in stands_in:
+        assert parameter.grad is not None
+        with torch.no_grad():
+            parameter -= 0.1 * parameter.grad
+        assert not torch.allclose(fusion(encodings(4), nowhere), before)
 
 
 def test_gradients_are_right(fusion: Fusion) -> None:
@@ -83,8 +159,8 @@ def test_gradients_are_right(fusion: Fusion) -> None:
     inputs = [x.double().requires_grad_() for x in encodings(3).values()]
     present = {"camera": torch.tensor([True, False, True])}
 
-    def run(*values: torch.Tensor) -> torch.Tensor:
-        fused: torch.Tensor = fusion(dict(zip(SIZES, values, strict=True)), present)
+    def run(*values: Tensor) -> Tensor:
+        fused: Tensor = fusion(dict(zip(SIZES, values, strict=True)), present)
         return fused
 
     assert torch.autograd.gradcheck(run, inputs)
@@ -93,6 +169,25 @@ def test_gradients_are_right(fusion: Fusion) -> None:
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(ValueError, match=r"'outer'.*concat"):
         make_fusion("outer", SIZES, 6)
+
+
+def test_unknown_option_lists_the_known() -> None:
+    with pytest.raises(ValueError, match=r"fusion 'mlp' has no option 'depth', 'width'; it has hidden"):
+        make_fusion("mlp", SIZES, 6, {"depth": 2, "hidden": (3,), "width": 4})
+    with pytest.raises(ValueError, match=r"fusion 'concat' has no option 'hidden'; it has none"):
+        make_fusion("concat", SIZES, 6, {"hidden": (3,)})
+
+
+@pytest.mark.parametrize("hidden", [(5,), [5], 5])
+def test_options_may_come_as_json_and_the_command_line_give_them(hidden: object) -> None:
+    shapes = [tuple(x.shape) for x in make_fusion("mlp", {"a": 2}, 3, {"hidden": hidden}).parameters()]
+    assert shapes == [(2,), (5, 2), (5,), (3, 5), (3,)]
+
+
+@pytest.mark.parametrize("hidden", [0, "wide", 2.5, True])
+def test_bad_options_are_named(hidden: object) -> None:
+    with pytest.raises(ValueError, match=rf"MLPOptions.hidden must be >= 1 and whole, got \({hidden!r},\)"):
+        make_fusion("mlp", SIZES, 6, {"hidden": hidden})
 
 
 def test_sizes_are_checked() -> None:
