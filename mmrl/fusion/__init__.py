@@ -8,6 +8,7 @@ from typing import Any
 
 from mmrl.fusion.base import Fusion, FusionOptions, sense_key
 from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
+from mmrl.fusion.tensor import LowRankFusion, TensorFusion
 
 __all__ = ["FUSIONS", "ConcatFusion", "Fusion", "FusionOptions", "find_fusion", "make_fusion", "sense_key"]
 
@@ -16,6 +17,8 @@ FUSIONS: dict[str, type[Fusion]] = {
     "sum": SumFusion,
     "product": ProductFusion,
     "mlp": MLPFusion,
+    "tensor": TensorFusion,
+    "lowrank": LowRankFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 

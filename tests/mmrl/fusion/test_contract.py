@@ -11,7 +11,11 @@ from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, make_fusion
 
 SIZES = {"camera": 4, "wrench": 3, "arm.state": 2}
 SUBSETS = [subset for size in range(len(SIZES) + 1) for subset in itertools.combinations(SIZES, size)]
-OPTIONS: Mapping[str, Mapping[str, object]] = {"mlp": {"hidden": (5, 7)}}
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    "mlp": {"hidden": (5, 7)},
+    "tensor": {"projection": 3},
+    "lowrank": {"projection": 3, "rank": 2},
+}
 
 
 def build(name: str, senses: Sequence[str] = tuple(SIZES), seed: int = 0) -> Fusion:
@@ -58,6 +62,9 @@ def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:
         if length == sum(ours.sizes.values()):
             blocks = dict(zip(ours.sizes, parameter.split(list(ours.sizes.values()), axis), strict=True))
             parameter = torch.cat([blocks[sense] for sense in theirs.sizes], axis)
+        if length == 4**3:  # products of three senses projected to 3 and a 1, the last sense running fastest
+            axes = [list(ours.sizes).index(sense) + 1 for sense in theirs.sizes]
+            parameter = parameter.view(-1, 4, 4, 4).permute(0, *axes).flatten(1)
     return parameter
 
 
