@@ -7,6 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from mmrl.fusion.base import Fusion, FusionOptions, sense_key
+from mmrl.fusion.gated import GatedFusion
+from mmrl.fusion.poe import ProductOfExpertsFusion
 from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
 from mmrl.fusion.tensor import LowRankFusion, TensorFusion
 
@@ -19,6 +21,8 @@ FUSIONS: dict[str, type[Fusion]] = {
     "mlp": MLPFusion,
     "tensor": TensorFusion,
     "lowrank": LowRankFusion,
+    "gated": GatedFusion,
+    "poe": ProductOfExpertsFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 
