@@ -1,7 +1,7 @@
 """One small network per kind of sense, built from the sense's declaration.
 
 Shapes: B rows, T readings of a window (oldest first), C features of one reading or channels of an
-image, H x W pixels, L positions along a convolved window, D = `Encoder.features`.
+image, H x W pixels, L positions along a convolved window, D = `Encoder.features`, K = `Encoder.tokens`.
 
 An encoder of your own needs a spec: `Custom`, which names a factory, or a subclass of `EncoderSpec`
 whose encoder is decorated with `register_encoder`.
@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,9 +33,18 @@ Builder = TypeVar("Builder", bound="Callable[..., Encoder]")
 
 
 class Encoder(nn.Module, ABC):
-    """Turns readings of one sense, (B, *window_shape) in the declared dtype, into (B, features)."""
+    """Turns readings of one sense, (B, *window_shape) in the declared dtype, into (B, features).
+
+    One with `tokens` gives (B, tokens, features) instead, for fusions that ask for it.
+    """
 
     features: int
+    tokens: int | None = None
+
+    @property
+    def size(self) -> int | tuple[int, int]:
+        """Shape of one row of the output: D, or (K, D) for tokens."""
+        return self.features if self.tokens is None else (self.tokens, self.features)
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
@@ -70,8 +80,7 @@ def build_encoder(modality: Modality) -> Encoder:
     return _build(modality.encoder, modality)
 
 
-@register_encoder(ImageConv)
-class ImageEncoder(Encoder):
+class ImageMaps(Encoder, ABC):
     """Convolutions without padding, each with a ReLU, over one image (H, W, C).
 
     Bounded pixels are mapped from [low, high] to [-0.5, 0.5]; unbounded ones (a depth image without
@@ -81,14 +90,10 @@ class ImageEncoder(Encoder):
 
     def __init__(self, spec: ImageConv, modality: Modality) -> None:
         super().__init__()
-        self.features = spec.features
         height, width, channels = modality.shape
-        low, high = (bound.astype(np.float64) for bound in modality.bounds)
-        low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
-        bounded = bool(np.isfinite(high - low).all())
-        scale = 1.0 / (high - low) if bounded else np.ones(channels)
-        offset = -low * scale - 0.5 if bounded else np.zeros(channels)
-        self.statistics = None if bounded else RunningStatistics(channels)
+        scaling = pixel_scaling(modality)
+        self.statistics = None if scaling else RunningStatistics(channels)
+        scale, offset = scaling or (np.ones(channels), np.zeros(channels))
 
         first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])
         layers: list[nn.Module] = [_PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
@@ -99,20 +104,43 @@ class ImageEncoder(Encoder):
             layers += [convolution, nn.ReLU(inplace=True)]
         self.convolutions = nn.Sequential(*layers)
         nn.utils.convert_conv2d_weight_memory_format(self.convolutions, torch.channels_last)
-        pixels = math.prod(_convolved(side, spec, modality) for side in (height, width))
-        self.linear = nn.Linear(pixels * spec.channels[-1], spec.features)
-        orthogonal_(self.linear, math.sqrt(2))
+        self.positions = math.prod(_convolved(side, spec, modality) for side in (height, width))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> feature maps (B, channels[-1], H', W') with H' * W' = `positions`."""
         pixels = self._floats(x)
         if self.statistics is not None:
             pixels = self.statistics(pixels)
-        maps = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
-        return functional.relu(self.linear(maps.flatten(1)))
+        maps: Tensor = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
+        return maps
 
     def update_statistics(self, x: Tensor) -> None:
         if self.statistics is not None:
             self.statistics.update(x)
+
+
+@register_encoder(ImageConv)
+class ImageEncoder(ImageMaps):
+    """`ImageMaps` and a linear layer over all positions, with a ReLU."""
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.features = spec.features
+        self.linear = nn.Linear(self.positions * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, math.sqrt(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.linear(self.convolve(x).flatten(1)))
+
+
+def pixel_scaling(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Scale and offset (C,) that bring the pixels of an image to [-0.5, 0.5]; None where they have no bounds."""
+    low, high = (bound.astype(np.float64) for bound in modality.bounds)
+    low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
+    if not np.isfinite(high - low).all():
+        return None
+    scale = 1.0 / (high - low)
+    return scale, -low * scale - 0.5
 
 
 class _PixelConv(nn.Module):
@@ -139,32 +167,26 @@ class _PixelConv(nn.Module):
         return functional.conv2d(x, weight * self.scale, bias, self.conv.stride)
 
 
-@register_encoder(TemporalConv)
-class CausalTemporalEncoder(Encoder):
+class CausalWindows(Encoder, ABC):
     """Strided causal convolutions along a window (T, C): the force encoder of Lee et al. (2019).
 
-    The normaliser, convolutions with a leaky ReLU each, then a linear layer over the positions that
-    remain. Lee et al. ("Making Sense of Vision and Touch", ICRA 2019, and the code released with
-    it) use five convolutions, which leave one position of their 32 readings.
+    The normaliser, then convolutions with a leaky ReLU each. Lee et al. ("Making Sense of Vision and
+    Touch", ICRA 2019, and the code released with it) use five convolutions, which leave one position
+    of their 32 readings.
     """
 
     def __init__(self, spec: TemporalConv, modality: Modality) -> None:
         super().__init__()
-        self.features = spec.features
         self.normalizer = make_normalizer(spec.squash, modality.shape[-1])
         length, layers = modality.window_shape[0], list[nn.Module]()
         for size in itertools.pairwise((self.normalizer.features, *spec.channels)):
             layers += [CausalConv(*size, spec.kernel, spec.stride), nn.LeakyReLU(LEAKY_SLOPE, True)]
             length = math.ceil(length / spec.stride)
         self.convolutions = nn.Sequential(*layers)
-        self.linear = nn.Linear(length * spec.channels[-1], spec.features)
-        orthogonal_(self.linear, LEAKY_GAIN)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
+        self.positions = length
 
     def convolve(self, x: Tensor) -> Tensor:
-        """(B, T, C) -> (B, L, channels[-1]).
+        """(B, T, C) -> (B, L, channels[-1]) with L = `positions`.
 
         Position j before the last depends on no reading among the newest j * stride ** layers.
         """
@@ -173,6 +195,20 @@ class CausalTemporalEncoder(Encoder):
 
     def update_statistics(self, x: Tensor) -> None:
         self.normalizer.update(x)
+
+
+@register_encoder(TemporalConv)
+class CausalTemporalEncoder(CausalWindows):
+    """`CausalWindows` and a linear layer over the positions that remain, with a leaky ReLU."""
+
+    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.features = spec.features
+        self.linear = nn.Linear(self.positions * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, LEAKY_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
 
 
 class CausalConv(nn.Module):

@@ -109,7 +109,7 @@ class ActorCritic(nn.Module):
         fusion, options = find_fusion(config.fusion, config.fusion_options)
         encoders = fusion.make_encoders(modalities, options)
         self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
-        sizes = {name: encoder.features for name, encoder in encoders.items()}
+        sizes = {name: encoder.size for name, encoder in encoders.items()}
         self.fusion = fusion(sizes, config.fused_features, options)
         actor_sizes = (config.fused_features, *config.actor_hidden)
         self.actor = mlp(actor_sizes)

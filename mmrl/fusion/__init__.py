@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from mmrl.fusion.base import Fusion, FusionOptions, sense_key
+from mmrl.fusion.base import Fusion, FusionOptions, Size, sense_key
+from mmrl.fusion.early import EarlyFusion
 from mmrl.fusion.gated import GatedFusion
 from mmrl.fusion.poe import ProductOfExpertsFusion
 from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
@@ -23,6 +24,7 @@ FUSIONS: dict[str, type[Fusion]] = {
     "lowrank": LowRankFusion,
     "gated": GatedFusion,
     "poe": ProductOfExpertsFusion,
+    "early": EarlyFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 
@@ -48,7 +50,9 @@ def _sequence(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def make_fusion(name: str, sizes: Mapping[str, int], features: int, options: Mapping[str, Any] | None = None) -> Fusion:
+def make_fusion(
+    name: str, sizes: Mapping[str, Size], features: int, options: Mapping[str, Any] | None = None
+) -> Fusion:
     """An untrained fusion of senses with encodings of `sizes`; ValueError as `find_fusion`."""
     fusion, chosen = find_fusion(name, options)
     return fusion(sizes, features, chosen)

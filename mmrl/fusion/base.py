@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mmrl.encoders import Encoder, build_encoder, orthogonal_
 from mmrl.modality import Modality
 
+Size = int | tuple[int, int]
 Encodings = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
 
@@ -42,28 +43,42 @@ def require_sizes(options: FusionOptions, *names: str) -> None:
 class Fusion(nn.Module, ABC):
     """Maps the encodings of the senses, in the order of `sizes`, to one vector (B, `features`).
 
+    An encoding is a vector (B, D_s); fusions that read tokens take (B, K_s, D_s), or a vector as the only token.
+
     A sense may be absent in some rows (`present[name]` is false there) or in all of them (no
     encoding under its name). What an absent sense's rows hold, NaN included, must change neither the
     output nor any gradient.
     """
 
     options_type: ClassVar[type[FusionOptions]] = FusionOptions
+    reads_tokens: ClassVar[bool] = False
 
-    def __init__(self, sizes: Mapping[str, int], features: int, options: FusionOptions = NO_OPTIONS) -> None:
-        """Takes the size D_s of each sense's encoding; ValueError for no sense or a size < 1."""
+    def __init__(self, sizes: Mapping[str, Size], features: int, options: FusionOptions = NO_OPTIONS) -> None:
+        """Takes the size D_s or (K_s, D_s) of each sense's encoding.
+
+        ValueError for no sense, a size < 1, and tokens where the fusion does not read any.
+        """
         super().__init__()
-        for name, size in {"features": features, **sizes}.items():
-            if size < 1:
-                raise ValueError(f"size of {name!r} must be >= 1, got {size}")
+        one = (1,) if self.reads_tokens else ()
+        self.shapes = {name: (*one, size) if isinstance(size, int) else size for name, size in sizes.items()}
+        for name, shape in {"features": (features,), **self.shapes}.items():
+            if min(shape) < 1:
+                raise ValueError(f"size of {name!r} must be >= 1, got {shape}")
+            if isinstance(sizes.get(name), tuple) and not self.reads_tokens:
+                raise ValueError(f"{type(self).__name__} joins one vector of each sense, {name!r} has tokens {shape}")
         if not sizes:
             raise ValueError("a fusion needs at least one sense, got none")
-        self.sizes = dict(sizes)
         self.features = features
 
     @classmethod
     def make_encoders(cls, modalities: Mapping[str, Modality], options: FusionOptions) -> dict[str, Encoder]:
         """Untrained encoders of the senses, of the kind whose output this fusion reads."""
         return {name: build_encoder(modality) for name, modality in modalities.items()}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size D_s of the encoding of each sense, or of a token of it."""
+        return {name: shape[-1] for name, shape in self.shapes.items()}
 
     @abstractmethod
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
@@ -73,14 +88,15 @@ class Fusion(nn.Module, ABC):
         """Encodings in the order of the senses; `absent` (sum of D_s,) stands where there are none."""
         present = present or {}
         rows = _count_rows(features, present)
+        vectors = torch.split(absent, list(self.sizes.values()))
         parts = []
-        for name, vector in zip(self.sizes, torch.split(absent, list(self.sizes.values())), strict=True):
+        for (name, shape), vector in zip(self.shapes.items(), vectors, strict=True):
             if name not in features:
-                parts.append(vector.expand(rows, -1))
+                parts.append(vector.expand(rows, *shape))
             elif name in present:
-                parts.append(torch.where(present[name].unsqueeze(1), features[name], vector))
+                parts.append(torch.where(_along(present[name], shape), features[name].view(rows, *shape), vector))
             else:
-                parts.append(features[name])
+                parts.append(features[name].view(rows, *shape))
         return parts
 
     def _masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
@@ -88,11 +104,11 @@ class Fusion(nn.Module, ABC):
         present = present or {}
         rows, like = _count_rows(features, present), next(self.parameters())
         parts = {}
-        for name, size in self.sizes.items():
-            given = features.get(name, like.new_zeros(rows, size))
+        for name, shape in self.shapes.items():
+            given = features[name].view(rows, *shape) if name in features else like.new_zeros(rows, *shape)
             here = torch.full((rows,), name in features, device=given.device)
-            mask = present.get(name, here).unsqueeze(1)
-            parts[name] = torch.where(mask, given, 0), mask
+            mask = present.get(name, here)
+            parts[name] = torch.where(_along(mask, shape), given, 0), mask.unsqueeze(1)
         return parts
 
 
@@ -110,3 +126,8 @@ def project(inputs: int, outputs: int) -> nn.Sequential:
 
 def _count_rows(features: Encodings, present: Presence) -> int:
     return next(iter((*features.values(), *present.values()))).shape[0]
+
+
+def _along(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """(B,) -> (B, 1) or (B, 1, 1), which reaches over rows of that shape."""
+    return mask.view(-1, *(1,) * len(shape))

@@ -10,27 +10,32 @@ from torch import Tensor
 from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, make_fusion
 
 SIZES = {"camera": 4, "wrench": 3, "arm.state": 2}
+TOKENS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "early": {name: (3, size) for name, size in SIZES.items()},
+}
 SUBSETS = [subset for size in range(len(SIZES) + 1) for subset in itertools.combinations(SIZES, size)]
 OPTIONS: Mapping[str, Mapping[str, object]] = {
     "mlp": {"hidden": (5, 7)},
     "tensor": {"projection": 3},
     "lowrank": {"projection": 3, "rank": 2},
+    "early": {"channels": (5, 4)},
 }
 
 
 def build(name: str, senses: Sequence[str] = tuple(SIZES), seed: int = 0) -> Fusion:
     """A fusion whose every parameter has moved away from its initial value, as if after some training."""
     torch.manual_seed(seed)
-    fusion = make_fusion(name, {sense: SIZES[sense] for sense in senses}, 6, OPTIONS.get(name))
+    sizes = TOKENS.get(name, SIZES)
+    fusion = make_fusion(name, {sense: sizes[sense] for sense in senses}, 6, OPTIONS.get(name))
     with torch.no_grad():
         for parameter in fusion.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return fusion
 
 
-def encodings(rows: int, seed: int = 0) -> dict[str, Tensor]:
+def encodings(fusion: Fusion, rows: int, seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return {name: torch.randn(rows, size, generator=generator) for name, size in SIZES.items()}
+    return {name: torch.randn(rows, *fusion.shapes[name], generator=generator) for name in SIZES}
 
 
 @pytest.fixture(params=FUSIONS)
@@ -39,11 +44,11 @@ def fusion(request: pytest.FixtureRequest) -> Fusion:
 
 
 def test_maps_to_features(fusion: Fusion) -> None:
-    assert fusion(encodings(5)).shape == (5, 6) == (5, fusion.features)
+    assert fusion(encodings(fusion, 5)).shape == (5, 6) == (5, fusion.features)
 
 
 def test_order_of_the_dict_does_not_matter(fusion: Fusion) -> None:
-    features = encodings(5)
+    features = encodings(fusion, 5)
     shuffled = dict(reversed(features.items()))
     assert torch.equal(fusion(features), fusion(shuffled))
 
@@ -53,15 +58,18 @@ def test_order_of_the_senses_does_not_change_what_can_be_learned(name: str) -> N
     ours = build(name)
     theirs = build(name, ("arm.state", "camera", "wrench"), seed=1)
     theirs.load_state_dict({key: reordered(value, ours, theirs) for key, value in ours.state_dict().items()})
-    torch.testing.assert_close(theirs(encodings(5)), ours(encodings(5)))
+    features = encodings(ours, 5)
+    torch.testing.assert_close(theirs(features), ours(features))
 
 
 def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:
     """Along every axis that holds the senses side by side, their blocks in the order of `theirs`."""
     for axis, length in enumerate(parameter.shape):
-        if length == sum(ours.sizes.values()):
-            blocks = dict(zip(ours.sizes, parameter.split(list(ours.sizes.values()), axis), strict=True))
-            parameter = torch.cat([blocks[sense] for sense in theirs.sizes], axis)
+        total = sum(ours.sizes.values())
+        if length in (total, 2 * total):  # twice where a convolution sees two instants
+            blocks = parameter.split([size * length // total for size in ours.sizes.values()], axis)
+            by_name = dict(zip(ours.sizes, blocks, strict=True))
+            parameter = torch.cat([by_name[sense] for sense in theirs.sizes], axis)
         if length == 4**3:  # products of three senses projected to 3 and a 1, the last sense running fastest
             axes = [list(ours.sizes).index(sense) + 1 for sense in theirs.sizes]
             parameter = parameter.view(-1, 4, 4, 4).permute(0, *axes).flatten(1)
@@ -69,7 +77,7 @@ def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:
 
 
 def test_a_row_does_not_depend_on_its_batch(fusion: Fusion) -> None:
-    features, present = encodings(5), {"wrench": torch.tensor([True, False, True, False, True])}
+    features, present = encodings(fusion, 5), {"wrench": torch.tensor([True, False, True, False, True])}
     together = fusion(features, present)
     for row in range(5):
         alone = fusion({n: x[row : row + 1] for n, x in features.items()}, {"wrench": present["wrench"][row : row + 1]})
@@ -77,21 +85,21 @@ def test_a_row_does_not_depend_on_its_batch(fusion: Fusion) -> None:
 
 
 def test_every_sense_matters(fusion: Fusion) -> None:
-    features, other = encodings(5), encodings(5, seed=1)
+    features, other = encodings(fusion, 5), encodings(fusion, 5, seed=1)
     for name in SIZES:
         changed = fusion(features | {name: other[name]})
         assert not torch.isclose(changed, fusion(features)).all(dim=1).any()
 
 
 def test_a_mask_of_ones_is_no_mask(fusion: Fusion) -> None:
-    features = encodings(5)
+    features = encodings(fusion, 5)
     present = {name: torch.ones(5, dtype=torch.bool) for name in SIZES}
     assert torch.equal(fusion(features, present), fusion(features))
     assert torch.equal(fusion(features, {}), fusion(features, None))
 
 
 def test_absent_rows_are_as_a_missing_sense(fusion: Fusion) -> None:
-    features = encodings(5)
+    features = encodings(fusion, 5)
     mask = torch.tensor([True, False, True, False, False])
     mixed = fusion(features, {"wrench": mask})
     nowhere = {"wrench": torch.zeros(5, dtype=torch.bool)}
@@ -109,7 +117,8 @@ def test_what_an_absent_sense_holds_has_no_effect(fusion: Fusion, gone: Sequence
     results = []
     for fill in (0.5, 1e6, torch.nan, torch.inf):
         features = {
-            name: torch.where(lacks[:, None], fill, x) if name in gone else x for name, x in encodings(4).items()
+            name: torch.where(lacks.view(-1, *(1,) * (x.dim() - 1)), fill, x) if name in gone else x
+            for name, x in encodings(fusion, 4).items()
         }
         results.append(outcome(fusion, features, present))
     for result in results[1:]:
@@ -121,7 +130,7 @@ def test_what_an_absent_sense_holds_has_no_effect(fusion: Fusion, gone: Sequence
 @pytest.mark.parametrize("gone", SUBSETS, ids=lambda subset: "+".join(subset) or "none")
 def test_a_sense_absent_from_every_row_may_be_left_out(fusion: Fusion, gone: Sequence[str]) -> None:
     nowhere = {name: torch.zeros(4, dtype=torch.bool) for name in gone}
-    broken = {name: torch.full_like(x, torch.nan) if name in gone else x for name, x in encodings(4).items()}
+    broken = {name: torch.full_like(x, torch.nan) if name in gone else x for name, x in encodings(fusion, 4).items()}
     left_out = {name: x for name, x in broken.items() if name not in gone}
     masked, missing = (fusion(features, nowhere) for features in (broken, left_out))
     torch.testing.assert_close(masked, missing)
@@ -140,7 +149,7 @@ def outcome(fusion: Fusion, features: Mapping[str, Tensor], present: Mapping[str
 
 
 def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
-    features = {name: x.requires_grad_() for name, x in encodings(4).items()}
+    features = {name: x.requires_grad_() for name, x in encodings(fusion, 4).items()}
     mask = torch.tensor([True, False, True, False])
     fusion(features, {"wrench": mask}).square().sum().backward()
     gradient = features["wrench"].grad
@@ -152,18 +161,18 @@ def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
 def test_what_stands_for_an_absent_sense_is_learned(fusion: Fusion) -> None:
     stands_in = [parameter for name, parameter in fusion.named_parameters() if "absent" in name]
     nowhere = {"wrench": torch.zeros(4, dtype=torch.bool)}
-    before = fusion(encodings(4), nowhere)
+    before = fusion(encodings(fusion, 4), nowhere)
     before.square().sum().backward()
     for parameter in stands_in:
         assert parameter.grad is not None
         with torch.no_grad():
             parameter -= 0.1 * parameter.grad
-        assert not torch.allclose(fusion(encodings(4), nowhere), before)
+        assert not torch.allclose(fusion(encodings(fusion, 4), nowhere), before)
 
 
 def test_gradients_are_right(fusion: Fusion) -> None:
     fusion = fusion.double()
-    inputs = [x.double().requires_grad_() for x in encodings(3).values()]
+    inputs = [x.double().requires_grad_() for x in encodings(fusion, 3).values()]
     present = {"camera": torch.tensor([True, False, True])}
 
     def run(*values: Tensor) -> Tensor:
@@ -195,6 +204,11 @@ def test_options_may_come_as_json_and_the_command_line_give_them(hidden: object)
 def test_bad_options_are_named(hidden: object) -> None:
     with pytest.raises(ValueError, match=rf"MLPOptions.hidden must be >= 1 and whole, got \({hidden!r},\)"):
         make_fusion("mlp", SIZES, 6, {"hidden": hidden})
+
+
+def test_tokens_are_refused_where_vectors_are_joined() -> None:
+    with pytest.raises(ValueError, match=r"ConcatFusion joins one vector of each sense, 'b' has tokens \(3, 2\)"):
+        make_fusion("concat", {"a": 2, "b": (3, 2)}, 6)
 
 
 def test_sizes_are_checked() -> None:
