@@ -13,7 +13,7 @@ import importlib
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import singledispatch
 from typing import TypeVar
 
@@ -23,11 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrl.layers import LEAKY_GAIN, LEAKY_SLOPE, CausalConv, PixelConv, mlp, orthogonal_
 from mmrl.modality import MLP, Custom, EncoderSpec, ImageConv, Modality, TemporalConv
 from mmrl.normalization import RunningStatistics, make_normalizer
-
-LEAKY_SLOPE = 0.1  # Lee et al. 2019, released code
-LEAKY_GAIN = nn.init.calculate_gain("leaky_relu", LEAKY_SLOPE)
 
 Builder = TypeVar("Builder", bound="Callable[..., Encoder]")
 
@@ -80,6 +78,20 @@ def build_encoder(modality: Modality) -> Encoder:
     return _build(modality.encoder, modality)
 
 
+def build_token_encoder(modality: Modality) -> Encoder:
+    """The same as far as its parts can be told from each other, for fusions that attend to them.
+
+    ImageConv gives the positions of its feature maps, TemporalConv those along its window, anything
+    else one vector, which is one token.
+    """
+    return _build_tokens(modality.encoder, modality)
+
+
+@singledispatch
+def _build_tokens(spec: EncoderSpec, modality: Modality) -> Encoder:
+    return build_encoder(modality)
+
+
 class ImageMaps(Encoder, ABC):
     """Convolutions without padding, each with a ReLU, over one image (H, W, C).
 
@@ -96,7 +108,7 @@ class ImageMaps(Encoder, ABC):
         scale, offset = scaling or (np.ones(channels), np.zeros(channels))
 
         first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])
-        layers: list[nn.Module] = [_PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
         sizes = itertools.pairwise(spec.channels)
         for size, kernel, stride in zip(sizes, spec.kernels[1:], spec.strides[1:], strict=True):
             convolution = nn.Conv2d(*size, kernel, stride)
@@ -133,6 +145,18 @@ class ImageEncoder(ImageMaps):
         return functional.relu(self.linear(self.convolve(x).flatten(1)))
 
 
+@_build_tokens.register(ImageConv)
+class ImageTokens(ImageMaps):
+    """`ImageMaps` with a token for each position, row by row."""
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.tokens, self.features = self.positions, spec.channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
+
+
 def pixel_scaling(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Scale and offset (C,) that bring the pixels of an image to [-0.5, 0.5]; None where they have no bounds."""
     low, high = (bound.astype(np.float64) for bound in modality.bounds)
@@ -141,30 +165,6 @@ def pixel_scaling(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.f
         return None
     scale = 1.0 / (high - low)
     return scale, -low * scale - 0.5
-
-
-class _PixelConv(nn.Module):
-    """conv(weight, scale * x + offset), computed without a pass over all pixels of x.
-
-    Without padding it equals conv(weight * scale, x) + sum(weight * offset).
-    """
-
-    scale: Tensor
-    offset: Tensor
-
-    def __init__(self, conv: nn.Conv2d, scale: np.ndarray, offset: np.ndarray) -> None:
-        super().__init__()
-        orthogonal_(conv, math.sqrt(2))
-        self.conv = conv
-        for name, values in (("scale", scale), ("offset", offset)):
-            constant = torch.as_tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
-            self.register_buffer(name, constant, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.conv.weight, self.conv.bias
-        assert bias is not None
-        bias = bias + (weight * self.offset).sum((1, 2, 3))
-        return functional.conv2d(x, weight * self.scale, bias, self.conv.stride)
 
 
 class CausalWindows(Encoder, ABC):
@@ -211,27 +211,16 @@ class CausalTemporalEncoder(CausalWindows):
         return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
 
 
-class CausalConv(nn.Module):
-    """Strided convolution along time, aligned so that its last output ends on the newest input.
+@_build_tokens.register(TemporalConv)
+class TemporalTokens(CausalWindows):
+    """`CausalWindows` with a token for each position that remains, the newest last."""
 
-    (B, T, inputs) -> (B, ceil(T / stride), outputs). Zeros fill the missing past on the left. It is
-    a linear layer over windows because that takes half the time of `nn.Conv1d` on a CPU.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-        self.linear = nn.Linear(inputs * kernel, outputs)
-        orthogonal_(self.linear, LEAKY_GAIN)
+    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.tokens, self.features = self.positions, spec.channels[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        positions = math.ceil(x.shape[1] / self.stride)
-        missing = (positions - 1) * self.stride + self.kernel - x.shape[1]
-        # A kernel shorter than the stride makes it negative: the oldest inputs are cut off.
-        padded = functional.pad(x, (0, 0, missing, 0)) if missing else x
-        windows = padded.unfold(1, self.kernel, self.stride)  # (B, L, inputs, kernel)
-        outputs: Tensor = self.linear(windows.flatten(2))
-        return outputs
+        return self.convolve(x)
 
 
 @register_encoder(MLP)
@@ -301,23 +290,6 @@ def _check_network(network: object, spec: Custom, modality: Modality) -> None:
     if not isinstance(output, Tensor) or output.shape != (2, spec.features):
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}")
-
-
-def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:
-    """Linear layers sizes[0] -> sizes[1] -> ..., an activation after each; empty for one size."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        linear = nn.Linear(inputs, outputs)
-        orthogonal_(linear, math.sqrt(2))
-        layers += [linear, activation()]
-    return nn.Sequential(*layers)
-
-
-def orthogonal_(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
-    """Orthogonal weights times `gain` and zero biases, in place."""
-    nn.init.orthogonal_(layer.weight, gain)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:

@@ -19,8 +19,9 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
-from mmrl.encoders import Encoder, mlp, orthogonal_
+from mmrl.encoders import Encoder
 from mmrl.fusion import find_fusion, sense_key
+from mmrl.layers import mlp, orthogonal_
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.settings import Settings

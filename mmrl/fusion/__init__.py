@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from mmrl.fusion.attention import AttentionFusion, TransformerFusion
 from mmrl.fusion.base import Fusion, FusionOptions, Size, sense_key
 from mmrl.fusion.early import EarlyFusion
 from mmrl.fusion.gated import GatedFusion
@@ -25,6 +26,8 @@ FUSIONS: dict[str, type[Fusion]] = {
     "gated": GatedFusion,
     "poe": ProductOfExpertsFusion,
     "early": EarlyFusion,
+    "attention": AttentionFusion,
+    "transformer": TransformerFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 

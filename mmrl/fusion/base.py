@@ -15,7 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders import Encoder, build_encoder, orthogonal_
+from mmrl.encoders import Encoder, build_encoder
+from mmrl.layers import orthogonal_
 from mmrl.modality import Modality
 
 Size = int | tuple[int, int]

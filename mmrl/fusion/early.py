@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mmrl.clock import build_signal, shared_clock
-from mmrl.encoders import LEAKY_SLOPE, CausalConv, Encoder
+from mmrl.encoders import Encoder
 from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, Size, project, require_sizes
+from mmrl.layers import LEAKY_SLOPE, CausalConv
 from mmrl.modality import Modality
 
 _KERNEL = _STRIDE = 2

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders import orthogonal_
 from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
+from mmrl.layers import orthogonal_
 
 _VARIANCE_MIN = 1e-8  # Lee et al. 2019, released code
 

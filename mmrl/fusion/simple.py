@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders import mlp, orthogonal_
 from mmrl.fusion.base import (
     NO_OPTIONS,
     Encodings,
@@ -20,6 +19,7 @@ from mmrl.fusion.base import (
     require_sizes,
     sense_key,
 )
+from mmrl.layers import mlp, orthogonal_
 
 
 class ConcatFusion(Fusion):

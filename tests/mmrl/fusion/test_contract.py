@@ -10,8 +10,10 @@ from torch import Tensor
 from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, make_fusion
 
 SIZES = {"camera": 4, "wrench": 3, "arm.state": 2}
-TOKENS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+TOKENS: Mapping[str, Mapping[str, int | tuple[int, int]]] = {
     "early": {name: (3, size) for name, size in SIZES.items()},
+    "attention": {"camera": (5, 4), "wrench": (2, 3), "arm.state": 2},
+    "transformer": {"camera": (5, 4), "wrench": (2, 3), "arm.state": 2},
 }
 SUBSETS = [subset for size in range(len(SIZES) + 1) for subset in itertools.combinations(SIZES, size)]
 OPTIONS: Mapping[str, Mapping[str, object]] = {
@@ -19,6 +21,8 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "tensor": {"projection": 3},
     "lowrank": {"projection": 3, "rank": 2},
     "early": {"channels": (5, 4)},
+    "attention": {"dim": 8, "heads": 2},
+    "transformer": {"dim": 8, "heads": 2},
 }
 
 
