@@ -7,21 +7,18 @@ vector. An observation is a dict of tensors (B, *window_shape) keyed by modality
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import singledispatch
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from mmrl.encoders import Encoder
 from mmrl.fusion import find_fusion, sense_key
-from mmrl.layers import mlp, orthogonal_
+from mmrl.heads import LOG_STD_MIN, make_action_head, make_critic, make_trunk
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.settings import Settings
@@ -29,9 +26,6 @@ from mmrl.settings import Settings
 Observation = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
 
-_LOG_STD_MIN = -3.0
-_ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
-_CRITIC_GAIN = 1.0
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
 
@@ -45,7 +39,7 @@ class PolicyConfig:
     fusion_options: Settings = field(default_factory=dict)
     """Options of that fusion by name, such as rank=8; docs/fusion.md lists them."""
     fused_features: int = 128
-    """Size of the joint vector of all senses."""
+    """Size of the joint vector of all senses, or of each of those that stay side by side."""
     actor_hidden: tuple[int, ...] = (128,)
     """Sizes of the hidden layers between the joint vector and the action."""
     critic_hidden: tuple[int, ...] = (128, 128)
@@ -57,8 +51,8 @@ class PolicyConfig:
         sizes = (self.fused_features, *self.actor_hidden, *self.critic_hidden)
         if min(sizes) < 1:
             raise ValueError(f"layer sizes must be >= 1, got {sizes}")
-        if not _LOG_STD_MIN <= self.log_std_init < math.inf:
-            raise ValueError(f"log_std_init must be >= {_LOG_STD_MIN}, got {self.log_std_init}")
+        if not LOG_STD_MIN <= self.log_std_init < math.inf:
+            raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
 
 
 class Evaluation(NamedTuple):
@@ -112,15 +106,14 @@ class ActorCritic(nn.Module):
         self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
         sizes = {name: encoder.size for name, encoder in encoders.items()}
         self.fusion = fusion(sizes, config.fused_features, options)
+        experts = self.fusion.experts
         actor_sizes = (config.fused_features, *config.actor_hidden)
-        self.actor = mlp(actor_sizes)
-        self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init)
+        self.actor = make_trunk(actor_sizes, experts)
+        self.head = make_action_head(action_space, actor_sizes[-1], config.log_std_init, experts)
         self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
+        self.state_head = nn.Linear(self.fusion.features, privileged_size) if privileged_size else None
         critic_sizes = (privileged_size or config.fused_features, *config.critic_hidden)
-        self.state_head = nn.Linear(config.fused_features, privileged_size) if privileged_size else None
-        last = nn.Linear(critic_sizes[-1], 1)
-        orthogonal_(last, _CRITIC_GAIN)
-        self.critic = mlp(critic_sizes).append(last)
+        self.critic = make_critic(critic_sizes, None if privileged_size else experts)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_std", torch.ones(()))
 
@@ -263,77 +256,6 @@ class ActorCritic(nn.Module):
                 need = f"observation {name!r} needs shape {(rows, *shape)}"
                 raise ValueError(f"{need}, got {'nothing' if given is None else given}")
         return present
-
-
-class ActionHead(nn.Module, ABC):
-    """From the actor's last layer (B, inputs) to a distribution over actions."""
-
-    @abstractmethod
-    def forward(self, x: Tensor) -> Distribution: ...
-
-    @abstractmethod
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        """Actions (B, *A) drawn from what `forward` returned."""
-
-
-class GaussianHead(ActionHead):
-    """Independent Gaussians whose standard deviations are parameters, equal in every state.
-
-    The logarithm of a standard deviation is used as at least -3.
-    """
-
-    def __init__(self, shape: tuple[int, ...], inputs: int, log_std_init: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, math.prod(shape))
-        orthogonal_(self.linear, _ACTOR_GAIN)
-        self.log_std = nn.Parameter(torch.full(shape, log_std_init))
-
-    def forward(self, x: Tensor) -> Distribution:
-        mean = self.linear(x).to(self.log_std.dtype).view(-1, *self.log_std.shape)
-        std = self.log_std.clamp(min=_LOG_STD_MIN).exp()
-        normal = Normal(mean, std.expand_as(mean), validate_args=False)
-        return Independent(normal, self.log_std.dim(), validate_args=False)
-
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        return torch.normal(distribution.mean, distribution.stddev, generator=generator)
-
-
-class CategoricalHead(ActionHead):
-    """One of `choices` actions 0, 1, ..., as a tensor (B,) of int64."""
-
-    def __init__(self, choices: int, inputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, choices)
-        orthogonal_(self.linear, _ACTOR_GAIN)
-
-    def forward(self, x: Tensor) -> Distribution:
-        logits = self.linear(x).to(self.linear.weight.dtype)
-        return Categorical(logits=logits, validate_args=False)
-
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        probabilities = cast(Categorical, distribution).probs
-        choice: Tensor = torch.multinomial(probabilities, 1, generator=generator)
-        return choice.squeeze(1)
-
-
-@singledispatch
-def make_action_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
-    """The head for an action space; TypeError unless it is a Box of floats or a Discrete from 0."""
-    raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
-
-
-@make_action_head.register
-def _(space: spaces.Box, inputs: int, log_std_init: float) -> ActionHead:
-    if not np.issubdtype(space.dtype, np.floating):
-        raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
-    return GaussianHead(space.shape, inputs, log_std_init)
-
-
-@make_action_head.register
-def _(space: spaces.Discrete, inputs: int, log_std_init: float) -> ActionHead:
-    if space.start != 0:
-        raise TypeError(f"a Discrete action space must start at 0, got {space}")
-    return CategoricalHead(int(space.n), inputs)
 
 
 def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:

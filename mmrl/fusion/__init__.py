@@ -10,6 +10,7 @@ from mmrl.fusion.attention import AttentionFusion, TransformerFusion
 from mmrl.fusion.base import Fusion, FusionOptions, Size, sense_key
 from mmrl.fusion.early import EarlyFusion
 from mmrl.fusion.gated import GatedFusion
+from mmrl.fusion.late import HybridFusion, LateFusion
 from mmrl.fusion.poe import ProductOfExpertsFusion
 from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
 from mmrl.fusion.tensor import LowRankFusion, TensorFusion
@@ -26,6 +27,8 @@ FUSIONS: dict[str, type[Fusion]] = {
     "gated": GatedFusion,
     "poe": ProductOfExpertsFusion,
     "early": EarlyFusion,
+    "late": LateFusion,
+    "hybrid": HybridFusion,
     "attention": AttentionFusion,
     "transformer": TransformerFusion,
 }

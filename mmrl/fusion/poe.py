@@ -25,8 +25,8 @@ class ProductOfExpertsFusion(Fusion):
 
     def __init__(self, sizes: Mapping[str, int], features: int, options: FusionOptions = NO_OPTIONS) -> None:
         super().__init__(sizes, features)
-        self.experts = nn.ModuleDict({sense_key(name): nn.Linear(size, 2 * features) for name, size in sizes.items()})
-        for layer in self.experts.values():
+        self.beliefs = nn.ModuleDict({sense_key(name): nn.Linear(size, 2 * features) for name, size in sizes.items()})
+        for layer in self.beliefs.values():
             assert isinstance(layer, nn.Linear)
             orthogonal_(layer, 1.0)
 
@@ -38,7 +38,7 @@ class ProductOfExpertsFusion(Fusion):
         """Mean and variance (B, D) of the product of the experts that are present and the prior."""
         precision, weighted = [], []
         for name, (part, mask) in self._masked(features, present).items():
-            mean, spread = self.experts[sense_key(name)](part).chunk(2, dim=1)
+            mean, spread = self.beliefs[sense_key(name)](part).chunk(2, dim=1)
             variance = functional.softplus(spread) + _VARIANCE_MIN
             precision.append(torch.where(mask, 1 / variance, 0))
             weighted.append(torch.where(mask, mean / variance, 0))

@@ -48,7 +48,9 @@ def fusion(request: pytest.FixtureRequest) -> Fusion:
 
 
 def test_maps_to_features(fusion: Fusion) -> None:
-    assert fusion(encodings(fusion, 5)).shape == (5, 6) == (5, fusion.features)
+    assert fusion(encodings(fusion, 5)).shape == (5, fusion.features)
+    # 6 were asked for, of each expert where there are experts, beside its presence
+    assert fusion.features == (6 if fusion.experts is None else fusion.experts * 7)
 
 
 def test_order_of_the_dict_does_not_matter(fusion: Fusion) -> None:
@@ -63,7 +65,13 @@ def test_order_of_the_senses_does_not_change_what_can_be_learned(name: str) -> N
     theirs = build(name, ("arm.state", "camera", "wrench"), seed=1)
     theirs.load_state_dict({key: reordered(value, ours, theirs) for key, value in ours.state_dict().items()})
     features = encodings(ours, 5)
-    torch.testing.assert_close(theirs(features), ours(features))
+    torch.testing.assert_close(by_expert(theirs, theirs(features)), by_expert(ours, ours(features)))
+
+
+def by_expert(fusion: Fusion, fused: Tensor) -> dict[str, Tensor]:
+    """The joint vector, or those that stand in it in the order of the senses, the one of all senses last."""
+    names = ("joint",) if fusion.experts is None else (*fusion.sizes, "joint")
+    return dict(zip(names, fused.chunk(fusion.experts or 1, dim=1), strict=False))
 
 
 def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:

@@ -18,10 +18,10 @@ def fixed_experts() -> ProductOfExpertsFusion:
     fusion = make_fusion("poe", dict.fromkeys(EXPERTS, 2), 1).double()
     with torch.no_grad():
         for name, (mean, variance) in EXPERTS.items():
-            fusion.get_parameter(f"experts./{name}.weight").zero_()
+            fusion.get_parameter(f"beliefs./{name}.weight").zero_()
             # the inverse of softplus is log(exp(v) - 1)
             bias = torch.tensor([mean, np.log(np.expm1(variance))])
-            fusion.get_parameter(f"experts./{name}.bias").copy_(bias)
+            fusion.get_parameter(f"beliefs./{name}.bias").copy_(bias)
     assert isinstance(fusion, ProductOfExpertsFusion)
     return fusion
 
