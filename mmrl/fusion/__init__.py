@@ -11,11 +11,22 @@ from mmrl.fusion.base import Fusion, FusionOptions, Size, sense_key
 from mmrl.fusion.early import EarlyFusion
 from mmrl.fusion.gated import GatedFusion
 from mmrl.fusion.late import HybridFusion, LateFusion
+from mmrl.fusion.multiview import MFNFusion, MVLSTMFusion
 from mmrl.fusion.poe import ProductOfExpertsFusion
+from mmrl.fusion.recurrent import GRUFusion, LSTMFusion, RecurrentFusion, TAGMFusion
 from mmrl.fusion.simple import ConcatFusion, MLPFusion, ProductFusion, SumFusion
 from mmrl.fusion.tensor import LowRankFusion, TensorFusion
 
-__all__ = ["FUSIONS", "ConcatFusion", "Fusion", "FusionOptions", "find_fusion", "make_fusion", "sense_key"]
+__all__ = [
+    "FUSIONS",
+    "ConcatFusion",
+    "Fusion",
+    "FusionOptions",
+    "RecurrentFusion",
+    "find_fusion",
+    "make_fusion",
+    "sense_key",
+]
 
 FUSIONS: dict[str, type[Fusion]] = {
     "concat": ConcatFusion,
@@ -31,6 +42,11 @@ FUSIONS: dict[str, type[Fusion]] = {
     "hybrid": HybridFusion,
     "attention": AttentionFusion,
     "transformer": TransformerFusion,
+    "lstm": LSTMFusion,
+    "gru": GRUFusion,
+    "mvlstm": MVLSTMFusion,
+    "mfn": MFNFusion,
+    "tagm": TAGMFusion,
 }
 """Fusions by the name that a policy configuration uses; add your own here."""
 

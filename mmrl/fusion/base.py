@@ -41,6 +41,13 @@ def require_sizes(options: FusionOptions, *names: str) -> None:
             raise ValueError(f"{type(options).__name__}.{name} must be >= 1 and whole, got {value!r}")
 
 
+def require_number(options: FusionOptions, name: str, low: float, high: float = math.inf) -> None:
+    """ValueError unless that option is a number in [low, high]."""
+    value = vars(options)[name]
+    if type(value) not in (int, float) or not low <= value <= high:
+        raise ValueError(f"{type(options).__name__}.{name} must be a number in [{low}, {high}], got {value!r}")
+
+
 class Fusion(nn.Module, ABC):
     """Maps the encodings of the senses, in the order of `sizes`, to one vector (B, `features`).
 
@@ -90,7 +97,7 @@ class Fusion(nn.Module, ABC):
     def _filled(self, features: Encodings, present: Presence | None, absent: Tensor) -> list[Tensor]:
         """Encodings in the order of the senses; `absent` (sum of D_s,) stands where there are none."""
         present = present or {}
-        rows = _count_rows(features, present)
+        rows = count_rows(features, present)
         vectors = torch.split(absent, list(self.sizes.values()))
         parts = []
         for (name, shape), vector in zip(self.shapes.items(), vectors, strict=True):
@@ -105,7 +112,7 @@ class Fusion(nn.Module, ABC):
     def _masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
         """Encodings and masks (B, 1) in the order of the senses; zeros and false where there is no encoding."""
         present = present or {}
-        rows, like = _count_rows(features, present), next(self.parameters())
+        rows, like = count_rows(features, present), next(self.parameters())
         parts = {}
         for name, shape in self.shapes.items():
             given = features[name].view(rows, *shape) if name in features else like.new_zeros(rows, *shape)
@@ -127,7 +134,8 @@ def project(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(linear, nn.LayerNorm(outputs), nn.Tanh())
 
 
-def _count_rows(features: Encodings, present: Presence) -> int:
+def count_rows(features: Encodings, present: Presence) -> int:
+    """B, from whatever is given by name."""
     return next(iter((*features.values(), *present.values()))).shape[0]
 
 

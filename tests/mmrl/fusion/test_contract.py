@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, make_fusion
+from mmrl.fusion import FUSIONS, ConcatFusion, Fusion, RecurrentFusion, make_fusion
 
 SIZES = {"camera": 4, "wrench": 3, "arm.state": 2}
 TOKENS: Mapping[str, Mapping[str, int | tuple[int, int]]] = {
@@ -23,6 +23,9 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "early": {"channels": (5, 4)},
     "attention": {"dim": 8, "heads": 2},
     "transformer": {"dim": 8, "heads": 2},
+    "mvlstm": {"units": 5, "alpha": 0.6, "beta": 0.4},
+    "mfn": {"units": 5, "memory": 7, "hidden": 8},
+    "tagm": {"attention": 5},
 }
 
 
@@ -42,13 +45,25 @@ def encodings(fusion: Fusion, rows: int, seed: int = 0) -> dict[str, Tensor]:
     return {name: torch.randn(rows, *fusion.shapes[name], generator=generator) for name in SIZES}
 
 
+def join(fusion: Fusion, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
+    """Joint vectors (B, D); of a fusion that remembers those of the last of three equal steps."""
+    if not isinstance(fusion, RecurrentFusion):
+        joined: Tensor = fusion(features, present)
+        return joined
+    steps, masks = ({name: torch.stack([x] * 3) for name, x in (given or {}).items()} for given in (features, present))
+    rows = next(iter((*steps.values(), *masks.values()))).shape[1]
+    start = torch.tensor([True, False, False]).unsqueeze(1).expand(-1, rows)
+    state = torch.full((rows, fusion.state_size), torch.nan, dtype=fusion.absent.dtype)  # of no effect at a start
+    return fusion.unroll(steps, masks, state, start)[0][-1]
+
+
 @pytest.fixture(params=FUSIONS)
 def fusion(request: pytest.FixtureRequest) -> Fusion:
     return build(request.param)
 
 
 def test_maps_to_features(fusion: Fusion) -> None:
-    assert fusion(encodings(fusion, 5)).shape == (5, fusion.features)
+    assert join(fusion, encodings(fusion, 5)).shape == (5, fusion.features)
     # 6 were asked for, of each expert where there are experts, beside its presence
     assert fusion.features == (6 if fusion.experts is None else fusion.experts * 7)
 
@@ -56,16 +71,17 @@ def test_maps_to_features(fusion: Fusion) -> None:
 def test_order_of_the_dict_does_not_matter(fusion: Fusion) -> None:
     features = encodings(fusion, 5)
     shuffled = dict(reversed(features.items()))
-    assert torch.equal(fusion(features), fusion(shuffled))
+    assert torch.equal(join(fusion, features), join(fusion, shuffled))
 
 
 @pytest.mark.parametrize("name", FUSIONS)
 def test_order_of_the_senses_does_not_change_what_can_be_learned(name: str) -> None:
     ours = build(name)
     theirs = build(name, ("arm.state", "camera", "wrench"), seed=1)
-    theirs.load_state_dict({key: reordered(value, ours, theirs) for key, value in ours.state_dict().items()})
+    order = [list(SIZES).index(sense) for sense in theirs.sizes]
+    theirs.load_state_dict({key: reordered(key, value, order) for key, value in ours.state_dict().items()})
     features = encodings(ours, 5)
-    torch.testing.assert_close(by_expert(theirs, theirs(features)), by_expert(ours, ours(features)))
+    torch.testing.assert_close(by_expert(theirs, join(theirs, features)), by_expert(ours, join(ours, features)))
 
 
 def by_expert(fusion: Fusion, fused: Tensor) -> dict[str, Tensor]:
@@ -74,51 +90,75 @@ def by_expert(fusion: Fusion, fused: Tensor) -> dict[str, Tensor]:
     return dict(zip(names, fused.chunk(fusion.experts or 1, dim=1), strict=False))
 
 
-def reordered(parameter: Tensor, ours: Fusion, theirs: Fusion) -> Tensor:
-    """Along every axis that holds the senses side by side, their blocks in the order of `theirs`."""
+def reordered(key: str, parameter: Tensor, order: Sequence[int]) -> Tensor:
+    """The same numbers for the senses in another order: along every axis that holds them side by side, their blocks."""
+    if key == "cells.recurrent":
+        return reordered_views(parameter, order)
+    sizes = list(SIZES.values())
     for axis, length in enumerate(parameter.shape):
-        total = sum(ours.sizes.values())
-        if length in (total, 2 * total):  # twice where a convolution sees two instants
-            blocks = parameter.split([size * length // total for size in ours.sizes.values()], axis)
-            by_name = dict(zip(ours.sizes, blocks, strict=True))
-            parameter = torch.cat([by_name[sense] for sense in theirs.sizes], axis)
-        if length == 4**3:  # products of three senses projected to 3 and a 1, the last sense running fastest
-            axes = [list(ours.sizes).index(sense) + 1 for sense in theirs.sizes]
-            parameter = parameter.view(-1, 4, 4, 4).permute(0, *axes).flatten(1)
+        if length == sum(sizes):
+            parameter = reordered_blocks(parameter, axis, sizes, order)
+        if length == 2 * sum(sizes) and key.startswith("convolutions"):  # two instants of each number
+            parameter = reordered_blocks(parameter, axis, [2 * size for size in sizes], order)
+        if length == 4**3 and key == "linear.weight":  # products of 3 numbers and a 1 of each sense, the last fastest
+            parameter = parameter.view(-1, 4, 4, 4).permute(0, *(place + 1 for place in order)).flatten(1)
+        if length in (15, 15 + 7, 30, 30 + 7):  # 5 units of each view, once or twice, and a memory
+            cells = length // 15 * 15
+            blocks = [parameter.narrow(axis, start, 15) for start in range(0, cells, 15)]
+            blocks = [reordered_blocks(block, axis, [5] * 3, order) for block in blocks]
+            parameter = torch.cat([*blocks, parameter.narrow(axis, cells, length - cells)], axis)
     return parameter
+
+
+def reordered_blocks(parameter: Tensor, axis: int, sizes: Sequence[int], order: Sequence[int]) -> Tensor:
+    blocks = parameter.split(list(sizes), axis)
+    return torch.cat([blocks[index] for index in order], axis)
+
+
+def reordered_views(recurrent: Tensor, order: Sequence[int]) -> Tensor:
+    """Weights (view, units seen, gates); seen are some of its own units and, if any, 2 of each of the other views."""
+    own = recurrent.shape[1] - 2 * 2 if recurrent.shape[1] == 7 else recurrent.shape[1]
+    parts = []
+    for view in order:
+        mine, *theirs = recurrent[view].split([own, *[2] * ((recurrent.shape[1] - own) // 2)])
+        others = dict(zip([k for k in range(3) if k != view], theirs, strict=False))
+        parts.append(torch.cat([mine, *(others[k] for k in order if k in others)]))
+    return torch.stack(parts)
 
 
 def test_a_row_does_not_depend_on_its_batch(fusion: Fusion) -> None:
     features, present = encodings(fusion, 5), {"wrench": torch.tensor([True, False, True, False, True])}
-    together = fusion(features, present)
+    together = join(fusion, features, present)
     for row in range(5):
-        alone = fusion({n: x[row : row + 1] for n, x in features.items()}, {"wrench": present["wrench"][row : row + 1]})
+        alone = join(
+            fusion, {n: x[row : row + 1] for n, x in features.items()}, {"wrench": present["wrench"][row : row + 1]}
+        )
         torch.testing.assert_close(alone, together[row : row + 1])
 
 
 def test_every_sense_matters(fusion: Fusion) -> None:
     features, other = encodings(fusion, 5), encodings(fusion, 5, seed=1)
     for name in SIZES:
-        changed = fusion(features | {name: other[name]})
-        assert not torch.isclose(changed, fusion(features)).all(dim=1).any()
+        changed = join(fusion, features | {name: other[name]})
+        assert not torch.isclose(changed, join(fusion, features)).all(dim=1).any()
 
 
 def test_a_mask_of_ones_is_no_mask(fusion: Fusion) -> None:
     features = encodings(fusion, 5)
     present = {name: torch.ones(5, dtype=torch.bool) for name in SIZES}
-    assert torch.equal(fusion(features, present), fusion(features))
-    assert torch.equal(fusion(features, {}), fusion(features, None))
+    assert torch.equal(join(fusion, features, present), join(fusion, features))
+    assert torch.equal(join(fusion, features, {}), join(fusion, features, None))
 
 
 def test_absent_rows_are_as_a_missing_sense(fusion: Fusion) -> None:
     features = encodings(fusion, 5)
     mask = torch.tensor([True, False, True, False, False])
-    mixed = fusion(features, {"wrench": mask})
+    mixed = join(fusion, features, {"wrench": mask})
     nowhere = {"wrench": torch.zeros(5, dtype=torch.bool)}
-    without = fusion({name: x for name, x in features.items() if name != "wrench"}, nowhere)
-    expected = torch.where(mask[:, None], fusion(features), without)
+    without = join(fusion, {name: x for name, x in features.items() if name != "wrench"}, nowhere)
+    expected = torch.where(mask[:, None], join(fusion, features), without)
     torch.testing.assert_close(mixed, expected)
-    assert not torch.allclose(mixed, fusion(features))
+    assert not torch.allclose(mixed, join(fusion, features))
 
 
 @pytest.mark.parametrize("gone", SUBSETS, ids=lambda subset: "+".join(subset) or "none")
@@ -144,7 +184,7 @@ def test_a_sense_absent_from_every_row_may_be_left_out(fusion: Fusion, gone: Seq
     nowhere = {name: torch.zeros(4, dtype=torch.bool) for name in gone}
     broken = {name: torch.full_like(x, torch.nan) if name in gone else x for name, x in encodings(fusion, 4).items()}
     left_out = {name: x for name, x in broken.items() if name not in gone}
-    masked, missing = (fusion(features, nowhere) for features in (broken, left_out))
+    masked, missing = (join(fusion, features, nowhere) for features in (broken, left_out))
     torch.testing.assert_close(masked, missing)
     assert torch.isfinite(missing).all()
     assert missing.shape == (4, fusion.features)
@@ -154,7 +194,7 @@ def outcome(fusion: Fusion, features: Mapping[str, Tensor], present: Mapping[str
     """The output, and the gradients of every parameter and encoding for a loss that weighs all outputs differently."""
     inputs = {name: x.clone().requires_grad_() for name, x in features.items()}
     fusion.zero_grad()
-    fused = fusion(inputs, present)
+    fused = join(fusion, inputs, present)
     (fused * torch.linspace(1, 2, fused.numel()).view_as(fused)).sum().backward()
     leaves = [*fusion.parameters(), *inputs.values()]
     return [fused.detach(), *(torch.zeros_like(x) if x.grad is None else x.grad for x in leaves)]
@@ -163,7 +203,7 @@ def outcome(fusion: Fusion, features: Mapping[str, Tensor], present: Mapping[str
 def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
     features = {name: x.requires_grad_() for name, x in encodings(fusion, 4).items()}
     mask = torch.tensor([True, False, True, False])
-    fusion(features, {"wrench": mask}).square().sum().backward()
+    join(fusion, features, {"wrench": mask}).square().sum().backward()
     gradient = features["wrench"].grad
     assert gradient is not None
     assert (gradient[~mask] == 0).all()
@@ -173,13 +213,13 @@ def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
 def test_what_stands_for_an_absent_sense_is_learned(fusion: Fusion) -> None:
     stands_in = [parameter for name, parameter in fusion.named_parameters() if "absent" in name]
     nowhere = {"wrench": torch.zeros(4, dtype=torch.bool)}
-    before = fusion(encodings(fusion, 4), nowhere)
+    before = join(fusion, encodings(fusion, 4), nowhere)
     before.square().sum().backward()
     for parameter in stands_in:
         assert parameter.grad is not None
         with torch.no_grad():
             parameter -= 0.1 * parameter.grad
-        assert not torch.allclose(fusion(encodings(fusion, 4), nowhere), before)
+        assert not torch.allclose(join(fusion, encodings(fusion, 4), nowhere), before)
 
 
 def test_gradients_are_right(fusion: Fusion) -> None:
@@ -188,7 +228,7 @@ def test_gradients_are_right(fusion: Fusion) -> None:
     present = {"camera": torch.tensor([True, False, True])}
 
     def run(*values: Tensor) -> Tensor:
-        fused: Tensor = fusion(dict(zip(SIZES, values, strict=True)), present)
+        fused: Tensor = join(fusion, dict(zip(SIZES, values, strict=True)), present)
         return fused
 
     assert torch.autograd.gradcheck(run, inputs)
