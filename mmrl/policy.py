@@ -2,6 +2,9 @@
 
 Shapes: B rows, A the action's shape (empty for discrete actions), P the size of the privileged
 vector. An observation is a dict of tensors (B, *window_shape) keyed by modality, images uint8.
+
+With a recurrent fusion the rows are T consecutive steps of N worlds, step by step (row t * N + n),
+and M numbers are carried from step to step.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mmrl.encoders import Encoder
-from mmrl.fusion import find_fusion, sense_key
+from mmrl.fusion import RecurrentFusion, find_fusion, sense_key
 from mmrl.heads import LOG_STD_MIN, make_action_head, make_critic, make_trunk
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
@@ -55,6 +58,26 @@ class PolicyConfig:
             raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
 
 
+class Memory(NamedTuple):
+    """What a policy with a recurrent fusion has to be told of the past of its rows."""
+
+    state: Tensor
+    """What it remembered before the first step, (N, M)."""
+    episode_start: Tensor
+    """Where an episode starts and all before it is forgotten, bool (T, N)."""
+
+
+class Step(NamedTuple):
+    """What acting gives."""
+
+    action: Tensor
+    """Actions (B, *A)."""
+    log_prob: Tensor
+    """Their log-probabilities (B,)."""
+    state: Tensor | None
+    """What is remembered after the last step, (N, M); None without a recurrent fusion."""
+
+
 class Evaluation(NamedTuple):
     """What training needs to know of a batch, each (B,)."""
 
@@ -84,6 +107,8 @@ class ActorCritic(nn.Module):
     a sense that is absent in every row may be missing from the observation. What an absent sense's
     reading holds, NaN included, has no effect. A missing or unknown key and a wrong shape raise
     ValueError.
+
+    With a recurrent fusion whatever reads the senses needs a `Memory`, and is refused without one.
     """
 
     value_mean: Tensor
@@ -106,6 +131,7 @@ class ActorCritic(nn.Module):
         self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
         sizes = {name: encoder.size for name, encoder in encoders.items()}
         self.fusion = fusion(sizes, config.fused_features, options)
+        self.state_size = self.fusion.state_size if isinstance(self.fusion, RecurrentFusion) else 0
         experts = self.fusion.experts
         actor_sizes = (config.fused_features, *config.actor_hidden)
         self.actor = make_trunk(actor_sizes, experts)
@@ -121,7 +147,6 @@ class ActorCritic(nn.Module):
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
-    @torch.no_grad()
     def act(
         self,
         obs: Observation,
@@ -130,22 +155,42 @@ class ActorCritic(nn.Module):
         deterministic: bool = False,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Actions (B, *A) and their log-probabilities (B,), without gradients.
+        """`step` of a policy that remembers nothing: actions (B, *A) and their log-probabilities (B,)."""
+        action, log_prob, _ = self.step(obs, None, present=present, deterministic=deterministic, generator=generator)
+        return action, log_prob
+
+    @torch.no_grad()
+    def step(
+        self,
+        obs: Observation,
+        memory: Memory | None,
+        *,
+        present: Presence | None = None,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Step:
+        """Act without gradients.
 
         Deterministic actions are the mean, or the most probable choice. Others are drawn with
         `generator` (on the policy's device), by default torch's global one. None is clipped.
         """
-        distribution = self.distribution(obs, present)
-        if deterministic:
-            return distribution.mode, distribution.log_prob(distribution.mode)
-        action = self.head.sample(distribution, generator)
-        return action, distribution.log_prob(action)
+        fused, state = self._fuse(obs, present, memory)
+        distribution: Distribution = self.head(self.actor(fused))
+        action = distribution.mode if deterministic else self.head.sample(distribution, generator)
+        return Step(action, distribution.log_prob(action), state)
 
-    def value(self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None) -> Tensor:
+    def value(
+        self,
+        obs: Observation,
+        privileged: Tensor | None = None,
+        *,
+        present: Presence | None = None,
+        memory: Memory | None = None,
+    ) -> Tensor:
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
         if self.privileged_statistics is not None:
             return self._value(self._privileged(privileged))
-        return self._value(self._fuse(obs, present))
+        return self._value(self._fuse(obs, present, memory)[0])
 
     def evaluate_actions(
         self,
@@ -154,9 +199,10 @@ class ActorCritic(nn.Module):
         privileged: Tensor | None = None,
         *,
         present: Presence | None = None,
+        memory: Memory | None = None,
     ) -> Evaluation:
         """The policy's view of actions (B, *A) taken in given states, with gradients."""
-        fused = self._fuse(obs, present)
+        fused, _ = self._fuse(obs, present, memory)
         distribution: Distribution = self.head(self.actor(fused))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         if self.state_head is None:
@@ -165,9 +211,11 @@ class ActorCritic(nn.Module):
         error = (self.state_head(fused) - state).square().mean(dim=1)
         return Evaluation(log_prob, entropy, self._value(state), error)
 
-    def distribution(self, obs: Observation, present: Presence | None = None) -> Distribution:
+    def distribution(
+        self, obs: Observation, present: Presence | None = None, memory: Memory | None = None
+    ) -> Distribution:
         """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
-        distribution: Distribution = self.head(self.actor(self._fuse(obs, present)))
+        distribution: Distribution = self.head(self.actor(self._fuse(obs, present, memory)[0]))
         return distribution
 
     @torch.no_grad()
@@ -215,12 +263,19 @@ class ActorCritic(nn.Module):
         self.value_mean.copy_(mean)
         self.value_std.copy_(scale)
 
-    def _fuse(self, obs: Observation, present: Presence | None) -> Tensor:
+    def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         present = self._checked(obs, present)
         encodings = {
             name: self._encoder(name)(_blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
         }
-        return cast(Tensor, self.fusion(encodings, present))
+        if not isinstance(self.fusion, RecurrentFusion):
+            return self.fusion(encodings, present), None
+        rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
+        state, start = _require_memory(memory, rows, self.state_size)
+        steps = {name: x.unflatten(0, start.shape) for name, x in encodings.items()}
+        masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
+        fused, state = self.fusion.unroll(steps, masks, state, start)
+        return fused.flatten(0, 1), state
 
     def _value(self, state: Tensor) -> Tensor:
         value: Tensor = self.critic(state).squeeze(-1)
@@ -256,6 +311,19 @@ class ActorCritic(nn.Module):
                 need = f"observation {name!r} needs shape {(rows, *shape)}"
                 raise ValueError(f"{need}, got {'nothing' if given is None else given}")
         return present
+
+
+def _require_memory(memory: Memory | None, rows: int, state_size: int) -> Memory:
+    """Raise ValueError unless the memory is of T steps of N worlds with T * N = rows."""
+    if memory is None:
+        raise ValueError("a policy with a recurrent fusion carries a state from step to step: give it a Memory")
+    start, state = memory.episode_start, memory.state
+    if start.dim() != 2 or start.dtype != torch.bool or start.numel() != rows:
+        got = f"{start.dtype} {tuple(start.shape)}"
+        raise ValueError(f"episode_start must be bool (T, N) for T * N = {rows} rows, got {got}")
+    if state.shape != (start.shape[1], state_size):
+        raise ValueError(f"the state must have shape {(start.shape[1], state_size)}, got {tuple(state.shape)}")
+    return memory
 
 
 def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:

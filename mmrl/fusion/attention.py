@@ -53,7 +53,7 @@ class TokenFusion(Fusion, ABC):
     def _embed(self, features: Encodings, present: Presence | None, first: Tensor) -> tuple[Tensor, Tensor]:
         """Embedded tokens (B, 1 + K, d), led by `first` (d,), and the mask (B, 1 + K) of those that are there."""
         tokens, masks = [], []
-        for name, (part, mask) in self._masked(features, present).items():
+        for name, (part, mask) in self.masked(features, present).items():
             key = sense_key(name)
             tokens.append(self.embeddings[key](part) + self.positions[key] + self.types[key])
             masks.append(mask.expand(-1, part.shape[1]))

@@ -42,9 +42,9 @@ def require_sizes(options: FusionOptions, *names: str) -> None:
 
 
 def require_number(options: FusionOptions, name: str, low: float, high: float = math.inf) -> None:
-    """ValueError unless that option is a number in [low, high]."""
+    """ValueError unless that option is a finite number in [low, high]."""
     value = vars(options)[name]
-    if type(value) not in (int, float) or not low <= value <= high:
+    if type(value) not in (int, float) or not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{type(options).__name__}.{name} must be a number in [{low}, {high}], got {value!r}")
 
 
@@ -94,7 +94,7 @@ class Fusion(nn.Module, ABC):
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         """Encodings (B, D_s) by sense and bool masks (B,), no mask meaning present: (B, D)."""
 
-    def _filled(self, features: Encodings, present: Presence | None, absent: Tensor) -> list[Tensor]:
+    def filled(self, features: Encodings, present: Presence | None, absent: Tensor) -> list[Tensor]:
         """Encodings in the order of the senses; `absent` (sum of D_s,) stands where there are none."""
         present = present or {}
         rows = count_rows(features, present)
@@ -109,7 +109,7 @@ class Fusion(nn.Module, ABC):
                 parts.append(features[name].view(rows, *shape))
         return parts
 
-    def _masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
+    def masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
         """Encodings and masks (B, 1) in the order of the senses; zeros and false where there is no encoding."""
         present = present or {}
         rows, like = count_rows(features, present), next(self.parameters())

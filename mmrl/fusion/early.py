@@ -69,6 +69,6 @@ class EarlyFusion(Fusion):
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         """Signals (B, L, C_s) by sense: (B, D)."""
-        signals = torch.cat(self._filled(features, present, self.absent), dim=-1)  # (B, L, sum of C_s)
+        signals = torch.cat(self.filled(features, present, self.absent), dim=-1)  # (B, L, sum of C_s)
         fused: Tensor = self.output(self.convolutions(signals).flatten(1))
         return fused

@@ -30,9 +30,9 @@ class GatedFusion(Fusion):
             orthogonal_(layer, 1.0)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        together = torch.cat(self._filled(features, present, self.absent), dim=1)
+        together = torch.cat(self.filled(features, present, self.absent), dim=1)
         passed = []
-        for name, (part, mask) in self._masked(features, present).items():
+        for name, (part, mask) in self.masked(features, present).items():
             gate = torch.sigmoid(self.gates[sense_key(name)](together))
             passed.append(torch.where(mask, gate * torch.tanh(self.contents[sense_key(name)](part)), 0))
         return torch.stack(passed).sum(dim=0)

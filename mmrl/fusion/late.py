@@ -34,7 +34,7 @@ class LateFusion(Fusion):
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         """Encodings (B, D_s) by sense: (B, E * (H + 1))."""
         vectors = []
-        for name, (part, mask) in self._masked(features, present).items():
+        for name, (part, mask) in self.masked(features, present).items():
             vector = self.projections[sense_key(name)](part)
             vectors += [torch.where(mask, vector, 0), mask.to(vector.dtype)]
         return torch.cat(vectors, dim=1)
@@ -57,7 +57,7 @@ class HybridFusion(Fusion):
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         """Encodings (B, D_s) by sense: (B, E * (H + 1))."""
-        masks = [mask for _, mask in self._masked(features, present).values()]
+        masks = [mask for _, mask in self.masked(features, present).values()]
         anything = torch.cat(masks, dim=1).any(dim=1, keepdim=True)
         joint = self.joint(features, present)
         return torch.cat(

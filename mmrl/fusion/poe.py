@@ -37,7 +37,7 @@ class ProductOfExpertsFusion(Fusion):
     def posterior(self, features: Encodings, present: Presence | None = None) -> tuple[Tensor, Tensor]:
         """Mean and variance (B, D) of the product of the experts that are present and the prior."""
         precision, weighted = [], []
-        for name, (part, mask) in self._masked(features, present).items():
+        for name, (part, mask) in self.masked(features, present).items():
             mean, spread = self.beliefs[sense_key(name)](part).chunk(2, dim=1)
             variance = functional.softplus(spread) + _VARIANCE_MIN
             precision.append(torch.where(mask, 1 / variance, 0))

@@ -60,7 +60,7 @@ class RecurrentFusion(Fusion, ABC):
         """
         steps = {name: x.flatten(0, 1) for name, x in features.items()}
         masks = {name: mask.flatten(0, 1) for name, mask in (present or {}).items()}
-        inputs = self._read_senses(self._filled(steps, masks, self.absent)).unflatten(0, episode_start.shape)
+        inputs = self._read_senses(self.filled(steps, masks, self.absent)).unflatten(0, episode_start.shape)
         states = []
         for step, start in zip(inputs.unbind(), episode_start.unbind(), strict=True):
             state = self._step(step, torch.where(start.unsqueeze(1), 0, state)).to(state.dtype)

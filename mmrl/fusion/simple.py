@@ -37,7 +37,7 @@ class ConcatFusion(Fusion):
         self.norm = nn.LayerNorm(features)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        parts = self._filled(features, present, self.absent)
+        parts = self.filled(features, present, self.absent)
         return torch.tanh(self.norm(self.linear(torch.cat(parts, dim=1))))
 
 
@@ -54,7 +54,7 @@ class SumFusion(Fusion):
         self.projections = nn.ModuleDict({sense_key(name): project(size, features) for name, size in sizes.items()})
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        parts = self._filled(features, present, self.absent)
+        parts = self.filled(features, present, self.absent)
         projected = [layer(part) for layer, part in zip(self.projections.values(), parts, strict=True)]
         return torch.stack(projected).sum(dim=0)
 
@@ -74,7 +74,7 @@ class ProductFusion(Fusion):
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         factors = [
             torch.where(mask, self.projections[sense_key(name)](part), 1)
-            for name, (part, mask) in self._masked(features, present).items()
+            for name, (part, mask) in self.masked(features, present).items()
         ]
         return torch.tanh(self.norm(torch.stack(factors).prod(dim=0)))
 
@@ -105,5 +105,5 @@ class MLPFusion(Fusion):
         self.layers = mlp((total, *options.hidden, features))
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        joint: Tensor = self.layers(torch.cat(self._filled(features, present, self.absent), dim=1))
+        joint: Tensor = self.layers(torch.cat(self.filled(features, present, self.absent), dim=1))
         return joint

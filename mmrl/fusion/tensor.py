@@ -56,7 +56,7 @@ class TensorFusion(Fusion):
         self.norm = nn.LayerNorm(features)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        parts = _projected(self.projections, self._masked(features, present))
+        parts = _projected(self.projections, self.masked(features, present))
         return torch.tanh(self.norm(self.linear(outer_product(parts))))
 
 
@@ -94,7 +94,7 @@ class LowRankFusion(Fusion):
         self.norm = nn.LayerNorm(features)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
-        parts = _projected(self.projections, self._masked(features, present))
+        parts = _projected(self.projections, self.masked(features, present))
         terms = [_with_one(part) @ self.factors[sense_key(name)] for name, part in zip(self.sizes, parts, strict=True)]
         joint = torch.einsum("r,rbd->bd", self.weights, torch.stack(terms).prod(dim=0))
         return torch.tanh(self.norm(joint + self.bias))
