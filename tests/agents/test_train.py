@@ -16,6 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from mmrl.policy import PolicyConfig
 from mmrl_agents.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import (
@@ -125,6 +126,14 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert adam == [8, 12]
 
 
+def test_a_recurrent_run_is_resumed(tmp_path: Path) -> None:
+    policy = PolicyConfig("gru", fused_features=8)
+    result, _ = quietly(short(tmp_path, policy=policy))
+    more, _ = quietly(short(tmp_path, policy=policy, total_steps=224, resume=result.run_dir, run_dir=None))
+    assert more.steps == 224
+    assert load_policy(more.run_dir, checkpoint="last").policy.state_size == 8
+
+
 def test_a_resume_with_other_senses_is_refused(tmp_path: Path) -> None:
     result, _ = quietly(short(tmp_path))
     other = short(tmp_path, env="Acrobot-v1", resume=result.run_dir, run_dir=None)
@@ -224,7 +233,8 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
 
 
 def test_config_survives_json() -> None:
-    for config in (*RECIPES.values(), short(Path("x"), env_kwargs={"a": 1}, sensors=("camera",))):
+    fused = PolicyConfig("mlp", {"hidden": [32, 16]})
+    for config in (*RECIPES.values(), short(Path("x"), env_kwargs={"a": 1}, sensors=("camera",), policy=fused)):
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     with pytest.raises(ValueError, match="TrainConfig has no speed; it has env, agent"):
         config_from_dict({"env": "CartPole-v1", "speed": 3})
