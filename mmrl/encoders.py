@@ -1,7 +1,7 @@
 """One small network per kind of sense, built from the sense's declaration.
 
 Shapes: B rows, T readings of a window (oldest first), C features of one reading or channels of an
-image, H x W pixels, L positions along a convolved window, D = `Encoder.features`.
+image, H x W pixels, L positions along a convolved window, D = `Encoder.features`, K = `Encoder.tokens`.
 
 An encoder of your own needs a spec: `Custom`, which names a factory, or a subclass of `EncoderSpec`
 whose encoder is decorated with `register_encoder`.
@@ -13,28 +13,36 @@ import importlib
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import singledispatch
 from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrl.layers import LEAKY_GAIN, LEAKY_SLOPE, CausalConv, PixelConv, mlp, orthogonal_
 from mmrl.modality import MLP, Custom, DifferenceMLP, EncoderSpec, ImageConv, Modality, TemporalConv
 from mmrl.normalization import RunningStatistics, make_normalizer
-
-LEAKY_SLOPE = 0.1  # Lee et al. 2019, released code
-LEAKY_GAIN = nn.init.calculate_gain("leaky_relu", LEAKY_SLOPE)
 
 Builder = TypeVar("Builder", bound="Callable[..., Encoder]")
 
 
 class Encoder(nn.Module, ABC):
-    """Turns readings of one sense, (B, *window_shape) in the declared dtype, into (B, features)."""
+    """Turns readings of one sense, (B, *window_shape) in the declared dtype, into (B, features).
+
+    One with `tokens` gives (B, tokens, features) instead, for fusions that ask for it.
+    """
 
     features: int
+    tokens: int | None = None
+
+    @property
+    def size(self) -> int | tuple[int, int]:
+        """Shape of one row of the output: D, or (K, D) for tokens."""
+        return self.features if self.tokens is None else (self.tokens, self.features)
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
@@ -70,8 +78,21 @@ def build_encoder(modality: Modality) -> Encoder:
     return _build(modality.encoder, modality)
 
 
-@register_encoder(ImageConv)
-class ImageEncoder(Encoder):
+def build_token_encoder(modality: Modality) -> Encoder:
+    """The same as far as its parts can be told from each other, for fusions that attend to them.
+
+    ImageConv gives the positions of its feature maps, TemporalConv those along its window, anything
+    else one vector, which is one token.
+    """
+    return _build_tokens(modality.encoder, modality)
+
+
+@singledispatch
+def _build_tokens(spec: EncoderSpec, modality: Modality) -> Encoder:
+    return build_encoder(modality)
+
+
+class ImageMaps(Encoder, ABC):
     """Convolutions without padding, each with a ReLU, over one image (H, W, C).
 
     Bounded pixels are mapped from [low, high] to [-0.5, 0.5], or by `zero` and `unit` of the spec; unbounded ones (a
@@ -81,19 +102,13 @@ class ImageEncoder(Encoder):
 
     def __init__(self, spec: ImageConv, modality: Modality) -> None:
         super().__init__()
-        self.features = spec.features
         height, width, channels = modality.shape
-        low, high = (bound.astype(np.float64) for bound in modality.bounds)
-        low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
-        bounded = bool(np.isfinite(high - low).all())
-        scale, offset = np.ones(channels), np.zeros(channels)
-        if bounded:
-            scale = scale / (high - low if spec.unit is None else spec.unit)
-            offset = -scale * ((low + high) / 2 if spec.zero is None else spec.zero)
-        self.statistics = None if bounded else RunningStatistics(channels)
+        scaling = pixel_scaling(modality, spec.zero, spec.unit)
+        self.statistics = None if scaling else RunningStatistics(channels)
+        scale, offset = scaling or (np.ones(channels), np.zeros(channels))
 
         first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])
-        layers: list[nn.Module] = [_PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
         sizes = itertools.pairwise(spec.channels)
         for size, kernel, stride in zip(sizes, spec.kernels[1:], spec.strides[1:], strict=True):
             convolution = nn.Conv2d(*size, kernel, stride)
@@ -101,72 +116,82 @@ class ImageEncoder(Encoder):
             layers += [convolution, nn.ReLU(inplace=True)]
         self.convolutions = nn.Sequential(*layers)
         nn.utils.convert_conv2d_weight_memory_format(self.convolutions, torch.channels_last)
-        pixels = math.prod(_convolved(side, spec, modality) for side in (height, width))
-        self.linear = nn.Linear(pixels * spec.channels[-1], spec.features)
-        orthogonal_(self.linear, math.sqrt(2))
+        self.positions = math.prod(_convolved(side, spec, modality) for side in (height, width))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> feature maps (B, channels[-1], H', W') with H' * W' = `positions`."""
         pixels = self._floats(x)
         if self.statistics is not None:
             pixels = self.statistics(pixels)
-        maps = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
-        return functional.relu(self.linear(maps.flatten(1)))
+        maps: Tensor = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
+        return maps
 
     def update_statistics(self, x: Tensor) -> None:
         if self.statistics is not None:
             self.statistics.update(x)
 
 
-class _PixelConv(nn.Module):
-    """conv(weight, scale * x + offset), computed without a pass over all pixels of x.
+@register_encoder(ImageConv)
+class ImageEncoder(ImageMaps):
+    """`ImageMaps` and a linear layer over all positions, with a ReLU."""
 
-    Without padding it equals conv(weight * scale, x) + sum(weight * offset).
-    """
-
-    scale: Tensor
-    offset: Tensor
-
-    def __init__(self, conv: nn.Conv2d, scale: np.ndarray, offset: np.ndarray) -> None:
-        super().__init__()
-        orthogonal_(conv, math.sqrt(2))
-        self.conv = conv
-        for name, values in (("scale", scale), ("offset", offset)):
-            constant = torch.as_tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
-            self.register_buffer(name, constant, persistent=False)
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.features = spec.features
+        self.linear = nn.Linear(self.positions * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, math.sqrt(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.conv.weight, self.conv.bias
-        assert bias is not None
-        bias = bias + (weight * self.offset).sum((1, 2, 3))
-        return functional.conv2d(x, weight * self.scale, bias, self.conv.stride)
+        return functional.relu(self.linear(self.convolve(x).flatten(1)))
 
 
-@register_encoder(TemporalConv)
-class CausalTemporalEncoder(Encoder):
+@_build_tokens.register(ImageConv)
+class ImageTokens(ImageMaps):
+    """`ImageMaps` with a token for each position, row by row."""
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.tokens, self.features = self.positions, spec.channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
+
+
+def pixel_scaling(
+    modality: Modality, zero: float | None = None, unit: float | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Scale and offset (C,) that bring the pixels of an image to [-0.5, 0.5]; None where they have no bounds.
+
+    With `zero` that pixel value becomes 0, with `unit` so many steps of it become 1.
+    """
+    low, high = (bound.astype(np.float64) for bound in modality.bounds)
+    low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
+    if not np.isfinite(high - low).all():
+        return None
+    scale = np.ones_like(low) / (high - low if unit is None else unit)
+    return scale, -scale * ((low + high) / 2 if zero is None else zero)
+
+
+class CausalWindows(Encoder, ABC):
     """Strided causal convolutions along a window (T, C): the force encoder of Lee et al. (2019).
 
-    The normaliser, convolutions with a leaky ReLU each, then a linear layer over the positions that
-    remain. Lee et al. ("Making Sense of Vision and Touch", ICRA 2019, and the code released with
-    it) use five convolutions, which leave one position of their 32 readings.
+    The normaliser, then convolutions with a leaky ReLU each. Lee et al. ("Making Sense of Vision and
+    Touch", ICRA 2019, and the code released with it) use five convolutions, which leave one position
+    of their 32 readings.
     """
 
     def __init__(self, spec: TemporalConv, modality: Modality) -> None:
         super().__init__()
-        self.features = spec.features
         self.normalizer = make_normalizer(spec.squash, modality.shape[-1])
         length, layers = modality.window_shape[0], list[nn.Module]()
         for size in itertools.pairwise((self.normalizer.features, *spec.channels)):
             layers += [CausalConv(*size, spec.kernel, spec.stride), nn.LeakyReLU(LEAKY_SLOPE, True)]
             length = math.ceil(length / spec.stride)
         self.convolutions = nn.Sequential(*layers)
-        self.linear = nn.Linear(length * spec.channels[-1], spec.features)
-        orthogonal_(self.linear, LEAKY_GAIN)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
+        self.positions = length
 
     def convolve(self, x: Tensor) -> Tensor:
-        """(B, T, C) -> (B, L, channels[-1]).
+        """(B, T, C) -> (B, L, channels[-1]) with L = `positions`.
 
         Position j before the last depends on no reading among the newest j * stride ** layers.
         """
@@ -177,27 +202,30 @@ class CausalTemporalEncoder(Encoder):
         self.normalizer.update(x)
 
 
-class CausalConv(nn.Module):
-    """Strided convolution along time, aligned so that its last output ends on the newest input.
+@register_encoder(TemporalConv)
+class CausalTemporalEncoder(CausalWindows):
+    """`CausalWindows` and a linear layer over the positions that remain, with a leaky ReLU."""
 
-    (B, T, inputs) -> (B, ceil(T / stride), outputs). Zeros fill the missing past on the left. It is
-    a linear layer over windows because that takes half the time of `nn.Conv1d` on a CPU.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-        self.linear = nn.Linear(inputs * kernel, outputs)
+    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.features = spec.features
+        self.linear = nn.Linear(self.positions * spec.channels[-1], spec.features)
         orthogonal_(self.linear, LEAKY_GAIN)
 
     def forward(self, x: Tensor) -> Tensor:
-        positions = math.ceil(x.shape[1] / self.stride)
-        missing = (positions - 1) * self.stride + self.kernel - x.shape[1]
-        # A kernel shorter than the stride makes it negative: the oldest inputs are cut off.
-        padded = functional.pad(x, (0, 0, missing, 0)) if missing else x
-        windows = padded.unfold(1, self.kernel, self.stride)  # (B, L, inputs, kernel)
-        outputs: Tensor = self.linear(windows.flatten(2))
-        return outputs
+        return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
+
+
+@_build_tokens.register(TemporalConv)
+class TemporalTokens(CausalWindows):
+    """`CausalWindows` with a token for each position that remains, the newest last."""
+
+    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.tokens, self.features = self.positions, spec.channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x)
 
 
 @register_encoder(MLP)
@@ -301,23 +329,6 @@ def _check_network(network: object, spec: Custom, modality: Modality) -> None:
     if not isinstance(output, Tensor) or output.shape != (2, spec.features):
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}")
-
-
-def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:
-    """Linear layers sizes[0] -> sizes[1] -> ..., an activation after each; empty for one size."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        linear = nn.Linear(inputs, outputs)
-        orthogonal_(linear, math.sqrt(2))
-        layers += [linear, activation()]
-    return nn.Sequential(*layers)
-
-
-def orthogonal_(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
-    """Orthogonal weights times `gain` and zero biases, in place."""
-    nn.init.orthogonal_(layer.weight, gain)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:

@@ -2,35 +2,33 @@
 
 Shapes: B rows, A the action's shape (empty for discrete actions), P the size of the privileged
 vector. An observation is a dict of tensors (B, *window_shape) keyed by modality, images uint8.
+
+With a recurrent fusion the rows are T consecutive steps of N worlds, step by step (row t * N + n),
+and M numbers are carried from step to step.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import singledispatch
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Distribution
 
-from mmrl.encoders import Encoder, build_encoder, mlp, orthogonal_
-from mmrl.fusion import make_fusion
+from mmrl.encoders import Encoder
+from mmrl.fusion import NO_OPTIONS, RecurrentFusion, Unfused, find_fusion, sense_key
+from mmrl.heads import LOG_STD_MIN, build_action_head, make_critic, make_trunk
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
-from mmrl.unfused import Unfused
+from mmrl.settings import Settings
 
 Observation = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
 
-_LOG_STD_MIN = -3.0
-_ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
-_CRITIC_GAIN = 1.0
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
 
@@ -41,8 +39,11 @@ class PolicyConfig:
 
     fusion: str = "concat"
     """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
+    fusion_options: Settings = field(default_factory=dict)
+    """Options of that fusion by name, such as rank=8; docs/fusion.md lists them."""
     fused_features: int = 128
-    """Size of the joint vector of all senses; 0 takes the encoding of an only sense as it is, without fusion."""
+    """Size of the joint vector of all senses, or of each of those that stay side by side; 0 takes the encoding of an
+    only sense as it is, without fusion."""
     actor_hidden: tuple[int, ...] = (128,)
     """Sizes of the hidden layers between the joint vector and the action."""
     critic_hidden: tuple[int, ...] = (128, 128)
@@ -50,7 +51,7 @@ class PolicyConfig:
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
     head: str = "auto"
-    """What turns the actor's last layer into actions, a name in `mmrl.policy.ACTION_HEADS`."""
+    """What turns the actor's last layer into actions, a name in `mmrl.heads.ACTION_HEADS`."""
 
     def __post_init__(self) -> None:
         hidden = (*self.actor_hidden, *self.critic_hidden)
@@ -58,8 +59,30 @@ class PolicyConfig:
             raise ValueError(f"layer sizes must be >= 1, got {hidden}")
         if self.fused_features < 0:
             raise ValueError(f"fused_features must be >= 0, got {self.fused_features}")
-        if not _LOG_STD_MIN <= self.log_std_init < math.inf:
-            raise ValueError(f"log_std_init must be >= {_LOG_STD_MIN}, got {self.log_std_init}")
+        if not LOG_STD_MIN <= self.log_std_init < math.inf:
+            raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
+
+
+class Memory(NamedTuple):
+    """What a policy with a recurrent fusion has to be told of the past of its rows."""
+
+    state: Tensor
+    """What it remembered before the first step, (N, M)."""
+    episode_start: Tensor
+    """Where an episode starts and all before it is forgotten, bool (T, N)."""
+
+
+class Step(NamedTuple):
+    """What acting gives."""
+
+    action: Tensor
+    """Actions (B, *A), not clipped."""
+    log_prob: Tensor
+    """Their log-probabilities (B,)."""
+    value: Tensor | None
+    """Expected returns (B,); None where the critic reads a privileged vector instead of the senses."""
+    state: Tensor | None
+    """What is remembered after the last step, (N, M); None without a recurrent fusion."""
 
 
 class Evaluation(NamedTuple):
@@ -77,17 +100,6 @@ class Evaluation(NamedTuple):
     None without a privileged vector."""
 
 
-class Decision(NamedTuple):
-    """What a policy does in each of B worlds."""
-
-    action: Tensor
-    """Actions (B, *A), not clipped."""
-    log_prob: Tensor
-    """Their log-probabilities (B,)."""
-    value: Tensor | None
-    """Expected returns (B,); None where the critic reads a privileged vector instead of the senses."""
-
-
 class ActorCritic(nn.Module):
     """A policy over declared senses, any of which may be absent, and its critic.
 
@@ -102,6 +114,8 @@ class ActorCritic(nn.Module):
     a sense that is absent in every row may be missing from the observation. What an absent sense's
     reading holds, NaN included, has no effect. A missing or unknown key and a wrong shape raise
     ValueError.
+
+    With a recurrent fusion whatever reads the senses needs a `Memory`, and is refused without one.
     """
 
     value_mean: Tensor
@@ -119,20 +133,23 @@ class ActorCritic(nn.Module):
             raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
         self.privileged_size = privileged_size
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
-        self.encoders = nn.ModuleDict({_key(name): build_encoder(sense) for name, sense in modalities.items()})
-        encodings = {name: self._encoder(name).features for name in modalities}
-        fused = config.fused_features
-        self.fusion = make_fusion(config.fusion, encodings, fused) if fused else Unfused(encodings)
-        fused = self.fusion.features
+        fusion, options = find_fusion(config.fusion, config.fusion_options)
+        if config.fused_features == 0:
+            fusion, options = Unfused, NO_OPTIONS
+        encoders = fusion.make_encoders(modalities, options)
+        self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
+        sizes = {name: encoder.size for name, encoder in encoders.items()}
+        self.fusion = fusion(sizes, config.fused_features, options)
+        self.state_size = self.fusion.state_size if isinstance(self.fusion, RecurrentFusion) else 0
+        experts = self.fusion.experts
+        fused = config.fused_features or self.fusion.features
         actor_sizes = (fused, *config.actor_hidden)
-        self.actor = mlp(actor_sizes)
-        self.head = build_action_head(config.head, action_space, actor_sizes[-1], config.log_std_init)
+        self.actor = make_trunk(actor_sizes, experts)
+        self.head = build_action_head(config.head, action_space, actor_sizes[-1], config.log_std_init, experts)
         self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
+        self.state_head = nn.Linear(self.fusion.features, privileged_size) if privileged_size else None
         critic_sizes = (privileged_size or fused, *config.critic_hidden)
-        self.state_head = nn.Linear(fused, privileged_size) if privileged_size else None
-        last = nn.Linear(critic_sizes[-1], 1)
-        orthogonal_(last, _CRITIC_GAIN)
-        self.critic = mlp(critic_sizes).append(last)
+        self.critic = make_critic(critic_sizes, None if privileged_size else experts)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_std", torch.ones(()))
 
@@ -140,7 +157,6 @@ class ActorCritic(nn.Module):
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
-    @torch.no_grad()
     def act(
         self,
         obs: Observation,
@@ -149,31 +165,43 @@ class ActorCritic(nn.Module):
         deterministic: bool = False,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Actions (B, *A) and their log-probabilities (B,), without gradients.
+        """`step` of a policy that remembers nothing: actions (B, *A) and their log-probabilities (B,)."""
+        taken = self.step(obs, None, present=present, deterministic=deterministic, generator=generator)
+        return taken.action, taken.log_prob
+
+    @torch.no_grad()
+    def step(
+        self,
+        obs: Observation,
+        memory: Memory | None,
+        *,
+        present: Presence | None = None,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Step:
+        """Act without gradients.
 
         Deterministic actions are the mean, or the most probable choice. Others are drawn with
         `generator` (on the policy's device), by default torch's global one. None is clipped.
         """
-        distribution = self.distribution(obs, present)
-        if deterministic:
-            return distribution.mode, distribution.log_prob(distribution.mode)
-        action = self.head.sample(distribution, generator)
-        return action, distribution.log_prob(action)
-
-    @torch.no_grad()
-    def decide(self, obs: Observation, generator: torch.Generator | None = None) -> Decision:
-        """What a rollout asks at every step: `act` that draws, and the value where the senses tell it."""
-        fused = self._fuse(obs, None)
+        fused, state = self._fuse(obs, present, memory)
         distribution: Distribution = self.head(self.actor(fused))
-        action = self.head.sample(distribution, generator)
+        action = distribution.mode if deterministic else self.head.sample(distribution, generator)
         value = None if self.privileged_size else self._value(fused)
-        return Decision(action, distribution.log_prob(action), value)
+        return Step(action, distribution.log_prob(action), value, state)
 
-    def value(self, obs: Observation, privileged: Tensor | None = None, *, present: Presence | None = None) -> Tensor:
+    def value(
+        self,
+        obs: Observation,
+        privileged: Tensor | None = None,
+        *,
+        present: Presence | None = None,
+        memory: Memory | None = None,
+    ) -> Tensor:
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
         if self.privileged_statistics is not None:
             return self._value(self._privileged(privileged))
-        return self._value(self._fuse(obs, present))
+        return self._value(self._fuse(obs, present, memory)[0])
 
     def evaluate_actions(
         self,
@@ -182,9 +210,10 @@ class ActorCritic(nn.Module):
         privileged: Tensor | None = None,
         *,
         present: Presence | None = None,
+        memory: Memory | None = None,
     ) -> Evaluation:
         """The policy's view of actions (B, *A) taken in given states, with gradients."""
-        fused = self._fuse(obs, present)
+        fused, _ = self._fuse(obs, present, memory)
         distribution: Distribution = self.head(self.actor(fused))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         if self.state_head is None:
@@ -193,9 +222,11 @@ class ActorCritic(nn.Module):
         error = (self.state_head(fused) - state).square().mean(dim=1)
         return Evaluation(log_prob, entropy, self._value(state), error)
 
-    def distribution(self, obs: Observation, present: Presence | None = None) -> Distribution:
+    def distribution(
+        self, obs: Observation, present: Presence | None = None, memory: Memory | None = None
+    ) -> Distribution:
         """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
-        distribution: Distribution = self.head(self.actor(self._fuse(obs, present)))
+        distribution: Distribution = self.head(self.actor(self._fuse(obs, present, memory)[0]))
         return distribution
 
     @torch.no_grad()
@@ -243,12 +274,19 @@ class ActorCritic(nn.Module):
         self.value_mean.copy_(mean)
         self.value_std.copy_(scale)
 
-    def _fuse(self, obs: Observation, present: Presence | None) -> Tensor:
+    def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         present = self._checked(obs, present)
         encodings = {
             name: self._encoder(name)(_blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
         }
-        return cast(Tensor, self.fusion(encodings, present))
+        if not isinstance(self.fusion, RecurrentFusion):
+            return self.fusion(encodings, present), None
+        rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
+        state, start = _require_memory(memory, rows, self.state_size)
+        steps = {name: x.unflatten(0, start.shape) for name, x in encodings.items()}
+        masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
+        fused, state = self.fusion.unroll(steps, masks, state, start)
+        return fused.flatten(0, 1), state
 
     def _value(self, state: Tensor) -> Tensor:
         value: Tensor = self.critic(state).squeeze(-1)
@@ -264,7 +302,7 @@ class ActorCritic(nn.Module):
         return state
 
     def _encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[_key(name)])
+        return cast(Encoder, self.encoders[sense_key(name)])
 
     def _checked(self, obs: Observation, present: Presence | None) -> Presence:
         """Raise ValueError unless keys and shapes are the declared ones."""
@@ -286,116 +324,17 @@ class ActorCritic(nn.Module):
         return present
 
 
-class ActionHead(nn.Module, ABC):
-    """From the actor's last layer (B, inputs) to a distribution over actions."""
-
-    @abstractmethod
-    def forward(self, x: Tensor) -> Distribution: ...
-
-    @abstractmethod
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        """Actions (B, *A) drawn from what `forward` returned."""
-
-
-class GaussianHead(ActionHead):
-    """Independent Gaussians whose standard deviations are parameters, equal in every state.
-
-    The logarithm of a standard deviation is used as at least -3.
-    """
-
-    def __init__(self, shape: tuple[int, ...], inputs: int, log_std_init: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, math.prod(shape))
-        orthogonal_(self.linear, _ACTOR_GAIN)
-        self.log_std = nn.Parameter(torch.full(shape, log_std_init))
-
-    def forward(self, x: Tensor) -> Distribution:
-        mean = self.linear(x).to(self.log_std.dtype).view(-1, *self.log_std.shape)
-        std = self.log_std.clamp(min=_LOG_STD_MIN).exp()
-        normal = Normal(mean, std.expand_as(mean), validate_args=False)
-        return Independent(normal, self.log_std.dim(), validate_args=False)
-
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        return torch.normal(distribution.mean, distribution.stddev, generator=generator)
-
-
-class CategoricalHead(ActionHead):
-    """One of `choices` actions 0, 1, ..., as a tensor (B,) of int64."""
-
-    def __init__(self, choices: int, inputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, choices)
-        orthogonal_(self.linear, _ACTOR_GAIN)
-
-    def forward(self, x: Tensor) -> Distribution:
-        logits = self.linear(x).to(self.linear.weight.dtype)
-        return Categorical(logits=logits, validate_args=False)
-
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        probabilities = cast(Categorical, distribution).probs
-        choice: Tensor = torch.multinomial(probabilities, 1, generator=generator)
-        return choice.squeeze(1)
-
-
-class BernoulliHead(ActionHead):
-    """Action 1 with probability sigmoid(w . x), else action 0, as a tensor (B,) of int64.
-
-    w starts as N(0, 1) / sqrt(inputs): Karpathy 2016, "Deep Reinforcement Learning: Pong from Pixels".
-    """
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, 1, bias=False)
-        nn.init.normal_(self.linear.weight, std=inputs**-0.5)
-
-    def forward(self, x: Tensor) -> Distribution:
-        logit = self.linear(x).to(self.linear.weight.dtype)
-        return Categorical(logits=torch.cat([torch.zeros_like(logit), logit], dim=1), validate_args=False)
-
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        of_one = cast(Categorical, distribution).probs[:, 1]
-        return torch.bernoulli(of_one, generator=generator).long()
-
-
-@singledispatch
-def make_action_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
-    """The head for an action space; TypeError unless it is a Box of floats or a Discrete from 0."""
-    raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
-
-
-@make_action_head.register
-def _(space: spaces.Box, inputs: int, log_std_init: float) -> ActionHead:
-    if not np.issubdtype(space.dtype, np.floating):
-        raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
-    return GaussianHead(space.shape, inputs, log_std_init)
-
-
-@make_action_head.register
-def _(space: spaces.Discrete, inputs: int, log_std_init: float) -> ActionHead:
-    if space.start != 0:
-        raise TypeError(f"a Discrete action space must start at 0, got {space}")
-    return CategoricalHead(int(space.n), inputs)
-
-
-def make_bernoulli_head(space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
-    """One logit for an action space of two choices; TypeError for any other."""
-    if not isinstance(space, spaces.Discrete) or space.n != 2 or space.start != 0:
-        raise TypeError(f"head 'bernoulli' needs the action space Discrete(2), got {space}")
-    return BernoulliHead(inputs)
-
-
-ACTION_HEADS: dict[str, Callable[[spaces.Space[Any], int, float], ActionHead]] = {
-    "auto": make_action_head,
-    "bernoulli": make_bernoulli_head,
-}
-"""From (action space, inputs, log_std_init) to a head, by the name a policy configuration uses; add your own here."""
-
-
-def build_action_head(name: str, space: spaces.Space[Any], inputs: int, log_std_init: float) -> ActionHead:
-    """An untrained head; ValueError for an unknown name, TypeError for an action space that it cannot serve."""
-    if name not in ACTION_HEADS:
-        raise ValueError(f"unknown head {name!r}; known heads: {', '.join(sorted(ACTION_HEADS))}")
-    return ACTION_HEADS[name](space, inputs, log_std_init)
+def _require_memory(memory: Memory | None, rows: int, state_size: int) -> Memory:
+    """Raise ValueError unless the memory is of T steps of N worlds with T * N = rows."""
+    if memory is None:
+        raise ValueError("a policy with a recurrent fusion carries a state from step to step: give it a Memory")
+    start, state = memory.episode_start, memory.state
+    if start.dim() != 2 or start.dtype != torch.bool or start.numel() != rows:
+        got = f"{start.dtype} {tuple(start.shape)}"
+        raise ValueError(f"episode_start must be bool (T, N) for T * N = {rows} rows, got {got}")
+    if state.shape != (start.shape[1], state_size):
+        raise ValueError(f"the state must have shape {(start.shape[1], state_size)}, got {tuple(state.shape)}")
+    return memory
 
 
 def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:
@@ -406,8 +345,3 @@ def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None or not reading.is_floating_point():
         return reading
     return torch.where(mask.view(-1, *(1,) * (reading.dim() - 1)), reading, 0)
-
-
-def _key(name: str) -> str:
-    """A name in a ModuleDict may neither hold a dot nor be an attribute of it, as `values` is."""
-    return "/" + name.replace(".", "/")

@@ -13,14 +13,13 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import gymnasium as gym
 import numpy as np
 import tyro
-import yaml
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
-from tyro.constructors import PrimitiveConstructorSpec
 
 from mmrl.foreign import modalities_of
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
+from mmrl.settings import Settings as Settings
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_envs.multimodal import MultimodalVectorEnv
@@ -29,28 +28,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 
 Worlds = VectorEnv[Any, Any, Any]
 
-
-def parse_settings(items: list[str]) -> dict[str, Any]:
-    """`["clearance=0.001", "shape=square"]` as a dict; values are read as YAML scalars or lists."""
-    settings: dict[str, Any] = {}
-    for item in items:
-        key, equals, text = item.partition("=")
-        if not key or not equals:
-            raise ValueError(f"a setting is written key=value, got {item!r}")
-        settings[key] = yaml.safe_load(text)
-    return settings
-
-
 Built = TypeVar("Built")
-
-_SETTINGS = PrimitiveConstructorSpec(
-    nargs="*",
-    metavar="KEY=VALUE",
-    instance_from_str=parse_settings,
-    is_instance=lambda instance: isinstance(instance, dict),
-    str_from_instance=lambda instance: [f"{key}={value}" for key, value in instance.items()],
-)
-Settings = Annotated[dict[str, Any], _SETTINGS]
 
 
 @dataclass(frozen=True)
@@ -193,7 +171,7 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
             **env_kwargs,
         )
     except gym.error.UnregisteredEnv as error:
-        ours = ", ".join(name for name, spec in gym.registry.items() if spec.namespace == "mmrl")
+        ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
     except TypeError as error:
         raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error

@@ -29,7 +29,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
-from mmrl.policy import ActorCritic
+from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.runs import RunFolder, library_versions, write_json
@@ -85,6 +85,7 @@ class TorchPolicy:
         self.policy = policy
         self.deterministic = deterministic
         self._device = next(policy.parameters()).device
+        self._state = torch.zeros(0, policy.state_size, device=self._device)
         self._generator = torch.Generator(self._device).manual_seed(seed)
         self._bounds = (action_space.low, action_space.high) if isinstance(action_space, spaces.Box) else None
 
@@ -95,17 +96,31 @@ class TorchPolicy:
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[Any]:
         """Actions (N, *A) for name -> (N, *window_shape)."""
-        action, _ = self.policy.act(
+        action, _, _, state = self.policy.step(
             {name: self._reading(array) for name, array in observation.items()},
+            self._memory(len(next(iter(observation.values())))),
             present={name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()},
             deterministic=self.deterministic,
             generator=self._generator,
         )
+        if state is not None:
+            self._state = state
         array: NDArray[Any] = action.cpu().numpy()
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
     def reset(self, worlds: NDArray[np.int64]) -> None:
-        """Nothing is carried between steps."""
+        """Forget what a recurrent policy remembers of these worlds."""
+        known = worlds[worlds < len(self._state)]
+        self._state = self._state.clone()  # that of an inference may not be written
+        self._state[torch.from_numpy(known)] = 0.0
+
+    def _memory(self, worlds: int) -> Memory | None:
+        """What is remembered of each world, nothing at first and of another number of worlds."""
+        if not self.policy.state_size:
+            return None
+        if len(self._state) != worlds:
+            self._state = torch.zeros(worlds, self.policy.state_size, device=self._device)
+        return Memory(self._state, torch.zeros(1, worlds, dtype=torch.bool, device=self._device))
 
     def _reading(self, array: NDArray[Any]) -> torch.Tensor:
         dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32

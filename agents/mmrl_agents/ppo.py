@@ -30,7 +30,8 @@ class PPOConfig:
     num_steps: int = 32
     """Steps of every world between two updates."""
     minibatch_size: int = 512
-    """Samples of one gradient step; the last minibatch of an epoch may be smaller."""
+    """Samples of one gradient step; the last minibatch of an epoch may be smaller. A recurrent policy takes whole
+    sequences of `num_steps`, as many as fit."""
     epochs: int = 3
     """Passes over the rollout per update."""
     gamma: float = 0.99
@@ -108,7 +109,7 @@ class Loss(NamedTuple):
 
 def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
     """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
-    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
+    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged, memory=batch.memory)
     log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
     scale = policy.value_std  # errors count in standard deviations of the returns

@@ -205,6 +205,10 @@ class Reinforce:
                 "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
                 f"num_worlds, got {config.games_per_batch} games for {envs.num_envs} worlds"
             )
+        if policy.state_size:
+            raise ValueError(
+                "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
+            )
         self.policy, self.config = policy, config
         self.games = Games(envs, policy, statistics, generator)
         self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)

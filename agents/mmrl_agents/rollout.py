@@ -1,6 +1,7 @@
 """Collecting experience: the only place that knows autoreset and final observations.
 
-T is the number of steps of a rollout, N the number of worlds, B the samples of a minibatch. The
+T is the number of steps of a rollout, N the number of worlds, B the samples of a minibatch, M the numbers that a
+recurrent policy remembers. The
 worlds follow Gymnasium's SAME_STEP autoreset: the observation of a done world is already that of
 its next episode, and the last one of the finished episode stands in `info["final_obs"]`.
 """
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
-from mmrl.policy import ActorCritic
+from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import EpisodeStatistics, episode_from
 from mmrl_agents.returns import generalized_advantage_estimation
@@ -38,12 +39,15 @@ class Minibatch:
     values: Tensor
     advantages: Tensor
     returns: Tensor
+    memory: Memory | None = None
+    """For a recurrent policy, whose samples are whole sequences of some worlds, step by step."""
 
 
 class RolloutStorage:
     """Preallocated tensors of one rollout on the training device; images stay uint8, NHWC.
 
-    `observations`, `privileged` and `values` have T + 1 rows: the last is what follows the rollout.
+    `observations`, `privileged`, `values`, `states` and `episode_starts` have T + 1 rows: the last is what follows the
+    rollout. `states` is None for a policy that remembers nothing.
     """
 
     def __init__(
@@ -79,6 +83,17 @@ class RolloutStorage:
         )
         self.advantages = torch.zeros(steps, device=device)
         self.returns = torch.zeros(steps, device=device)
+        self.states: Tensor | None = None
+        self.episode_starts = torch.zeros(rows, dtype=torch.bool, device=device)
+
+    def remember(self, state_size: int) -> None:
+        """Make room for the states (T + 1, N, M) that a recurrent policy carries into each step, if M > 0."""
+        if state_size:
+            self.states = torch.zeros((*self.episode_starts.shape, state_size), device=self.values.device)
+
+    def memory(self, step: int) -> Memory | None:
+        """What the policy is told of the past at a step, None if it remembers nothing."""
+        return None if self.states is None else Memory(self.states[step], self.episode_starts[step : step + 1])
 
     def finish(self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False) -> None:
         """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end."""
@@ -97,10 +112,13 @@ class RolloutStorage:
             self.advantages = (self.advantages - self.advantages.mean()) / (deviation + 1e-8)
 
     def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
-        """Every sample once, in random order; a remainder below `size` comes last."""
-        total = self.num_steps * self.num_worlds
-        order = torch.randperm(total, generator=generator).to(self.values.device)
-        for index in order.split(size):
+        """Every sample once, in random order; a remainder below `size` comes last.
+
+        With states it is whole sequences that come in random order, as many as fit in `size`, at least one.
+        """
+        for index, memory in (
+            self._samples(size, generator) if self.states is None else self._sequences(size, generator)
+        ):
             yield Minibatch(
                 {name: self._gather(rows, index) for name, rows in self.observations.items()},
                 None if self.privileged is None else self._gather(self.privileged, index),
@@ -109,7 +127,22 @@ class RolloutStorage:
                 self._gather(self.values, index),
                 self._gather(self.advantages, index),
                 self._gather(self.returns, index),
+                memory,
             )
+
+    def _samples(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, None]]:
+        total = self.num_steps * self.num_worlds
+        order = torch.randperm(total, generator=generator).to(self.values.device)
+        return ((index, None) for index in order.split(size))
+
+    def _sequences(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Memory]]:
+        assert self.states is not None
+        order = torch.randperm(self.num_worlds, generator=generator).to(self.values.device)
+        steps = torch.arange(self.num_steps, device=order.device).unsqueeze(1)
+        for worlds in order.split(max(1, size // self.num_steps)):
+            # (T, 1) and (worlds,) -> (T * worlds,), step by step
+            index = (steps * self.num_worlds + worlds).flatten()
+            yield index, Memory(self.states[0, worlds], self.episode_starts[:-1, worlds])
 
     def _gather(self, rows: Tensor, index: Tensor) -> Tensor:
         # (T or T + 1, N, *shape) -> (B, *shape); with two axes index_select is a memcpy per row
@@ -148,6 +181,7 @@ class Rollout:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
         self.generator = generator
+        storage.remember(policy.state_size)
         space = envs.single_action_space
         self._bounds = (space.low, space.high) if isinstance(space, spaces.Box) else None
         self._returns = np.zeros(envs.num_envs)
@@ -160,6 +194,7 @@ class Rollout:
         elapsed = (options or {}).get("elapsed_steps", np.zeros(self.envs.num_envs))
         self._returns[:], self._lengths[:], self._whole[:] = 0.0, 0, elapsed == 0
         self._write(self.storage.num_steps, observation, info)
+        self.storage.episode_starts[-1] = True
 
     @torch.no_grad()
     def collect(self) -> None:
@@ -182,6 +217,7 @@ class Rollout:
         storage.terminated[t].copy_(torch.from_numpy(terminated))
         storage.truncated[t].copy_(torch.from_numpy(truncated))
         self._write(t + 1, observation, info)
+        storage.episode_starts[t + 1].copy_(torch.from_numpy(terminated | truncated))
         self._count(reward, terminated | truncated, info)
         cut = np.flatnonzero(truncated & ~terminated)
         return Final(t, cut, info) if cut.size else None
@@ -199,10 +235,12 @@ class Rollout:
         )
 
     def _rows_with_successor(self) -> list[Tensor]:
-        privileged = self.storage.privileged
+        storage = self.storage
+        optional = (storage.privileged, storage.states)
         return [
-            *self.storage.observations.values(),
-            *([] if privileged is None else [privileged]),
+            *storage.observations.values(),
+            *(rows for rows in optional if rows is not None),
+            storage.episode_starts,
         ]
 
     def _act(self, t: int) -> NDArray[Any]:
@@ -210,7 +248,7 @@ class Rollout:
         storage = self.storage
         here = {name: rows[t] for name, rows in storage.observations.items()}
         try:
-            action, log_prob, value = self.policy.decide(here, self.generator)
+            action, log_prob, value, state = self.policy.step(here, storage.memory(t), generator=self.generator)
         except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
             storage.require_finite()
             raise
@@ -218,6 +256,8 @@ class Rollout:
         storage.log_probs[t].copy_(log_prob)
         if value is not None:
             storage.values[t].copy_(value)
+        if storage.states is not None and state is not None:
+            storage.states[t + 1].copy_(state)
         array: NDArray[Any] = action.cpu().numpy()
         if not np.isfinite(array).all():
             storage.require_finite()
@@ -242,13 +282,18 @@ class Rollout:
         first = 0 if self.policy.privileged_size else storage.num_steps
         flat = {name: rows[first:].flatten(0, 1) for name, rows in storage.observations.items()}
         privileged = None if storage.privileged is None else storage.privileged[first:].flatten(0, 1)
-        storage.values[first:].view(-1).copy_(self._value(flat, privileged))
+        states = None if storage.states is None else storage.states[first:].flatten(0, 1)
+        starts = storage.episode_starts[first:].reshape(-1)
+        storage.values[first:].view(-1).copy_(self._value(flat, privileged, states, starts))
         storage.next_values.copy_(storage.values[1:])
         if finals:
-            steps = np.concatenate([np.full(final.worlds.size, final.t) for final in finals])
-            worlds = np.concatenate([final.worlds for final in finals])
-            values = self._value(*self._last_observations(finals))
-            storage.next_values[torch.from_numpy(steps), torch.from_numpy(worlds)] = values
+            steps = torch.from_numpy(np.concatenate([np.full(final.worlds.size, final.t) for final in finals]))
+            worlds = torch.from_numpy(np.concatenate([final.worlds for final in finals]))
+            # What was remembered when the last observation came; the next row has begun anew.
+            states = None if storage.states is None else storage.states[steps + 1, worlds]
+            nowhere = torch.zeros(len(steps), dtype=torch.bool, device=storage.values.device)
+            values = self._value(*self._last_observations(finals), states, nowhere)
+            storage.next_values[steps, worlds] = values
 
     def _last_observations(self, finals: Sequence[Final]) -> tuple[dict[str, Tensor], Tensor | None]:
         """Observations (B, ...) and privileged vectors (B, P) that ended the truncated episodes."""
@@ -264,7 +309,14 @@ class Rollout:
         extra = [final.info["final_info"]["privileged"][final.worlds] for final in finals]
         return stacked, torch.from_numpy(np.concatenate(extra)).to(device, torch.float32)
 
-    def _value(self, observations: dict[str, Tensor], privileged: Tensor | None) -> Tensor:
+    def _value(
+        self,
+        observations: dict[str, Tensor],
+        privileged: Tensor | None,
+        states: Tensor | None,
+        episode_starts: Tensor,
+    ) -> Tensor:
+        """Values (B,), each row by itself with the state (B, M) that came before it."""
         total = next(iter(observations.values())).shape[0]
         parts = [slice(start, start + _VALUE_BATCH) for start in range(0, total, _VALUE_BATCH)]
         return torch.cat(
@@ -272,6 +324,7 @@ class Rollout:
                 self.policy.value(
                     {name: rows[part] for name, rows in observations.items()},
                     None if privileged is None else privileged[part],
+                    memory=None if states is None else Memory(states[part], episode_starts[part].unsqueeze(0)),
                 )
                 for part in parts
             ]

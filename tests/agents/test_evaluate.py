@@ -15,8 +15,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.console import Console
 
+from mmrl.episodes import run_episodes
 from mmrl.foreign import modalities_of
-from mmrl.policy import ActorCritic
+from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.checkpoint import CheckpointError
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.evaluate import EvaluateConfig, TorchPolicy, evaluate_run
@@ -219,3 +220,53 @@ def test_discrete_actions_are_whole_numbers_of_the_space() -> None:
     actions = TorchPolicy(discrete, space).act(observations(5))
     assert actions.shape == (5,)
     assert all(space.contains(action) for action in actions)
+
+
+@pytest.fixture
+def remembering() -> ActorCritic:
+    torch.manual_seed(0)
+    return ActorCritic(modalities_of(Dial.observation_space), Dial.action_space, PolicyConfig("lstm")).eval()
+
+
+def test_a_recurrent_policy_goes_on_from_what_it_remembers(remembering: ActorCritic) -> None:
+    player, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    readings = {name: torch.from_numpy(array.astype("f" if name == "dial" else "u1")) for name, array in seen.items()}
+    state, start = torch.zeros(3, remembering.state_size), torch.zeros(1, 3, dtype=torch.bool)
+    for _ in range(4):
+        expected, _, _, after = remembering.step(readings, Memory(state, start), deterministic=True)
+        assert after is not None
+        state = after
+        np.testing.assert_allclose(player.act(seen), expected.clamp(-1, 1), rtol=1e-5)
+
+
+def test_a_recurrent_policy_forgets_the_worlds_that_start_anew(remembering: ActorCritic) -> None:
+    player, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    player.reset(np.arange(3))  # before anything was seen
+    first, second = player.act(seen), player.act(seen)
+    player.reset(np.array([1]))
+    third = player.act(seen)
+    assert third[1] == pytest.approx(first[1])
+    other = TorchPolicy(remembering, Dial.action_space)
+    twice = [other.act(seen) for _ in range(3)][2]
+    assert third[[0, 2]] == pytest.approx(twice[[0, 2]])
+    assert not np.allclose(first, second)
+
+
+@pytest.mark.usefixtures("run")  # registers the environment
+def test_a_recurrent_policy_is_trained_saved_and_judged(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(replace(SHORT, policy=PolicyConfig("mvlstm", {"units": 4}), run_dir=folder), Console(file=io.StringIO()))
+    report, _ = judge(folder)
+    assert all(row.success_at_end.trials for row in report.rows)
+
+
+def test_an_episode_is_the_same_however_many_are_judged_beside_it(remembering: ActorCritic) -> None:
+    """The second episode of a world knows nothing of the first."""
+
+    class Same(Dial):
+        def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+            return super().reset(seed=5)
+
+    envs = gym.vector.SyncVectorEnv([Same] * 2, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
+    episodes = run_episodes(envs, TorchPolicy(remembering, Dial.action_space), 3, seed=0)
+    assert len(set(episodes.episode_return.round(6).tolist())) == 1

@@ -1,11 +1,19 @@
 """Does it learn? Minutes each: run by `make test-slow`."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from mmrl.policy import PolicyConfig
+from mmrl_agents.config import TrainConfig
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.recipes import recipe_for
 from mmrl_agents.train import train
 
@@ -22,3 +30,59 @@ def test_peg_insertion_is_learned_and_needs_its_camera(tmp_path: Path) -> None:
     _, high = rows["without camera"].success_at_end.interval
     assert high < 0.5
     assert result.metrics["physics_errors"] == 0
+
+
+class Recall(gym.Env[NDArray[np.float32], np.int64]):
+    """A sign is shown in the first of five steps; the last action succeeds if it is that sign."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.sign, self.steps = int(self.np_random.integers(2)), 0
+        return np.array([2 * self.sign - 1, 0], np.float32), {}
+
+    def step(self, action: np.int64) -> Any:
+        self.steps += 1
+        over = self.steps == 5
+        right = over and int(action) == self.sign
+        return np.array([0, self.steps / 5], np.float32), float(right), over, False, {"is_success": right}
+
+
+@pytest.fixture
+def recall() -> Iterator[str]:
+    gym.register("test-learning/Recall-v0", entry_point=Recall)
+    yield "test-learning/Recall-v0"
+    del gym.registry["test-learning/Recall-v0"]
+
+
+def success_in_recall(env_id: str, fusion: str, folder: Path) -> float:
+    config = TrainConfig(
+        env=env_id,
+        num_worlds=16,
+        total_steps=24_000,
+        threads=1,
+        # Twelve steps cut episodes in two, so that what is remembered has to cross from rollout to rollout.
+        ppo=PPOConfig(num_steps=12, minibatch_size=96, epochs=4, learning_rate=3e-3),
+        policy=PolicyConfig(fusion, fused_features=16, actor_hidden=(), critic_hidden=(16,)),
+        evaluate_episodes=0,
+        run_dir=folder / fusion,
+    )
+    result = train(config)
+    report = evaluate_run(EvaluateConfig(run=str(result.run_dir), checkpoint="last", episodes=200, senses=False))
+    rate = report.rows[0].success_at_end.rate
+    assert rate is not None
+    return rate
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion", ["lstm", "gru", "mvlstm", "mfn", "tagm"])
+def test_recurrent_policies_learn_to_remember(fusion: str, recall: str, tmp_path: Path) -> None:
+    assert success_in_recall(recall, fusion, tmp_path) > 0.95
+
+
+@pytest.mark.slow
+def test_what_nothing_remembers_cannot_be_recalled(recall: str, tmp_path: Path) -> None:
+    # half of 200 guesses are right, and hardly ever 65 %: four standard deviations
+    assert success_in_recall(recall, "concat", tmp_path) < 0.65

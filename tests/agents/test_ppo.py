@@ -8,7 +8,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from mmrl.foreign import modalities_of
-from mmrl.policy import ActorCritic
+from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
 from mmrl_agents.recipes import recipe_for
@@ -17,7 +17,9 @@ from mmrl_agents.rollout import Minibatch, Rollout, RolloutStorage
 torch.set_num_threads(1)
 
 
-def collected(config: PPOConfig, env_id: str = "CartPole-v1", worlds: int = 4) -> tuple[PPO, Rollout]:
+def collected(
+    config: PPOConfig, env_id: str = "CartPole-v1", worlds: int = 4, fusion: str = "concat"
+) -> tuple[PPO, Rollout]:
     envs = gym.make_vec(
         env_id,
         worlds,
@@ -27,7 +29,7 @@ def collected(config: PPOConfig, env_id: str = "CartPole-v1", worlds: int = 4) -
     senses, space = modalities_of(envs.single_observation_space), envs.single_action_space
     assert isinstance(space, gym.spaces.Box | gym.spaces.Discrete)
     torch.manual_seed(0)
-    policy = ActorCritic(senses, space)
+    policy = ActorCritic(senses, space, PolicyConfig(fusion))
     cpu = torch.device("cpu")
     storage = RolloutStorage(config.num_steps, worlds, senses, space, 0, cpu)
     actions = torch.Generator().manual_seed(0)
@@ -165,9 +167,13 @@ def test_worlds_without_a_privileged_vector_have_no_state_loss() -> None:
     assert ppo.update(rollout.storage)["state_loss"] == 0.0
 
 
-def test_first_pass_starts_at_ratio_one() -> None:
+@pytest.mark.parametrize("fusion", ["concat", "late", "transformer", "lstm", "gru", "mvlstm", "mfn", "tagm"])
+def test_first_pass_starts_at_ratio_one(fusion: str) -> None:
+    """For a recurrent policy too, whose episodes end and begin within the rollout and before it."""
     config = PPOConfig(num_steps=32, epochs=1, minibatch_size=4 * 32)
-    ppo, rollout = collected(config)
+    ppo, rollout = collected(config, fusion=fusion)
+    rollout.collect()
+    assert rollout.storage.terminated.any()
     metrics = ppo.update(rollout.storage)
     assert metrics["approx_kl"] == pytest.approx(0, abs=1e-6)
     assert metrics["clip_fraction"] == 0

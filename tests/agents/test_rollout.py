@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -8,9 +9,10 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mmrl.foreign import modalities_of
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.episodes import Episode, EpisodeStatistics
 from mmrl_agents.rollout import Rollout, RolloutStorage
 
@@ -66,19 +68,21 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
         return {"privileged": np.array([self.position, self.goal, self.steps], np.float32)}
 
 
-def make_rollout(num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = "") -> Rollout:
+def make_rollout(
+    num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = "", fusion: str = "concat"
+) -> Rollout:
     envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
         [lambda: Reach(broken)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP
     )
-    return rollout_in(envs, num_steps, 3 if privileged else 0)
+    return rollout_in(envs, num_steps, 3 if privileged else 0, fusion)
 
 
-def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: int) -> Rollout:
+def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: int, fusion: str = "concat") -> Rollout:
     senses = modalities_of(envs.single_observation_space)
     space = envs.single_action_space
     assert isinstance(space, spaces.Box | spaces.Discrete)
     torch.manual_seed(0)
-    policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), privileged_size)
+    policy = ActorCritic(senses, space, PolicyConfig(fusion, log_std_init=0.0), privileged_size)
     cpu = torch.device("cpu")
     storage = RolloutStorage(num_steps, envs.num_envs, senses, space, privileged_size, cpu)
     generator = torch.Generator().manual_seed(0)
@@ -176,6 +180,97 @@ def test_minibatches_hold_every_sample_once_and_keep_it_together() -> None:
             assert torch.equal(other, index)
     assert sizes == [4, 4, 4, 3]
     assert sorted(seen) == list(range(15))
+
+
+def world_by_world(rollout: Rollout) -> Iterator[tuple[int, int, Memory, dict[str, Tensor]]]:
+    """Every step t of every world: what is remembered of its episode, carried along by hand, and what is seen."""
+    storage, zeros = rollout.storage, torch.zeros(1, rollout.policy.state_size)
+    no, yes = torch.zeros(1, 1, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
+    done = (storage.terminated + storage.truncated).bool()
+    for world in range(storage.num_worlds):
+        memory = Memory(zeros, yes)
+        for t in range(storage.num_steps + 1):
+            here = {name: rows[t, world : world + 1] for name, rows in storage.observations.items()}
+            yield t, world, memory, here
+            state = rollout.policy.step(here, memory).state
+            assert state is not None
+            fresh = t < storage.num_steps and bool(done[t, world])
+            memory = Memory(state, yes if fresh else no)
+
+
+@pytest.mark.parametrize("fusion", ["lstm", "mvlstm"])
+def test_a_recurrent_policy_remembers_its_episode_and_nothing_else(fusion: str) -> None:
+    rollout = make_rollout(fusion=fusion)
+    rollout.collect()
+    storage = rollout.storage
+    assert (storage.terminated + storage.truncated).any(dim=0).all()
+    with torch.no_grad():
+        for t, world, memory, here in world_by_world(rollout):
+            value = rollout.policy.value(here, memory=memory)
+            torch.testing.assert_close(storage.values[t, world], value[0])
+            if t < storage.num_steps:
+                log_prob = rollout.policy.distribution(here, memory=memory).log_prob(storage.actions[t, world])
+                torch.testing.assert_close(storage.log_probs[t, world], log_prob[0])
+
+
+def test_truncated_steps_of_a_recurrent_policy_bootstrap_with_what_it_remembered() -> None:
+    rollout = make_rollout(fusion="gru")
+    rollout.collect()
+    storage, checked = rollout.storage, 0
+    ends = [iter(world) for world in finals(rollout)]
+    with torch.no_grad():
+        for t, world, memory, here in world_by_world(rollout):
+            if t == storage.num_steps or not storage.terminated[t, world] + storage.truncated[t, world]:
+                continue
+            position, goal, _ = next(ends[world])
+            state = rollout.policy.step(here, memory).state
+            assert state is not None
+            last = {"position": torch.tensor([[position]]), "goal.at": torch.tensor([[goal]])}
+            value = rollout.policy.value(last, memory=Memory(state, torch.zeros(1, 1, dtype=torch.bool)))
+            if storage.truncated[t, world] and not storage.terminated[t, world]:
+                torch.testing.assert_close(storage.next_values[t, world], value[0])
+                checked += 1
+    assert checked >= 3
+
+
+def test_memories_join_without_a_gap_and_a_new_start_forgets_them() -> None:
+    rollout = make_rollout(num_steps=3, fusion="lstm")  # shorter than an episode
+    rollout.collect()
+    states = rollout.storage.states
+    assert states is not None
+    left, starts = states[-1].clone(), rollout.storage.episode_starts[-1].clone()
+    assert (left != 0).any()
+    rollout.collect()
+    assert torch.equal(states[0], left)
+    assert torch.equal(rollout.storage.episode_starts[0], starts)
+    rollout.start(seed=7)
+    rollout.collect()
+    assert rollout.storage.episode_starts[0].all()
+
+
+@pytest.mark.parametrize(("size", "sequences"), [(12, [2, 2, 1]), (5, [1] * 5), (1, [1] * 5), (99, [5])])
+def test_minibatches_of_a_recurrent_policy_are_whole_sequences(size: int, sequences: list[int]) -> None:
+    rollout = make_rollout(num_worlds=5, num_steps=6, fusion="gru")
+    rollout.collect()
+    storage = rollout.storage
+    assert storage.states is not None
+    numbers = torch.arange(30.0).view(6, 5)
+    storage.observations["position"][:6, :, 0] = numbers
+    storage.log_probs.copy_(numbers)
+    seen, sizes = [], []
+    for batch in storage.minibatches(size, torch.Generator().manual_seed(0)):
+        assert batch.memory is not None
+        index = batch.log_probs.view(6, -1).long()  # (T, worlds), step by step
+        worlds = index[0]
+        sizes.append(len(worlds))
+        seen += worlds.tolist()
+        assert torch.equal(index, torch.arange(6).unsqueeze(1) * 5 + worlds)
+        assert torch.equal(batch.observations["position"][:, 0], batch.log_probs)
+        assert torch.equal(batch.memory.state, storage.states[0, worlds])
+        assert torch.equal(batch.memory.episode_start, storage.episode_starts[:-1, worlds])
+    assert sizes == sequences
+    assert sorted(seen) == list(range(5))
+    assert seen != list(range(5))
 
 
 def test_normalised_advantages_have_no_mean_and_unit_deviation() -> None:

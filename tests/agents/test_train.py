@@ -16,6 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from mmrl.policy import PolicyConfig
 from mmrl_agents.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import (
@@ -23,7 +24,6 @@ from mmrl_agents.config import (
     config_from_dict,
     config_to_dict,
     make_envs,
-    parse_settings,
 )
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
@@ -122,8 +122,16 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert after["episode_count"] >= before["episode_count"]
     assert after["seconds"] > before["seconds"]
     # one Adam step per minibatch: 2 of 16 samples in each of 4 and then 6 updates
-    adam = [state["ppo"]["optimizer"]["state"][0]["step"].item() for state in (before, after)]
+    adam = [state["agent"]["optimizer"]["state"][0]["step"].item() for state in (before, after)]
     assert adam == [8, 12]
+
+
+def test_a_recurrent_run_is_resumed(tmp_path: Path) -> None:
+    policy = PolicyConfig("gru", fused_features=8)
+    result, _ = quietly(short(tmp_path, policy=policy))
+    more, _ = quietly(short(tmp_path, policy=policy, total_steps=224, resume=result.run_dir, run_dir=None))
+    assert more.steps == 224
+    assert load_policy(more.run_dir, checkpoint="last").policy.state_size == 8
 
 
 def test_a_resume_with_other_senses_is_refused(tmp_path: Path) -> None:
@@ -226,21 +234,11 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
 
 def test_config_survives_json() -> None:
     recipes = [config for named in RECIPES.values() for config in named.values()]
-    for config in (*recipes, short(Path("x"), env_kwargs={"a": 1}, sensors=("camera",))):
+    fused = PolicyConfig("mlp", {"hidden": [32, 16]})
+    for config in (*recipes, short(Path("x"), env_kwargs={"a": 1}, sensors=("camera",), policy=fused)):
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     with pytest.raises(ValueError, match="TrainConfig has no speed; it has env, agent"):
         config_from_dict({"env": "CartPole-v1", "speed": 3})
-
-
-def test_settings_are_yaml_scalars() -> None:
-    assert parse_settings(["shape=square", "clearance=0.001", "noisy=true", "range=[1, 2]"]) == {
-        "shape": "square",
-        "clearance": 0.001,
-        "noisy": True,
-        "range": [1, 2],
-    }
-    with pytest.raises(ValueError, match="key=value, got 'clearance'"):
-        parse_settings(["clearance"])
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_description_is_json() -> None:
         "dtype": "uint8",
         "rate_hz": 20,
         "latency_s": 0.0,
-        "encoder": "ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128)",
+        "encoder": "ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128, "
+        "zero=None, unit=None)",
     }
     assert json.loads(json.dumps(CAMERA.describe())) == expected
 

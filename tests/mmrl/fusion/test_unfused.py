@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmrl.unfused import Unfused
+from mmrl.fusion import Unfused
 
 
 def test_the_only_encoding_is_handed_on() -> None:
