@@ -95,17 +95,22 @@ class TorchPolicy:
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[Any]:
         """Actions (N, *A) for name -> (N, *window_shape)."""
-        action, _ = self.policy.act(
-            {name: self._reading(array) for name, array in observation.items()},
-            present={name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()},
-            deterministic=self.deterministic,
-            generator=self._generator,
-        )
+        obs, masks = self.tensors(observation, present)
+        action, _ = self.policy.act(obs, present=masks, deterministic=self.deterministic, generator=self._generator)
         array: NDArray[Any] = action.cpu().numpy()
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
     def reset(self, worlds: NDArray[np.int64]) -> None:
         """Nothing is carried between steps."""
+
+    def tensors(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """An observation and what of it is present, as the network takes them, on its device."""
+        obs = {name: self._reading(array) for name, array in observation.items()}
+        return obs, {name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()}
 
     def _reading(self, array: NDArray[Any]) -> torch.Tensor:
         dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -47,6 +48,9 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
 )
 """Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", of Mnih et al. 2015, and of
 Karpathy 2016."""
+
+MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
+"""What a lever does in a game whose name for it does not tell: by game and name."""
 
 _MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
 
@@ -120,6 +124,8 @@ class EmulatorWorlds(MultimodalVectorEnv):
         self._images = np.zeros((num_envs, *modality.shape), np.uint8)
         self._random = np.random.default_rng().spawn(num_envs)
         self.actions = _choose(actions, self._emulator.ale.get_action_set())
+        self.action_labels = tuple(_label(game, action.name) for action in self.actions)
+        """What the actions do in this game, for people to read."""
         self._codes = np.array([action.code for action in self.actions], np.int64)
         self.modalities = {modality.name: modality}
         self.single_observation_space = spaces.Dict({modality.name: modality.space})
@@ -282,6 +288,7 @@ class Game(SingleWorld):
 
     def __init__(self, vector: EmulatorWorlds) -> None:
         super().__init__(vector)
+        self.action_labels = vector.action_labels
         self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
 
 
@@ -319,6 +326,12 @@ def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, .
         if name not in codes:
             raise ValueError(f"the game has no action {name!r}; it has {', '.join(codes)}")
     return tuple(GameAction(name, codes[name]) for name in names or codes)
+
+
+def _label(game: str, name: str) -> str:
+    """What an action does: "up+fire" for Pong's "RIGHTFIRE"."""
+    levers = re.findall("FIRE|UP|DOWN|RIGHT|LEFT", name) or [name]
+    return "+".join(MEANINGS.get(game, {}).get(lever, lever.lower()) for lever in levers)
 
 
 def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> EncoderSpec:
