@@ -1,6 +1,7 @@
 """Watching a run: what the video shows of robots and of games, and what can be asked of it."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,15 +180,18 @@ def test_command_line_follows_the_fields() -> None:
 def shown(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **options: Any) -> list[tuple[Any, ...]]:
     """Film, and return caption, scene, pictures and traces of every frame that was composed."""
     frames: list[tuple[Any, ...]] = []
-    for name in ("compose", "compose_game"):
-        drawn = getattr(watch, name)
 
-        def spy(*parts: Any, drawn: Any = drawn) -> Any:
+    def spying(drawn: Callable[..., NDArray[np.uint8]]) -> Callable[..., NDArray[np.uint8]]:
+        def draw(*parts: Any) -> NDArray[np.uint8]:
             frames.append(parts)
             return drawn(*parts)
 
-        monkeypatch.setattr(watch, name, spy)
-    film(run, output=tmp_path / "spied.mp4", **options)
+        return draw
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "compose", spying(watch.compose))
+        patch.setattr(watch, "compose_game", spying(watch.compose_game))
+        film(run, output=tmp_path / "spied.mp4", **options)
     return frames
 
 
