@@ -23,6 +23,8 @@ _TOLERANCE = 1e-2
 # Share of the heat's colour where it is largest, and of the grey below it, so that each can be seen through the other.
 _OPAQUE, _DIMMED = 0.7, 0.75
 
+_WITHOUT = "it has no saliency, watch it with --no-saliency"
+
 
 def pixel_gradients(
     policy: ActorCritic,
@@ -37,16 +39,16 @@ def pixel_gradients(
     log-probability of the action (B,). Integers are handed to the network as floats, since only those have a
     gradient; ValueError where a network decides otherwise then.
     """
-    pixels = {name: obs[name].to(torch.float32).requires_grad_() for name in senses}
+    pixels = {name: obs[name].to(torch.float32, copy=True).requires_grad_() for name in senses}
     with torch.no_grad():
         told: torch.Tensor = policy.distribution(obs, present).log_prob(action)
     named = ", ".join(map(repr, senses))
     try:
         log_prob: torch.Tensor = policy.distribution({**obs, **pixels}, present).log_prob(action)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"no saliency: the network does not read {named} as floats ({error})") from error
+        raise ValueError(f"the network does not read {named} as floats ({error}): {_WITHOUT}") from error
     if (log_prob.detach().exp() - told.exp()).abs().max() > _TOLERANCE:
-        raise ValueError(f"no saliency: the network decides otherwise where it gets {named} as floats")
+        raise ValueError(f"the network decides otherwise where it gets {named} as floats: {_WITHOUT}")
     gradients = torch.autograd.grad(log_prob.sum(), list(pixels.values()), allow_unused=True, materialize_grads=True)
     return {name: gradient.abs() for name, gradient in zip(pixels, gradients, strict=True)}
 
