@@ -96,10 +96,11 @@ class TorchPolicy:
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[Any]:
         """Actions (N, *A) for name -> (N, *window_shape)."""
+        obs, masks = self.tensors(observation, present)
         action, _, _, state = self.policy.step(
-            {name: self._reading(array) for name, array in observation.items()},
+            obs,
             self._memory(len(next(iter(observation.values())))),
-            present={name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()},
+            present=masks,
             deterministic=self.deterministic,
             generator=self._generator,
         )
@@ -121,6 +122,15 @@ class TorchPolicy:
         if len(self._state) != worlds:
             self._state = torch.zeros(worlds, self.policy.state_size, device=self._device)
         return Memory(self._state, torch.zeros(1, worlds, dtype=torch.bool, device=self._device))
+
+    def tensors(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """An observation and what of it is present, as the network takes them, on its device."""
+        obs = {name: self._reading(array) for name, array in observation.items()}
+        return obs, {name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()}
 
     def _reading(self, array: NDArray[Any]) -> torch.Tensor:
         dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32

@@ -54,6 +54,11 @@ class TrainedPolicy:
         """Keyword arguments of that environment, its senses among them."""
         return world_kwargs(self.config)
 
+    @property
+    def critic_trained(self) -> bool:
+        """Whether its values mean anything: REINFORCE leaves the critic as it was unless it is the baseline."""
+        return self.config.agent != "reinforce" or self.config.reinforce.baseline == "value"
+
     def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
         """The worlds it was trained in, some keyword arguments changed."""
         return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes})

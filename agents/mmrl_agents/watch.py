@@ -1,15 +1,17 @@
-"""Watching a trained policy: a video of the scene and of what the policy sensed."""
+"""Watching a trained policy: a video of the scene, of what the policy sensed and of how it decided."""
 
-from collections import deque
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import tyro
+from gymnasium import spaces
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -19,36 +21,41 @@ from mmrl.episodes import SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation, modalities_of
 from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as, unit_actions
+from mmrl_agents.decisions import Decision, Introspection
 from mmrl_agents.evaluate import TorchPolicy, reset_options
+from mmrl_agents.frames import Caption, Picture, compose, compose_game
+from mmrl_agents.panels import HEIGHT, WIDTH, Pixels, Trace
+from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.train import choose_device
-from mmrl_agents.video import (
-    HEIGHT,
-    WIDTH,
-    Caption,
-    Picture,
-    Pixels,
-    Trace,
-    VideoWriter,
-    compose,
-    nice_bounds,
-)
+from mmrl_agents.video import VideoWriter
+from mmrl_envs.atari import Game
 from mmrl_envs.multimodal import SingleWorld
 
 SPAN_S = 2.0
+# In Pong the ball needs longer than that to come back.
+GAME_SPAN_S = 4.0
 # Seconds for which the last frame of an episode stands still, so that its outcome can be read.
 PAUSE_S = 0.75
-MOST_LINES = 8
+ROBOT_EPISODES, GAME_EPISODES = 3, 1
+# Points as the game counts them, not only their signs. The policy sees no reward, so it plays no differently.
+CHANGES_FOR_WATCHING: Mapping[str, Mapping[str, Any]] = {
+    "mmrl/Pong-v0": {"clip_rewards": False},
+    "mmrl/Atari-v0": {"clip_rewards": False},
+}
 
 
 @dataclass(frozen=True)
 class WatchConfig:
-    """Film a trained policy, with what it sees and feels beside the scene."""
+    """Film a trained policy, with what it senses and how it decides beside the scene."""
 
     run: tyro.conf.Positional[str] = DEFAULT_POLICY
     """Folder of a run, or the name of a pretrained policy."""
-    episodes: int = 3
-    """Episodes in the video."""
+    episodes: int | None = None
+    """Episodes in the video; unset is 3, of a game 1."""
+    max_seconds: float | None = None
+    """Cut every episode after this long, in its own time; unset shows it to its end."""
     seed: int = 10_000
     """Decides the initial states; those of world 0 of an evaluation with the same seed."""
     output: Path | None = None
@@ -65,19 +72,23 @@ class WatchConfig:
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
+    saliency: bool = True
+    """Of discrete actions, show over an image which of its pixels move the decision."""
 
     def __post_init__(self) -> None:
-        if self.episodes < 1:
+        if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
-        if self.fps is not None and self.fps <= 0:
-            raise ValueError(f"fps must be positive, got {self.fps}")
+        for name in ("fps", "max_seconds"):
+            value = vars(self)[name]
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be positive, got {value}")
 
 
 def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     """Film the policy of a run; returns the path of the video, a still of its end lies beside it.
 
     Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy, and
-    ValueError for a sense to unplug that does not exist.
+    ValueError for a sense to unplug that does not exist or a network that has no gradient by its pixels.
     """
     console = console or Console()
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint)
@@ -86,7 +97,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     with closing(_make_env(trained)) as env:
         stage = Stage(env, trained, config)
         with VideoWriter(path, config.fps or stage.control_hz, (WIDTH, HEIGHT)) as video:
-            for episode in track(range(config.episodes), "episodes", console=console, disable=not console.is_terminal):
+            for episode in track(range(stage.episodes), "episodes", console=console, disable=not console.is_terminal):
                 for _ in stage.play(episode):
                     video.add(stage.frame)
                 for _ in range(round(PAUSE_S * stage.control_hz)):
@@ -96,104 +107,8 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Component:
-    """Columns of a vector sense that share a unit, and so an axis."""
-
-    title: str
-    columns: tuple[int, ...]
-    labels: tuple[str, ...]
-    least: float = 0.0  # the axis reaches at least this far to both sides of zero
-
-
-WRENCH = (
-    Component("force, N", (0, 1, 2), ("Fx", "Fy", "Fz"), least=5.0),
-    Component("torque, N m", (3, 4, 5), ("Tx", "Ty", "Tz"), least=0.2),
-)
-# What is known of the columns of a sense, by its name and size.
-KNOWN: Mapping[tuple[str, int], tuple[Component, ...]] = {
-    ("force_torque", 6): WRENCH,
-    ("proprioception", 8): (
-        Component("tool position, m", (0, 1, 2), ("x", "y", "z")),
-        Component("tool velocity, m/s", (4, 5, 6), ("x", "y", "z"), least=0.05),
-    ),
-}
-
-
-def components_of(sense: Modality) -> tuple[Component, ...]:
-    """How the traces of a vector sense are split; six columns over time are taken for a wrench."""
-    (size,) = sense.shape
-    if (sense.name, size) in KNOWN:
-        return KNOWN[sense.name, size]
-    if sense.history is not None and size == len(WRENCH) * 3:
-        return tuple(replace(part, title=f"{sense.name}: {part.title}") for part in WRENCH)
-    shown = range(min(size, MOST_LINES))
-    title = sense.name if size <= MOST_LINES else f"{sense.name} (first {MOST_LINES} of {size})"
-    return (Component(title, tuple(shown), tuple(map(str, shown)) if size > 1 else ()),)
-
-
-class TraceRecorder:
-    """Readings of one vector sense (d,) over the last `SPAN_S`."""
-
-    def __init__(self, sense: Modality, control_hz: float, plugged: bool) -> None:
-        self.sense, self.plugged = sense, plugged
-        self._fresh = max(1, round(sense.rate_hz / control_hz))
-        self._chunks: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(
-            maxlen=round(SPAN_S * control_hz) + 1
-        )
-
-    def reset(self) -> None:
-        """Forget the episode."""
-        self._chunks.clear()
-
-    def add(self, observed: NDArray[Any], now_s: float) -> None:
-        """Take the readings of a window (T, d), or (d,), that came since the last control step."""
-        window = np.asarray(observed, np.float64).reshape(-1, *self.sense.shape)
-        # At a reset the whole window is one reading.
-        window = window[-self._fresh if self._chunks else -1 :]
-        ages = np.arange(len(window) - 1, -1, -1) / self.sense.rate_hz
-        self._chunks.append((now_s - ages, window))
-
-    def traces(self) -> list[Trace]:
-        """One trace per component of the sense, on axes that hold what is shown."""
-        times = np.concatenate([times for times, _ in self._chunks])
-        values = np.concatenate([values for _, values in self._chunks])
-        return [
-            self._trace(part, times - times[-1], values[:, list(part.columns)]) for part in components_of(self.sense)
-        ]
-
-    def _trace(self, part: Component, times: NDArray[np.float64], values: NDArray[np.float64]) -> Trace:
-        shown = values[times >= -SPAN_S]
-        finite = shown[np.isfinite(shown)]
-        bounds = nice_bounds(
-            min(-part.least, float(finite.min(initial=0.0))),
-            max(part.least, float(finite.max(initial=0.0))),
-        )
-        return Trace(part.title, part.labels, times, values, bounds, SPAN_S, self.plugged)
-
-
-def picture_of(sense: Modality, observed: NDArray[Any], plugged: bool) -> Picture:
-    """The newest image of a sense (H, W), (H, W, C) or a history of those, as RGB.
-
-    Floats are shown from the lower bound of the sense, white, to the upper one, black, so that near
-    is bright in a depth image; where a bound is infinite the image's own extreme takes its place.
-    """
-    title = sense.name
-    if not plugged:
-        return Picture(title, None)
-    image = observed[-1] if sense.history is not None else observed
-    image = image if image.ndim == 3 else image[..., None]
-    if image.dtype != np.uint8:
-        low, high = (float(bound.flat[0]) for bound in sense.bounds)
-        low = low if np.isfinite(low) else float(image.min())
-        high = high if np.isfinite(high) else float(image.max())
-        image = np.clip((high - image) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
-    rgb = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
-    return Picture(title, rgb)
-
-
 class Stage:
-    """One world, the policy that acts in it, and the memory of what it sensed.
+    """One world, the policy that acts in it, and the memory of what it sensed and decided.
 
     A single environment is used, because one that restarts itself can no longer show how an episode
     ended.
@@ -204,6 +119,10 @@ class Stage:
         self.frame: Pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         rate = env.metadata.get("render_fps") or 30
         self.control_hz = float(trained.env_kwargs.get("control_hz", rate))
+        is_game = isinstance(env.unwrapped, Game)
+        self.episodes = config.episodes or (GAME_EPISODES if is_game else ROBOT_EPISODES)
+        self.actions = actions_of(env)
+        self._reward = "points" if is_game else "return"
         self._title = ", ".join([trained.env_id, *(f"without {name}" for name in config.without)])
         self._options = reset_options(trained, config.context, env)
         self._policy = TorchPolicy(
@@ -213,8 +132,14 @@ class Stage:
             seed=config.seed,
         )
         self._senses = senses_of(env)
+        images = {
+            name: sense for name, sense in self._senses.items() if len(sense.shape) > 1 and name not in config.without
+        }
+        self._introspection = Introspection(trained, self._policy, env.action_space, images if config.saliency else {})
+        span = GAME_SPAN_S if self.actions else SPAN_S
+        self._decisions = DecisionRecorder(self.actions, self.control_hz, span)
         self._recorders = [
-            TraceRecorder(sense, self.control_hz, name not in config.without)
+            TraceRecorder(sense, self.control_hz, name not in config.without, span)
             for name, sense in self._senses.items()
             if len(sense.shape) == 1
         ]
@@ -223,37 +148,64 @@ class Stage:
         """Run an episode; at every yield `frame` shows the present step, the first and last too."""
         seed = self.config.seed if episode == 0 else None
         raw, info = self.env.reset(seed=seed, options=self._options)
+        self._decisions.reset()
         for recorder in self._recorders:
             recorder.reset()
         self._policy.reset(np.zeros(1, np.int64))
-        step, done = 0, False
+        step, total, done = 0, 0.0, False
         while True:
             batch = {name: np.asarray(a)[None] for name, a in flatten_observation(raw).items()}
             observation, present = blank(batch, self.config.without)
-            for recorder in self._recorders:
-                recorder.add(observation[recorder.sense.name][0], step / self.control_hz)
-            caption = self._caption(info, episode, step, over=done)
-            self.frame = compose(caption, self._scene(), *self._sensed(observation))
+            last = done or self._cut(step)
+            action = None if last else self._policy.act(observation, present)
+            decision = self._introspection.decision(observation, present, action)
+            self._record(observation, decision, step / self.control_hz)
+            caption = self._caption(info, episode, step, total, over=done)
+            arrange = compose_game if self.actions else compose
+            self.frame = arrange(caption, self._scene(), self._pictures(observation, decision), self._traces())
             yield
-            if done:
+            if action is None:
                 return
-            action = self._policy.act(observation, present)[0]
-            raw, _, terminated, truncated, info = self.env.step(action)
-            step, done = step + 1, terminated or truncated
+            raw, reward, terminated, truncated, info = self.env.step(action[0])
+            step, total, done = step + 1, total + float(reward), terminated or truncated
 
-    def _sensed(self, observation: Mapping[str, NDArray[Any]]) -> tuple[list[Picture], list[Trace]]:
-        pictures = [
-            picture_of(sense, observation[name][0], name not in self.config.without)
+    def _cut(self, step: int) -> bool:
+        limit = self.config.max_seconds
+        return limit is not None and step >= limit * self.control_hz
+
+    def _record(self, observation: Mapping[str, NDArray[Any]], decision: Decision, now_s: float) -> None:
+        self._decisions.add(decision, now_s)
+        for recorder in self._recorders:
+            recorder.add(observation[recorder.sense.name][0], now_s)
+
+    def _traces(self) -> list[Trace]:
+        sensed = (recorder.traces() for recorder in self._recorders)
+        return list(chain(self._decisions.traces(), *sensed))
+
+    def _pictures(self, observation: Mapping[str, NDArray[Any]], decision: Decision) -> list[Picture]:
+        return [
+            picture_of(
+                sense,
+                observation[name][0],
+                name not in self.config.without,
+                decision.heat.get(name),
+                self._note(decision) if name in decision.heat else "",
+            )
             for name, sense in self._senses.items()
             if len(sense.shape) > 1
         ]
-        return pictures, [trace for recorder in self._recorders for trace in recorder.traces()]
 
-    def _caption(self, info: Mapping[str, Any], episode: int, step: int, over: bool) -> Caption:
-        told = [f"episode {episode + 1}/{self.config.episodes}", f"step {step}"]
+    def _note(self, decision: Decision) -> str:
+        assert decision.action is not None
+        return f"heat: pixels that move p({self.actions[decision.action]})"
+
+    def _caption(self, info: Mapping[str, Any], episode: int, step: int, total: float, over: bool) -> Caption:
+        told = [f"episode {episode + 1}/{self.episodes}", f"step {step}"]
         told.append(f"{step / self.control_hz:.2f} s")
         if "peak_force_n" in info:
             told.append(f"peak force {float(info['peak_force_n']):.1f} N")
+        if self.actions:
+            told.append(f"{self._reward} {total:.6g}")
         success = [bool(info[key]) for key in SUCCESS_KEYS if key in info]
         if success:
             told.append("success" if success[-1] else "no success" if over else "no success yet")
@@ -273,9 +225,16 @@ def senses_of(env: gym.Env[Any, Any]) -> dict[str, Modality]:
     return modalities_of(env.observation_space)
 
 
+def actions_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
+    """What discrete actions are called, numbers unless it is a game of ours; () for continuous ones."""
+    if isinstance(env.unwrapped, Game):
+        return env.unwrapped.action_labels
+    return tuple(map(str, range(int(env.action_space.n)))) if isinstance(env.action_space, spaces.Discrete) else ()
+
+
 def _make_env(trained: TrainedPolicy) -> gym.Env[Any, Any]:
     name, kwargs = known_as(trained.env_id, {**trained.env_kwargs, "render_mode": "rgb_array"})
-    return unit_actions(gym.make(name, disable_env_checker=True, **kwargs))
+    return unit_actions(gym.make(name, disable_env_checker=True, **{**kwargs, **CHANGES_FOR_WATCHING.get(name, {})}))
 
 
 def _default_output(run: str) -> Path:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -47,6 +48,9 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
 )
 """Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", of Mnih et al. 2015, and of
 Karpathy 2016."""
+
+MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
+"""What a lever does in a game whose name for it does not tell: by game and name."""
 
 _MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
 
@@ -92,7 +96,6 @@ class EmulatorWorlds(MultimodalVectorEnv):
         autoreset: bool = True,
     ) -> None:
         _require(num_envs >= 1, "num_envs must be at least 1", num_envs)
-        _require(frame_skip >= 1, "frame_skip must be at least 1", frame_skip)
         _require(0 <= sticky < 1, "sticky is a probability in [0, 1)", sticky)
         _require(noop_max >= 0, "noop_max must not be negative", noop_max)
         _require(render_mode in (None, "rgb_array"), "render_mode must be None or 'rgb_array'", render_mode)
@@ -100,7 +103,7 @@ class EmulatorWorlds(MultimodalVectorEnv):
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.NEXT_STEP
         # A world that nobody restarts: the emulator has no such mode, but one that waits for the next step will do.
         declared = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
-        rate = round(FRAMES_PER_SECOND / frame_skip)
+        rate = round(modality.rate_hz)
         self.metadata = {**self.metadata, "autoreset_mode": declared, "render_fps": rate}  # type: ignore[misc]
         emulators = partial(
             _emulators(game),
@@ -120,6 +123,8 @@ class EmulatorWorlds(MultimodalVectorEnv):
         self._images = np.zeros((num_envs, *modality.shape), np.uint8)
         self._random = np.random.default_rng().spawn(num_envs)
         self.actions = _choose(actions, self._emulator.ale.get_action_set())
+        self.action_labels = tuple(_label(game, action.name) for action in self.actions)
+        """What the actions do in this game, for people to read."""
         self._codes = np.array([action.code for action in self.actions], np.int64)
         self.modalities = {modality.name: modality}
         self.single_observation_space = spaces.Dict({modality.name: modality.space})
@@ -214,7 +219,7 @@ class AtariWorlds(EmulatorWorlds):
         modality = Modality(
             SENSE,
             (84, 84, 4),
-            FRAMES_PER_SECOND / frame_skip,
+            _decisions_per_second(frame_skip),
             _encoder(encoder, background, 64.0),
             dtype="uint8",
         )
@@ -252,7 +257,7 @@ class PongWorlds(EmulatorWorlds):
         modality = Modality(
             SENSE,
             (80, 80, 2),
-            FRAMES_PER_SECOND / frame_skip,
+            _decisions_per_second(frame_skip),
             _encoder(encoder, 0.0, 1.0),
             low=0,
             high=1,
@@ -282,6 +287,7 @@ class Game(SingleWorld):
 
     def __init__(self, vector: EmulatorWorlds) -> None:
         super().__init__(vector)
+        self.action_labels = vector.action_labels
         self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
 
 
@@ -319,6 +325,12 @@ def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, .
         if name not in codes:
             raise ValueError(f"the game has no action {name!r}; it has {', '.join(codes)}")
     return tuple(GameAction(name, codes[name]) for name in names or codes)
+
+
+def _label(game: str, name: str) -> str:
+    """What an action does: "up+fire" for Pong's "RIGHTFIRE"."""
+    levers = re.findall("FIRE|UP|DOWN|RIGHT|LEFT", name) or [name]
+    return "+".join(MEANINGS.get(game, {}).get(lever, lever.lower()) for lever in levers)
 
 
 def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> EncoderSpec:
@@ -360,6 +372,11 @@ def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str,
     if max_episode_steps is None:
         return kwargs
     return {**kwargs, "max_frames": max_episode_steps * int(kwargs.get("frame_skip", 4))}
+
+
+def _decisions_per_second(frame_skip: int) -> float:
+    _require(frame_skip >= 1, "frame_skip must be at least 1", frame_skip)
+    return FRAMES_PER_SECOND / frame_skip
 
 
 def _require(holds: bool, rule: str, value: object) -> None:

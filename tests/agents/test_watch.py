@@ -1,6 +1,7 @@
-"""Watching a run: the video file, what a frame shows, and how readings become traces."""
+"""Watching a run: what the video shows of robots and of games, and what can be asked of it."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,35 +9,22 @@ import av
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 import tyro
 from gymnasium import spaces
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from mmrl.modality import MLP, Custom, ImageConv, Modality, TemporalConv
+from mmrl_agents import watch
 from mmrl_agents.config import TrainConfig
+from mmrl_agents.evaluate import TorchPolicy
+from mmrl_agents.frames import COLUMN, HEADER, SCENE
+from mmrl_agents.panels import HEIGHT, LABEL, MARGIN, WIDTH
+from mmrl_agents.player import load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.train import train
-from mmrl_agents.video import (
-    COLUMN,
-    HEADER,
-    HEIGHT,
-    LABEL,
-    MARGIN,
-    SCENE,
-    WIDTH,
-    Caption,
-    Picture,
-    Trace,
-    VideoWriter,
-    compose,
-    enlarge,
-    nice_bounds,
-)
-from mmrl_agents.watch import TraceRecorder, WatchConfig, components_of, picture_of, watch_run
+from mmrl_agents.watch import WatchConfig, watch_run
 
 ENV_ID = "test-watch/Traffic-v0"
 EPISODE_STEPS = 4
@@ -78,13 +66,23 @@ class Traffic(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return self._light(48, 64)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if ENV_ID not in gym.registry:
-        gym.register(ENV_ID, entry_point=Traffic)
-    folder = tmp_path_factory.mktemp("runs") / "traffic"
+class Beacon(Traffic):
+    """The same light for a policy with three choices, each worth half a point."""
+
+    observation_space = spaces.Dict({"eye": spaces.Box(0, 255, (36, 36, 3), np.uint8)})
+    action_space = spaces.Discrete(3)
+
+    def _observation(self) -> dict[str, NDArray[Any]]:
+        return {"eye": self._light(36, 36)}
+
+    def step(self, action: Any) -> Any:
+        observation, _, terminated, truncated, _ = super().step(action)
+        return observation, 0.5, terminated, truncated, {}
+
+
+def trained(env_id: str, folder: Path, **changes: Any) -> Path:
     config = TrainConfig(
-        env=ENV_ID,
+        env=env_id,
         num_worlds=2,
         total_steps=16,
         threads=1,
@@ -92,9 +90,26 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluate_episodes=0,
         run_dir=folder,
         ppo=PPOConfig(num_steps=4, minibatch_size=8, epochs=1),
+        **changes,
     )
     train(config, Console(file=io.StringIO()))
     return folder
+
+
+def registered(env_id: str, env: type[Traffic]) -> str:
+    if env_id not in gym.registry:
+        gym.register(env_id, entry_point=env)
+    return env_id
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(registered(ENV_ID, Traffic), tmp_path_factory.mktemp("runs") / "traffic")
+
+
+@pytest.fixture(scope="module")
+def beacon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(registered("test-watch/Beacon-v0", Beacon), tmp_path_factory.mktemp("runs") / "beacon")
 
 
 def film(run: Path, **options: Any) -> Path:
@@ -150,163 +165,137 @@ def test_errors_name_what_is_wrong_and_leave_no_file(run: Path, tmp_path: Path) 
         film(run, output=tmp_path / "x.mp4", context={"wind": 1})
     with pytest.raises(ValueError, match="episodes must be at least 1, got 0"):
         WatchConfig(run="x", episodes=0)
-    with pytest.raises(ValueError, match=r"fps must be positive, got -1\.0"):
-        WatchConfig(run="x", fps=-1.0)
+    for name, value in (("fps", -1.0), ("max_seconds", 0.0), ("max_seconds", float("inf"))):
+        with pytest.raises(ValueError, match=rf"{name} must be positive, got {value}"):
+            WatchConfig(run="x", **{name: value})
 
 
 def test_command_line_follows_the_fields() -> None:
     config = tyro.cli(WatchConfig, args=["runs/a", "--without", "camera", "touch", "--fps", "10"])
     assert config == WatchConfig(run="runs/a", without=("camera", "touch"), fps=10.0)
+    config = tyro.cli(WatchConfig, args=["runs/a", "--no-saliency", "--max-seconds", "20", "--no-deterministic"])
+    assert config == WatchConfig(run="runs/a", saliency=False, max_seconds=20.0, deterministic=False)
 
 
-def write(path: Path, size: tuple[int, int], count: int = 3) -> None:
-    with VideoWriter(path, 10, size) as video:
-        for _ in range(count):
-            video.add(np.full((size[1], size[0], 3), 128, np.uint8))
+def shown(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **options: Any) -> list[tuple[Any, ...]]:
+    """Film, and return caption, scene, pictures and traces of every frame that was composed."""
+    frames: list[tuple[Any, ...]] = []
+
+    def spying(drawn: Callable[..., NDArray[np.uint8]]) -> Callable[..., NDArray[np.uint8]]:
+        def draw(*parts: Any) -> NDArray[np.uint8]:
+            frames.append(parts)
+            return drawn(*parts)
+
+        return draw
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "compose", spying(watch.compose))
+        patch.setattr(watch, "compose_game", spying(watch.compose_game))
+        film(run, output=tmp_path / "spied.mp4", **options)
+    return frames
 
 
-def test_odd_sizes_are_padded_to_even_ones(tmp_path: Path) -> None:
-    write(tmp_path / "odd.mp4", (33, 21))
-    assert frames_of(tmp_path / "odd.mp4").shape == (3, 22, 34, 3)
+def told(frames: list[tuple[Any, ...]]) -> list[str]:
+    return [caption.right for caption, *_ in frames]
 
 
-def test_without_libx264_another_encoder_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
-    write(tmp_path / "plain.mp4", (64, 48))
-    with av.open(str(tmp_path / "plain.mp4")) as container:
-        assert container.streams.video[0].codec_context.name == "mpeg4"
-    assert len(frames_of(tmp_path / "plain.mp4")) == 3
+def test_a_robot_is_shown_three_times_and_with_its_success(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    texts = told(shown(run, monkeypatch, tmp_path))
+    assert len(texts) == 3 * (1 + EPISODE_STEPS)
+    # 8 steps a second.
+    assert texts[-2:] == [
+        "episode 3/3    step 3    0.38 s    no success yet",
+        "episode 3/3    step 4    0.50 s    success",
+    ]
 
 
-def test_a_failure_leaves_the_old_video_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "video.mp4"
-    write(path, (32, 32))
-    before = path.read_bytes()
-    wrong = r"shape \(32, 32, 3\), got uint8 of \(8, 8, 3\)"
-    with pytest.raises(ValueError, match=wrong), VideoWriter(path, 10, (32, 32)) as video:
-        video.add(np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match="at least one frame"):
-        write(path, (32, 32), count=0)
-    with pytest.raises(ValueError, match="must be positive"):
-        VideoWriter(path, 0, (32, 32))
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+def test_continuous_actions_show_the_value_and_no_saliency(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, _, (eye,), traces = shown(run, monkeypatch, tmp_path, episodes=1)[-1]
+    assert [trace.title for trace in traces] == ["value", "clock"]
+    assert tuple(eye.pixels[0, 0]) == GREEN
 
 
-def wave(labels: tuple[str, ...], bounds: tuple[float, float], plugged: bool = True) -> Trace:
-    times = np.linspace(-2, 0, 50)
-    values = np.stack([np.sin(times + shift) for shift in range(len(labels))], axis=1)
-    return Trace("wave", labels, times, values, bounds, span_s=2.0, plugged=plugged)
+def test_long_episodes_are_cut(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # 0.3 s at 8 steps a second are 2.4 steps: the third is the first that is not before it.
+    texts = told(shown(run, monkeypatch, tmp_path, episodes=2, max_seconds=0.3))
+    assert len(texts) == 2 * 4
+    assert texts[-1] == "episode 2/2    step 3    0.38 s    no success yet"
+    assert len(told(shown(run, monkeypatch, tmp_path, episodes=1, max_seconds=100.0))) == 1 + EPISODE_STEPS
 
 
-@pytest.mark.parametrize("pictures", [0, 1, 3, 6])
-@pytest.mark.parametrize("traces", [0, 1, 2, 5, 11])
-def test_any_number_of_pictures_and_traces_fits_the_frame(pictures: int, traces: int) -> None:
-    frame = compose(
-        Caption("a very long title " * 9, "right"),
-        np.zeros((400, 600, 3), np.uint8),
-        [Picture(f"camera {i}", np.zeros((64, 84, 3), np.uint8)) for i in range(pictures)],
-        [wave(("a", "b"), (-1, 1)) for _ in range(traces)],
+def test_discrete_actions_show_probabilities_that_are_the_networks(
+    beacon: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    frames = shown(beacon, monkeypatch, tmp_path, episodes=1)
+    policy = load_policy(beacon).policy
+    lights = [np.full((1, 36, 36, 3), colour, np.uint8) for colour in [RED] * EPISODE_STEPS + [GREEN]]
+    expected = [policy.distribution({"eye": torch.as_tensor(light)}).probs[0] for light in lights]
+    probability, value = frames[-1][3]
+    assert (probability.title, probability.labels) == ("probability", ("0", "1", "2"))
+    np.testing.assert_allclose(probability.values, torch.stack(expected).detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(probability.values.sum(axis=1), 1, rtol=1e-6)
+    assert value.values.shape == (1 + EPISODE_STEPS, 1)
+    assert value.values[-1] == pytest.approx(policy.value({"eye": torch.as_tensor(lights[-1])}).item(), rel=1e-5)
+    assert [text.rpartition("    ")[2] for text in told(frames)] == [
+        f"return {points}" for points in ("0", "0.5", "1", "1.5", "2")
+    ]
+
+
+def test_saliency_lies_over_the_picture_unless_it_is_left_out(
+    beacon: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    salient, plain = (
+        shown(beacon, monkeypatch, tmp_path / name, episodes=1, saliency=name == "salient")
+        for name in ("salient", "plain")
     )
-    assert frame.shape == (HEIGHT, WIDTH, 3)
-    assert frame.dtype == np.uint8
-    # The margins around everything stay paper.
-    for edge in (frame[:, :MARGIN], frame[:, -MARGIN + 1 :], frame[-2:], frame[:6]):
-        assert (edge == 255).all()
+    for (_, _, (hot,), traces), (_, _, (cold,), same_traces) in zip(salient, plain, strict=True):
+        assert len(np.unique(cold.pixels.reshape(-1, 3), axis=0)) == 1
+        assert len(np.unique(hot.pixels.reshape(-1, 3), axis=0)) > 10
+        assert hot.note in {f"heat: pixels that move p({action})" for action in range(3)}
+        assert cold.note == ""
+        np.testing.assert_array_equal(traces[0].values, same_traces[0].values)
+    stills = [np.asarray(Image.open(tmp_path / name / "spied.png")) for name in ("salient", "plain")]
+    assert (stills[0] != stills[1]).any()
 
 
-def test_a_scene_keeps_its_proportions() -> None:
-    frame = compose(Caption("", ""), np.zeros((100, 200, 3), np.uint8), [], [])
-    black = np.argwhere((frame == 0).all(axis=2))
-    height, width = black.max(axis=0) - black.min(axis=0) + 1
-    assert (height, width) == (SCENE // 2, SCENE)
+def test_an_unplugged_image_has_no_saliency(beacon: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _, _, (eye,), (probability, _) = shown(beacon, monkeypatch, tmp_path, episodes=1, without=("eye",))[-1]
+    assert eye.pixels is None
+    # Nothing is left that could change.
+    assert (probability.values == probability.values[0]).all()
 
 
-def test_traces_survive_missing_and_empty_readings() -> None:
-    broken = Trace("t", (), np.array([-1.0, 0.0]), np.full((2, 1), np.nan), (0.0, 0.0), 2.0)
-    frame = compose(Caption("", ""), np.zeros((8, 8, 3), np.uint8), [], [broken])
-    assert frame.shape == (HEIGHT, WIDTH, 3)
+@pytest.fixture(scope="module")
+def pong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("ale_py", reason="ale-py is not installed: pip install 'mmrl[atari]'")
+    return trained("mmrl/Pong-v0", tmp_path_factory.mktemp("runs") / "pong", env_kwargs={"noop_max": 0})
 
 
-def test_nice_bounds_by_hand() -> None:
-    assert nice_bounds(-3, 17) == (-5, 20)
-    assert nice_bounds(2, 6) == (0, 10)
-    assert nice_bounds(-0.02, -0.01) == (-0.02, 0)
-    assert nice_bounds(0, 0) == (0, 0)
+def test_a_game_is_shown_once_with_its_points_and_the_names_of_its_actions(
+    pong: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    frames = shown(pong, monkeypatch, tmp_path, max_seconds=0.2)
+    # 15 steps a second: 3 steps, before anybody can have scored.
+    assert told(frames) == [f"episode 1/1    step {i}    {i / 15:.2f} s    points 0" for i in range(4)]
+    _, scene, (field,), (probability, value) = frames[-1]
+    assert scene.shape == (210, 160, 3)
+    assert probability.labels == ("noop", "up", "down")
+    assert field.note in {f"heat: pixels that move p({label})" for label in probability.labels}
+    assert field.pixels.shape == (80, 80, 3)
+    assert value.span_s == probability.span_s == 4.0
 
 
-@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_nice_bounds_hold_the_values_and_waste_little(one: float, two: float) -> None:
-    low, high = min(one, two), max(one, two)
-    nice_low, nice_high = nice_bounds(low, high)
-    slack = 1e-6 * max(abs(low), abs(high))
-    assert nice_low <= low + slack
-    assert high <= nice_high + slack
-    # Neighbours in 1, 2, 5, 10 are at most 2.5 times apart.
-    assert nice_high <= 2.5 * max(high, 0) * (1 + 1e-6)
-
-
-def test_pixels_are_repeated_whole_or_left_out_whole() -> None:
-    small = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    large = enlarge(small, 7)
-    assert large.shape == (6, 6, 3)
-    assert large[::3, ::3].tolist() == small.tolist()
-    assert enlarge(np.zeros((100, 50, 3), np.uint8), 30).shape == (25, 13, 3)
-
-
-def wrench(name: str = "force_torque", history: int | None = 4) -> Modality:
-    return Modality(name, (6,), 100.0, TemporalConv() if history else MLP(), history=history)
-
-
-def test_six_columns_over_time_are_a_wrench_and_others_are_numbered() -> None:
-    force, torque = components_of(wrench())
-    assert (force.labels, torque.labels) == (("Fx", "Fy", "Fz"), ("Tx", "Ty", "Tz"))
-    assert components_of(wrench("wrist"))[0].title == "wrist: force, N"
-    (state,) = components_of(wrench("state", history=None))
-    assert state.labels == ("0", "1", "2", "3", "4", "5")
-    (many,) = components_of(Modality("many", (30,), 1.0, MLP()))
-    assert many.columns == tuple(range(8))
-    assert many.title == "many (first 8 of 30)"
-
-
-def test_a_window_adds_only_the_readings_since_the_last_step() -> None:
-    # 100 Hz readings, 50 Hz control: two of the four readings of a window are new at each step.
-    recorder = TraceRecorder(wrench(), control_hz=50.0, plugged=True)
-    stream = np.arange(9.0)[:, None] * np.ones(6)
-    recorder.add(np.repeat(stream[:1], 4, axis=0), 0.0)
-    recorder.add(stream[[0, 0, 1, 2]], 0.02)
-    recorder.add(stream[1:5], 0.04)
-    force, torque = recorder.traces()
-    assert force.values[:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert force.times == pytest.approx([-0.04, -0.03, -0.02, -0.01, 0.0])
-    # The force axis reaches 5 N at least; the torque axis 4, rounded to 5.
-    assert force.bounds == (-5, 5)
-    assert torque.bounds == (-0.2, 5)
-
-
-def test_traces_forget_what_is_too_old_and_start_anew_with_an_episode() -> None:
-    recorder = TraceRecorder(Modality("x", (1,), 1.0, MLP()), control_hz=10.0, plugged=True)
-    for step in range(100):
-        recorder.add(np.array([float(step)]), step / 10)
-    (trace,) = recorder.traces()
-    assert trace.values[0, 0] == 79  # 2 s before the last reading
-    recorder.reset()
-    recorder.add(np.array([5.0]), 0.0)
-    assert recorder.traces()[0].values.tolist() == [[5.0]]
-
-
-def test_pictures_of_depth_grey_and_stacked_images() -> None:
-    depth = Modality("depth", (36, 36, 1), 1.0, ImageConv(), low=0.0, high=2.0)
-    metres = np.zeros((36, 36, 1), np.float32)
-    metres[0, :3, 0] = 1.0, 2.0, 9.0
-    shown = picture_of(depth, metres, plugged=True).pixels
-    assert shown is not None
-    # Near is bright: 1 m half, 2 m and beyond black, 0 m white.
-    assert shown[0, :4, 0].tolist() == [127, 0, 0, 255]
-    assert shown.shape == (36, 36, 3)
-    stacked = Modality("eyes", (36, 36, 3), 1.0, Custom("a.b:c"), history=2, dtype="uint8")
-    frames = np.stack([np.full((36, 36, 3), value, np.uint8) for value in (10, 20)])
-    newest = picture_of(stacked, frames, plugged=True).pixels
-    assert newest is not None
-    assert (newest == 20).all()
-    assert picture_of(stacked, frames, plugged=False).pixels is None
+def test_points_are_added_up_as_the_game_counts_them(
+    pong: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Who stands still loses the first point after 64 steps of a fifteenth of a second.
+    monkeypatch.setattr(TorchPolicy, "act", lambda *_: np.zeros(1, np.int64))
+    texts = told(shown(pong, monkeypatch, tmp_path, max_seconds=4.5, saliency=False))
+    points = [int(text.rpartition(" ")[2]) for text in texts]
+    assert points[0] == 0
+    assert points[-1] <= -1
+    assert set(np.diff(points)) == {0, -1}

@@ -212,3 +212,17 @@ def test_missing_ale_py_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(gym.error.DependencyNotInstalled, match=r"pip install 'mmrl\[atari\]'"):
         gym.make_vec("mmrl/Pong-v0", num_envs=1)
+
+
+def test_actions_are_labelled_by_what_they_do() -> None:
+    labels = [
+        gym.make(env_id, **kwargs).unwrapped.action_labels
+        for env_id, kwargs in (
+            ("mmrl/Pong-v0", {"actions": ["LEFT", "RIGHT"]}),
+            ("mmrl/Atari-v0", {"game": "pong"}),
+            ("mmrl/Atari-v0", {"game": "breakout"}),
+        )
+    ]
+    assert labels[0] == ("down", "up")
+    assert labels[1] == ("noop", "fire", "up", "down", "up+fire", "down+fire")
+    assert labels[2] == ("noop", "fire", "right", "left")

@@ -1,0 +1,41 @@
+"""Image senses as pictures to look at."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl.modality import Modality
+from mmrl_agents.frames import Picture
+from mmrl_agents.panels import Pixels
+from mmrl_agents.saliency import overlay
+
+
+def picture_of(
+    sense: Modality, observed: NDArray[Any], plugged: bool, heat: NDArray[np.float64] | None = None, note: str = ""
+) -> Picture:
+    """The newest image of a sense (H, W), (H, W, C) or a history of those, under its heat (H, W) if there is any.
+
+    Three channels are red, green and blue, other numbers frames in grey of which the last is the newest. Integers are
+    shown from their lower bound, black, to the upper one, white; floats from the lower bound, white, to the upper
+    one, black, so that near is bright in a depth image. Where a bound is infinite the image's own extreme takes its
+    place.
+    """
+    if not plugged:
+        return Picture(sense.name, None)
+    image = observed[-1] if sense.history is not None else observed
+    image = image if image.ndim == 3 else image[..., None]
+    rgb = _stretched(image, sense)
+    rgb = rgb if rgb.shape[-1] == 3 else np.repeat(rgb[..., -1:], 3, axis=-1)
+    return Picture(sense.name, rgb if heat is None else overlay(rgb, heat), note)
+
+
+def _stretched(image: NDArray[Any], sense: Modality) -> Pixels:
+    """Pixels (H, W, C) as bytes by the bounds of the sense."""
+    low, high = (float(bound.flat[0]) for bound in sense.bounds)
+    low = low if np.isfinite(low) else float(image.min())
+    high = high if np.isfinite(high) else float(image.max())
+    extent = max(high - low, 1e-9)
+    if image.dtype == np.uint8:
+        return np.rint(np.clip((image - low) / extent, 0, 1) * 255).astype(np.uint8)
+    return np.clip((high - image) / extent * 255, 0, 255).astype(np.uint8)
