@@ -1,4 +1,4 @@
-"""The command line: `mmrl train | evaluate | watch | list | export`.
+"""The command line: `mmrl train | evaluate | watch | runs | list | export`.
 
 Every command imports what it needs when it runs, so that `mmrl --help` answers at once.
 """
@@ -116,6 +116,13 @@ def _export(args: Sequence[str]) -> int:
     return 0
 
 
+def _runs(args: Sequence[str]) -> int:
+    from mmrl_agents.list_runs import RunsConfig, list_runs
+
+    list_runs(tyro.cli(RunsConfig, args=args, prog="mmrl runs"))
+    return 0
+
+
 def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
     chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
@@ -204,6 +211,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "train": ("train a policy, or resume a run", _train),
     "evaluate": ("judge a trained policy", _evaluate),
     "watch": ("see a trained policy act", _watch),
+    "runs": ("list runs with status, steps, success", _runs),
     "list": ("environments, sensors, encoders, fusions, agents, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmrl.policy import ActorCritic
-from mmrl_agents.checkpoint import CheckpointError, load_checkpoint, require_same_senses, write_atomically
+from mmrl_agents.checkpoint import CheckpointError, require_same_senses, write_atomically
 from mmrl_agents.config import (
     TrainConfig,
     Worlds,
@@ -75,16 +75,14 @@ def load_policy(
         document = json.loads((folder / "config.json").read_text())
         return _build(document, path, document["senses"], _load_safetensors(path), device)
     run = RunFolder.open(Path(source))
-    path = run.checkpoint(checkpoint)
-    state = load_checkpoint(path)
+    path, state = run.load(checkpoint)
     return _build(run.read_config(), path, state["senses"], state["policy"], device)
 
 
 def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
     """Write the weights of a run as `model.safetensors`, its config.json and a model card beside them."""
     run = RunFolder.open(Path(source))
-    path = run.checkpoint(checkpoint)
-    state = load_checkpoint(path)
+    path, state = run.load(checkpoint)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
