@@ -3,12 +3,10 @@
 import dataclasses
 import importlib
 import re
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -18,6 +16,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from tyro.constructors import PrimitiveConstructorSpec
 
+from mmrl.documents import build
 from mmrl.foreign import modalities_of
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
@@ -37,11 +36,13 @@ def parse_settings(items: list[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not key or not equals:
             raise ValueError(f"a setting is written key=value, got {item!r}")
-        settings[key] = yaml.safe_load(text)
+        try:
+            settings[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            reason = str(error).replace("\n", " ")
+            raise ValueError(f"the value of {key!r} is no YAML, got {text!r}: {reason}") from error
     return settings
 
-
-Built = TypeVar("Built")
 
 _SETTINGS = PrimitiveConstructorSpec(
     nargs="*",
@@ -128,36 +129,15 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
-    """Undo `config_to_dict`; raises ValueError naming fields this version does not know."""
-    return _build(TrainConfig, document)
+    """Undo `config_to_dict`; raises ValueError naming fields this version does not know and values it refuses."""
+    return build(TrainConfig, document)
 
 
 def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
     """The training run that a config.json describes."""
-    if "train" not in document:
-        raise ValueError(f"config.json has no 'train'; it has {', '.join(document) or 'nothing'}")
+    if not isinstance(document.get("train"), Mapping):
+        raise ValueError(f"config.json has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
     return config_from_dict(document["train"])
-
-
-def _build(cls: type[Built], document: Mapping[str, Any]) -> Built:
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(document) - set(hints))
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}; it has {', '.join(hints)}")
-    return cls(**{name: _restore(hints[name], value) for name, value in document.items()})
-
-
-def _restore(hint: Any, value: Any) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return _build(cast(type[Any], hint), value)
-    if Path in options and value is not None:
-        return Path(value)
-    return _tuples(value) if isinstance(value, list) else value
-
-
-def _tuples(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuples(item) if isinstance(item, list) else item for item in value)
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:

@@ -147,8 +147,8 @@ def test_plain_values_become_settings() -> None:
     ("name", "options", "message"),
     [
         ("liner", {}, "unknown curriculum 'liner'; there are uniform, linear, stepwise, staged, success_gated"),
-        ("uniform", {"speed": 1}, "'uniform' has no option speed; it has none"),
-        ("linear", {"tau": 1, "a": 2}, "'linear' has no option a, tau; it has initial, final, over_steps, spread"),
+        ("uniform", {"speed": 1}, "'uniform': Uniform has no speed; it has none"),
+        ("linear", {"tau": 1, "a": 2}, "'linear': Linear has no a, tau; it has initial, final, over_steps, spread"),
         ("linear", {"over_steps": "many"}, "'linear': over_steps must be int, got 'many'"),
         ("linear", {"over_steps": 1.5}, "over_steps must be int, got 1.5"),
         ("linear", {"over_steps": True}, "over_steps must be int, got True"),
