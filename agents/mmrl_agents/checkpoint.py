@@ -9,7 +9,8 @@ import io
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,18 @@ def _require_whole(path: Path, content: bytes) -> bool:
     if damaged is not None:
         raise CheckpointError(f"{path}: damaged, the record {damaged} fails its checksum")
     return sealed
+
+
+@contextmanager
+def unpacking(path: Path) -> Iterator[None]:
+    """Turns what a state of unforeseen content makes its reader stumble over into a CheckpointError."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise CheckpointError(f"{path}: it does not hold what belongs there ({kind}: {error})") from error
 
 
 def require_same_senses(

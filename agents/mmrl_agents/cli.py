@@ -5,22 +5,24 @@ Every command imports what it needs when it runs, so that `mmrl --help` answers 
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from mmrl_agents.refusals import PACKAGES, is_for_the_user
+
 if TYPE_CHECKING:
     from mmrl_agents.config import TrainConfig
 
 # As shells report a program that SIGINT ended.
 INTERRUPTED = 130
-_PACKAGES = ("mmrl", "mmrl_envs", "mmrl_agents")
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,21 @@ def _usage(console: Console) -> None:
         console.print(f"  {name:<{width}}  {text}", highlight=False, soft_wrap=True)
 
 
+@contextmanager
+def _warnings_in_one_line(console: Console) -> Iterator[None]:
+    """Shows warnings about a user's files without the place in our code that gives them."""
+
+    def show(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+        if category.__module__.partition(".")[0] in PACKAGES:
+            console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            usual(message, category, *place, **more)  # type: ignore[arg-type]  # handed on as they came
+
+    with warnings.catch_warnings():
+        usual, warnings.showwarning = warnings.showwarning, show
+        yield
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 2 where the user has something to mend, 130 on ^C."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -235,29 +252,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
         return 2
     try:
-        return COMMANDS[args[0]][1](args[1:])
+        with _warnings_in_one_line(errors):
+            return COMMANDS[args[0]][1](args[1:])
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         return INTERRUPTED
     except Exception as error:
-        if os.environ.get("MMRL_DEBUG") == "1" or not _is_for_the_user(error):
+        if os.environ.get("MMRL_DEBUG") == "1" or not is_for_the_user(error):
             raise
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-
-
-def _is_for_the_user(error: Exception) -> bool:
-    """Whether our own code, or Gymnasium looking up an id, refused something on purpose."""
-    from gymnasium.error import Error
-
-    if isinstance(error, Error):
-        return True
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    origin = trace.tb_frame.f_globals["__name__"] if trace is not None else ""
-    refused = isinstance(error, ValueError | FileExistsError | FileNotFoundError)
-    return refused and origin.partition(".")[0] in _PACKAGES
 
 
 if __name__ == "__main__":

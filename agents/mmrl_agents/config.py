@@ -23,6 +23,7 @@ from mmrl.policy import PolicyConfig
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_envs.multimodal import MultimodalVectorEnv
+from mmrl_agents.refusals import raised_by_us
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -155,10 +156,10 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
     does not take.
     """
     module, _, name = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
     name, env_kwargs = known_as(name, env_kwargs)
     try:
+        if module:
+            importlib.import_module(module)
         if gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
@@ -175,8 +176,12 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
     except gym.error.UnregisteredEnv as error:
         ours = ", ".join(name for name, spec in gym.registry.items() if spec.namespace == "mmrl")
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
-    except TypeError as error:
-        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+    except gym.error.Error:
+        raise
+    except Exception as error:  # of a constructor that may be anybody's
+        if isinstance(error, ValueError) and raised_by_us(error):
+            raise
+        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error or type(error).__name__}") from error
 
 
 _ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
