@@ -30,7 +30,7 @@ class ListConfig:
     """Show what can be chosen by name."""
 
     what: tyro.conf.Positional[
-        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "pretrained"]
+        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "curricula", "pretrained"]
     ] = "all"
     """Which kind of thing."""
 
@@ -189,6 +189,16 @@ def _agents() -> Iterable[tuple[str, str]]:
     return ((name, _first_line(agent)) for name, agent in AGENTS.items())
 
 
+def _curricula() -> Iterable[tuple[str, str]]:
+    from dataclasses import fields
+
+    from mmrl.curriculum import CURRICULA
+
+    for name, config in CURRICULA.items():
+        options = ", ".join(f"{field.name}={field.default}" for field in fields(config))  # type: ignore[arg-type]
+        yield name, f"{_first_line(config)}{f' Options: {options}.' if options else ''}"
+
+
 def _pretrained() -> Iterable[tuple[str, str]]:
     from mmrl_agents.player import pretrained_names
 
@@ -206,6 +216,7 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "encoders": _encoders,
     "fusions": _fusions,
     "agents": _agents,
+    "curricula": _curricula,
     "pretrained": _pretrained,
 }
 
@@ -214,7 +225,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "evaluate": ("judge a trained policy", _evaluate),
     "watch": ("see a trained policy act", _watch),
     "runs": ("list runs with status, steps, success", _runs),
-    "list": ("environments, sensors, encoders, fusions, agents, pretrained policies", _list),
+    "list": ("environments, sensors, encoders, fusions, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
 }
 

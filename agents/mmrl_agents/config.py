@@ -16,14 +16,16 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from tyro.constructors import PrimitiveConstructorSpec
 
+from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build
 from mmrl.foreign import modalities_of
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.reinforce import ReinforceConfig
-from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_agents.refusals import raised_by_us
+from mmrl_agents.reinforce import ReinforceConfig
+from mmrl_agents.replaying import Replayable
+from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -81,6 +83,12 @@ class TrainConfig:
     """Keyword arguments of the environment."""
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
+    curriculum: str | None = None
+    """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
+    vary: Settings = field(default_factory=dict)
+    """What the curriculum varies, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
+    curriculum_options: Settings = field(default_factory=dict)
+    """Settings of the curriculum, such as episodes=64."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """Settings of PPO."""
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
@@ -99,6 +107,8 @@ class TrainConfig:
     """Time between checkpoints; one is always written at the end."""
     keep_checkpoints: int = 3
     """Newest checkpoints kept beside the best."""
+    most_failed_updates: int = 10
+    """Updates in a row with a loss or gradient that is not finite, each left out, after which the run stops."""
     runs_root: Path = Path("runs")
     """Folder in which a run gets a folder of its own."""
     run_dir: Path | None = None
@@ -107,13 +117,23 @@ class TrainConfig:
     """Continue the run in this folder; options given besides replace those of the run."""
 
     def __post_init__(self) -> None:
-        for name in ("num_worlds", "total_steps", "keep_checkpoints"):
+        for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
             raise ValueError(f"stop_at_success must lie in (0, 1], got {self.stop_at_success}")
+        if self.curriculum is not None:
+            curriculum_config(self.curriculum, self.curriculum_options)
+            ContextSpace.of(self.vary)
+        elif self.vary or self.curriculum_options:
+            raise ValueError(f"vary and curriculum_options need a curriculum: {', '.join(CURRICULA)}")
+
+    @property
+    def target_context(self) -> dict[str, Any]:
+        """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
+        return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -170,7 +190,7 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
             num_envs=num_worlds,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=[unit_actions],  # type: ignore[list-item]  # a wrapper or the environment
+            wrappers=[unit_actions, Replayable],  # type: ignore[list-item]  # a wrapper or the environment
             **env_kwargs,
         )
     except gym.error.UnregisteredEnv as error:
@@ -205,7 +225,7 @@ def require_context_known(env_id: str, context: Mapping[str, Any], worlds: World
     Those of other packages would ignore it, or forget it when they restart themselves.
     """
     if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
-        raise ValueError(f"{env_id} has no context to set, got {', '.join(context)}")
+        raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
 
 
 def unit_actions(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

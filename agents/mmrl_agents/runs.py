@@ -7,10 +7,11 @@ import platform
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -52,18 +53,22 @@ class RunFolder:
         self.metrics_path = path / "metrics.jsonl"
         self.evaluation_path = path / "evaluation.json"
         self.status_path = path / "status.json"
+        self.contexts_path = path / "contexts.jsonl"
         self.best_path = self.checkpoints / "best.pt"
         self._writer: SummaryWriter | None = None
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """Make the folder; raises FileExistsError where it would overwrite something."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        """Make the folder; raises FileExistsError where it would overwrite something.
+
+        What a process left that was killed before it had written anything is nothing.
+        """
+        run = cls(path)
+        if path.exists() and (not path.is_dir() or _holds_more_than(path, {run.checkpoints, *leftovers(path)})):
             raise FileExistsError(
                 f"{path} exists and is not empty; continue it with --resume {path}, or choose another --run-dir"
             )
-        run = cls(path)
-        run.checkpoints.mkdir(parents=True)
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
         return run
 
     @classmethod
@@ -98,20 +103,25 @@ class RunFolder:
         for key, value in metrics.items():
             self._writer.add_scalar(key, value, step)
 
+    def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append the episodes of a curriculum to contexts.jsonl."""
+        with self.contexts_path.open("a") as stream:
+            stream.writelines(json.dumps(record) + "\n" for record in records)
+
     def forget_metrics_after(self, step: int) -> None:
         """Drop the lines of updates that a resumed run does again."""
-        if not self.metrics_path.exists():
-            return
-        lines = self.metrics_path.read_bytes().splitlines(keepends=True)
-        kept = b"".join(line for line in lines if _step_of(line) <= step)
-        write_atomically(self.metrics_path, lambda stream: stream.write(kept))
+        for path in (self.metrics_path, self.contexts_path):
+            if path.exists():
+                lines = path.read_bytes().splitlines(keepends=True)
+                kept = b"".join(line for line in lines if _step_of(line) <= step)
+                write_atomically(path, partial(_write, kept))
 
     def discard_unused(self) -> None:
         """Remove the folder of a run that failed before its first update."""
         if self.metrics_path.exists() or self.list_checkpoints():
             return
-        self.config_path.unlink(missing_ok=True)
-        self.status_path.unlink(missing_ok=True)
+        for path in (self.config_path, self.status_path, self.contexts_path, *leftovers(self.path)):
+            path.unlink(missing_ok=True)
         self.checkpoints.rmdir()
         self.path.rmdir()
 
@@ -141,6 +151,11 @@ class RunFolder:
         for old in self.list_checkpoints()[:-keep]:
             old.unlink()
         return path
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is any, usable or not."""
+        return bool(self.list_checkpoints()) or self.best_path.exists()
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
@@ -187,6 +202,15 @@ class RunFolder:
         for path in self.list_checkpoints():
             if resumed_from == self.best_path or path.name > resumed_from.name:
                 path.replace(path.with_suffix(".damaged"))
+
+
+def _holds_more_than(folder: Path, known: set[Path]) -> bool:
+    """Whether there is anything else in the folder, or anything in a folder of it that is known."""
+    return any(path not in known or (path.is_dir() and any(path.iterdir())) for path in folder.iterdir())
+
+
+def _write(content: bytes, stream: IO[bytes]) -> None:
+    stream.write(content)
 
 
 def _step_of(line: bytes) -> float:

@@ -21,7 +21,7 @@ from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as, unit_actions
 from mmrl_agents.evaluate import TorchPolicy, reset_options
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.train import choose_device
+from mmrl_agents.trainer import choose_device
 from mmrl_agents.video import (
     HEIGHT,
     WIDTH,

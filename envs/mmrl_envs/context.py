@@ -168,6 +168,10 @@ class Context:
             for name, (indices,) in options.items():
                 self._options[name][world] = indices
 
+    def require(self, setting: Mapping[str, Any]) -> None:
+        """Raises ValueError, as `update` does, unless a world may be given this setting."""
+        self._checked(setting, 1)
+
     def _checked(
         self, setting: Mapping[str, Any], num_worlds: int
     ) -> tuple[dict[str, FloatArray], dict[str, list[IntArray]]]:

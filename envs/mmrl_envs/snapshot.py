@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
+class OtherWorlds(ValueError):
+    """A state that was saved of something else."""
+
+
 class Stateful(Protocol):
     """A part that can be saved and continued."""
 
@@ -25,11 +29,11 @@ def restore(state: Mapping[str, Any], identity: Mapping[str, Any], parts: Mappin
     """Undo `take`.
 
     Raises:
-        ValueError: naming every difference, if the state is of something else; nothing is changed then.
+        OtherWorlds: naming every difference, if the state is of something else; nothing is changed then.
     """
     saved = state["identity"]
     different = [f"{key} {saved.get(key)!r} became {own!r}" for key, own in identity.items() if saved.get(key) != own]
     if different:
-        raise ValueError(f"the saved state is of other worlds: {', '.join(different)}")
+        raise OtherWorlds(f"the saved state is of other worlds: {', '.join(different)}")
     for name, part in parts.items():
         part.load_state_dict(state["parts"][name])

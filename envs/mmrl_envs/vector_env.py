@@ -224,7 +224,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """Continues bit for bit where `get_state` was called, on an environment of the same arguments.
 
         Raises:
-            ValueError: if the state is of another task, other senses or another number of worlds.
+            OtherWorlds: a ValueError, if the state is of another task, other senses or another number of worlds.
         """
         snapshot.restore(state, self._identity(), self._parts())
         self._context_info = self._describe_contexts()
@@ -233,6 +233,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """What must be equal for a state to fit."""
         return {
             "task": type(self.task).__name__,
+            "mujoco": mujoco.__version__,
             "num_envs": self.num_envs,
             "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
             "rates_hz": [self._control_hz, self._physics_hz],

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,11 +83,16 @@ class Curriculum(ABC):
         self._recent.append((draw.context, outcome.success))
         self._learn(draw, outcome)
 
+    def abandon(self) -> None:
+        """Forget all that was handed out and is not finished: the worlds were given up as they stood."""
+        self._open.clear()
+
     def metrics(self) -> dict[str, float]:
         """Figures of the last 200 finished episodes.
 
-        Mean difficulty; mean of each number that varies; success where it is known in each fifth of the scale of
-        difficulty that occurred; and the figures of the single kinds of curriculum.
+        Mean difficulty; "mastered", the mean of difficulty times success; mean of each number that varies; success
+        where it is known in each fifth of the scale of difficulty that occurred; and the figures of the single kinds
+        of curriculum.
         """
         contexts = [context for context, _ in self._recent]
         figures = {"episodes": float(self.episodes), **self._figures()}
@@ -100,6 +105,9 @@ class Curriculum(ABC):
             if values:
                 figures[f"{name}_mean"] = float(np.mean(values))
         successes = [success for _, success in self._recent]
+        mastered = [d * success for d, success in zip(difficulties, successes, strict=True) if success is not None]
+        if mastered:
+            figures["mastered"] = float(np.mean(mastered))
         return figures | _success_by_difficulty(zip(difficulties, successes, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
@@ -174,6 +182,9 @@ def _success_by_difficulty(episodes: Iterable[tuple[float, bool | None]]) -> dic
 
 class CurriculumConfig(ABC):
     """Base of the settings of a curriculum; subclasses are frozen dataclasses."""
+
+    needs_scores: ClassVar[bool] = False
+    """Whether it cannot do without `Outcome.score`."""
 
     @abstractmethod
     def start(self, space: ContextSpace, seed: int) -> Curriculum:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ def replay_distribution(scores: FloatArray, ages: FloatArray, temperature: float
 @dataclass(frozen=True)
 class Prioritized(CurriculumConfig):
     """Replay of contexts by learning potential, the learner's mean |advantage| (Prioritized Level Replay)."""
+
+    needs_scores: ClassVar[bool] = True
 
     replay_probability: float = 0.5
     """Chance of going back to a known context instead of drawing a new one from the whole space."""

@@ -48,6 +48,11 @@ class Axis(ABC):
     def target(self) -> Any:
         """What it shall be in the end: a value, a (low, high) range or a tuple of options."""
 
+    @property
+    @abstractmethod
+    def easiest(self) -> Any:
+        """What it is at difficulty 0, likewise."""
+
     @abstractmethod
     def draw(self, difficulty: float, u: float, num_open: int | None = None) -> Value:
         """The value that u in [0, 1) picks among those of a difficulty in [0, 1].
@@ -109,6 +114,11 @@ class Interval(Axis):
         low, high = self.hard
         return low if low == high else (low, high)
 
+    @property
+    def easiest(self) -> float | tuple[float, float]:
+        low, high = self.easy
+        return low if low == high else (low, high)
+
     def draw(self, difficulty: float, u: float, num_open: int | None = None) -> float:
         low, high = (linear_decay(difficulty, easy, hard, 1.0) for easy, hard in zip(self.easy, self.hard, strict=True))
         return self._inside(low + (high - low) * u)
@@ -156,6 +166,10 @@ class Options(Axis):
     @property
     def target(self) -> tuple[Value, ...]:
         return self.options
+
+    @property
+    def easiest(self) -> Value:
+        return self.options[0]
 
     def draw(self, difficulty: float, u: float, num_open: int | None = None) -> Value:
         most = len(self.options)
@@ -212,6 +226,11 @@ class ContextSpace:
     def target(self) -> dict[str, Any]:
         """The distribution to be mastered in the end, as settings of an environment's context."""
         return {axis.name: axis.target for axis in self.axes}
+
+    @property
+    def easiest(self) -> dict[str, Any]:
+        """The distribution to begin with, likewise."""
+        return {axis.name: axis.easiest for axis in self.axes}
 
     def draw(self, difficulty: float, generator: np.random.Generator, num_open: int | None = None) -> dict[str, Value]:
         """A context of a difficulty in [0, 1]; one number is drawn per axis, used or not."""

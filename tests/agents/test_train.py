@@ -29,7 +29,8 @@ from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.recipes import RECIPES, recipe_for
 from mmrl_agents.runs import RunFolder
-from mmrl_agents.train import TrainResult, choose_device, train
+from mmrl_agents.train import TrainResult, train
+from mmrl_agents.trainer import choose_device
 
 
 def short(folder: Path, **changes: Any) -> TrainConfig:
@@ -122,7 +123,7 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert after["episode_count"] >= before["episode_count"]
     assert after["seconds"] > before["seconds"]
     # one Adam step per minibatch: 2 of 16 samples in each of 4 and then 6 updates
-    adam = [state["ppo"]["optimizer"]["state"][0]["step"].item() for state in (before, after)]
+    adam = [state["agent"]["optimizer"]["state"][0]["step"].item() for state in (before, after)]
     assert adam == [8, 12]
 
 
