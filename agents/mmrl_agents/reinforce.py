@@ -283,7 +283,8 @@ class Reinforce:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
         parts = {name.replace("_", " "): torch.tensor(value) for name, value in loss.items()}
         wrong = first_not_finite(parts) or first_gradient_not_finite(self.policy)
-        inputs = {"returns": returns, "advantages": advantages}
+        dtype = self.policy.value_std.dtype  # what is still a number in 64 bits may be none in these
+        inputs = {"returns": returns.to(dtype), "advantages": advantages.to(dtype)}
         cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
         return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
 
