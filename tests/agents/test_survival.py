@@ -29,12 +29,11 @@ from mmrl_agents.run_status import RunStatus, read_status, write_status
 from mmrl_agents.runs import DamagedCheckpoint, RunFolder
 from mmrl_agents.train import TrainingFailed, train
 
-UPDATES = 30
 KILLED = [
     *("train", "mmrl/PegInsertion-v0", "--sensors", "proprioception", "force_torque", "--num-worlds", "2"),
     *("--set", "max_episode_steps=11", "--context", "force_torque_noise=0.2", "--threads", "1", "--device", "cpu"),
     *("--ppo.num-steps", "8", "--ppo.minibatch-size", "8", "--ppo.epochs", "1", "--evaluate-episodes", "0"),
-    *("--total-steps", str(16 * (UPDATES + 1)), "--checkpoint-every-minutes", "0", "--keep-checkpoints", "2"),
+    *("--checkpoint-every-minutes", "0", "--keep-checkpoints", "2"),
     *("--curriculum", "learning_progress", "--vary", "friction=[0.9,0.2]", "hole_x_m=[0,[-0.04,0.04]]"),
     *("--curriculum-options", "fit_every=8", "neighbours=20", "most_components=3"),
 ]
@@ -84,49 +83,47 @@ def updates_logged(run: Path) -> int:
         return 0
 
 
-def kill_at_random(command: list[str], run: Path, dice: random.Random) -> bool:
-    """Start a training and kill it within its updates; returns whether it had ended before."""
-    after = updates_logged(run) + dice.randint(0, 8)
+def kill_at_random(command: list[str], run: Path, most: int, dice: random.Random) -> None:
+    """Start a training and kill it after at most so many updates, within one or while it writes a checkpoint."""
+    after = updates_logged(run) + dice.randint(0, most)
     with subprocess.Popen([sys.executable, "-m", "mmrl_agents", *command], stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 300
         while process.poll() is None and updates_logged(run) < after and time.monotonic() < deadline:
             time.sleep(0.002)
-        time.sleep(dice.random() * 0.05)  # anywhere within an update, a checkpoint being written among it
+        time.sleep(dice.random() * 0.05)
         process.kill()
-    assert process.returncode in (0, -signal.SIGKILL)
-    return process.returncode == 0
+    assert process.returncode == -signal.SIGKILL  # it had not ended by itself
 
 
-def survives(tmp_path: Path, kills: int, seed: int) -> None:
+def survives(tmp_path: Path, kills: int, updates: int, seed: int) -> None:
+    """As many kills, then on to the end: the same weights, logs and curriculum as without."""
     whole, run = tmp_path / "whole", tmp_path / "run"
-    assert main([*KILLED, "--run-dir", str(whole)]) == 0
-    dice, ended = random.Random(seed), False
+    begin = [*KILLED, "--total-steps", str(16 * (updates + 1)), "--run-dir"]
+    assert main([*begin, str(whole)]) == 0
+    dice = random.Random(seed)
     for _ in range(kills):
         begun = (run / "config.json").exists()
-        ended = ended or kill_at_random(
-            ["train", "--resume", str(run)] if begun else [*KILLED, "--run-dir", str(run)], run, dice
+        kill_at_random(
+            ["train", "--resume", str(run)] if begun else [*begin, str(run)], run, updates // 2 // kills, dice
         )
-        assert RunFolder(run).path.exists()
-    command = ["train", "--resume", str(run)] if (run / "config.json").exists() else [*KILLED, "--run-dir", str(run)]
-    assert main(command) == 0
+    assert main(["train", "--resume", str(run)] if (run / "config.json").exists() else [*begin, str(run)]) == 0
     assert_same_weights(whole, run)
     assert read_status(run / "status.json").state == "finished"
-    assert [line["step"] for line in logged(run / "metrics.jsonl")] == [16 * (i + 2) for i in range(UPDATES)]
+    assert [line["step"] for line in logged(run / "metrics.jsonl")] == [16 * (i + 2) for i in range(updates)]
     assert logged(run / "contexts.jsonl") == logged(whole / "contexts.jsonl")
-    scalars = [EventAccumulator(str(folder)).Reload().Scalars("policy_loss") for folder in (whole, run)]
-    assert [[(event.step, event.value) for event in events] for events in scalars[:1]] == [
-        [(event.step, event.value) for event in scalars[1]]
-    ]
+    first, second = (EventAccumulator(str(folder)).Reload().Scalars("policy_loss") for folder in (whole, run))
+    assert [(event.step, event.value) for event in first] == [(event.step, event.value) for event in second]
+    assert len(first) == updates
     assert not list(run.rglob("*unfinished*"))
 
 
 def test_two_kills_change_nothing(tmp_path: Path) -> None:
-    survives(tmp_path, 2, seed=1)
+    survives(tmp_path, 2, updates=30, seed=1)
 
 
 @pytest.mark.slow
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
-    survives(tmp_path, 20, seed=2)
+    survives(tmp_path, 20, updates=160, seed=2)
 
 
 def test_a_damaged_checkpoint_costs_only_time(tmp_path: Path) -> None:
