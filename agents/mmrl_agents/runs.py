@@ -6,6 +6,7 @@ import math
 import platform
 import re
 import shutil
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -96,6 +97,7 @@ class RunFolder:
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl and the same scalars to TensorBoard."""
         if self._writer is None:
+            _wait_until_a_new_file_sorts_last(self.path)
             self._writer = SummaryWriter(str(self.path), purge_step=step)
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         with self.metrics_path.open("a") as stream:
@@ -202,6 +204,21 @@ class RunFolder:
         for path in self.list_checkpoints():
             if resumed_from == self.best_path or path.name > resumed_from.name:
                 path.replace(path.with_suffix(".damaged"))
+
+
+def _wait_until_a_new_file_sorts_last(folder: Path) -> None:
+    """Wait for the next second where the newest event file is of this one.
+
+    TensorBoard reads files by name, in which the second comes first; read before the file that it goes on from, a new
+    one would have its events purged by that.
+    """
+    stamps = [int(found[1]) for path in folder.iterdir() if (found := _EVENTS.match(path.name))]
+    now = time.time()
+    if stamps and 0 <= max(stamps) - int(now) <= 1:
+        time.sleep(max(stamps) + 1 - now)
+
+
+_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
 def _holds_more_than(folder: Path, known: set[Path]) -> bool:

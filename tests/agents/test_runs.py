@@ -185,3 +185,17 @@ def test_what_was_logged_before_a_checkpoint_is_on_file(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path)).Reload()  # the writer is still open
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(64, 0.5)]
     run.close()
+
+
+def test_tensorboard_reads_files_in_the_order_they_were_begun(tmp_path: Path) -> None:
+    """Files of one second would be sorted by the number of their process."""
+    for first in (1, 2, 3):
+        run = RunFolder(tmp_path)
+        for step in (first, first + 1):
+            run.log(step, {"loss": float(first)})
+        run.close()
+        (newest,) = (path for path in tmp_path.glob("events.*") if ".old" not in path.name)
+        stamp = newest.name.split(".")[3]
+        newest.rename(tmp_path / f"events.out.tfevents.{stamp}.host.{9 - first}.old")
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)]
