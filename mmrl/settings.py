@@ -13,7 +13,11 @@ def parse_settings(items: list[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not key or not equals:
             raise ValueError(f"a setting is written key=value, got {item!r}")
-        settings[key] = yaml.safe_load(text)
+        try:
+            settings[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            reason = str(error).replace("\n", " ")
+            raise ValueError(f"the value of {key!r} is no YAML, got {text!r}: {reason}") from error
     return settings
 
 

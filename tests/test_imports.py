@@ -21,7 +21,7 @@ def test_import_contracts_hold() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["mmrl", "mmrl.modality", "mmrl.noise", "mmrl.streams", "mmrl.evaluation", "mmrl_envs"],
+    ["mmrl", "mmrl.modality", "mmrl.noise", "mmrl.streams", "mmrl.evaluation", "mmrl.curriculum", "mmrl_envs"],
 )
 def test_module_loads_no_torch(module: str) -> None:
     """The contracts see the imports between our modules; this also sees those of other packages."""

@@ -4,7 +4,7 @@ An algorithm reads top to bottom in a file of its own; here it meets the worlds 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -14,7 +14,8 @@ from gymnasium.vector import VectorEnv
 from mmrl.modality import Modality
 from mmrl.policy import ActorCritic
 from mmrl_agents.config import TrainConfig, action_space_of
-from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.episode_errors import EpisodeErrors
+from mmrl_agents.episodes import Ended, EpisodeStatistics
 from mmrl_agents.ppo import PPO
 from mmrl_agents.reinforce import Reinforce
 from mmrl_agents.rollout import Rollout, RolloutStorage
@@ -25,6 +26,8 @@ class Agent(Protocol):
 
     begins_in_mid_episode: bool
     """Whether worlds may start with part of their time used up, so that they do not all end at once."""
+    scores_episodes: bool
+    """Whether `ended` tells how much there was to learn from each episode."""
 
     def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
         """Reset the worlds."""
@@ -47,6 +50,19 @@ class Agent(Protocol):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Undo `state_dict`."""
 
+    def carry_over(self) -> dict[str, Any]:
+        """What is under way in the worlds between two updates: tensors, arrays and plain Python."""
+
+    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """Undo `carry_over` in place of `start`; the worlds must stand where they stood."""
+
+    def ended(self) -> list[Ended]:
+        """The episodes that ended in the last `warm_up` or `collect`, after the `update` with their scores."""
+
+    @property
+    def trouble(self) -> str:
+        """Where the last update that was left out met a number that is not finite."""
+
 
 @dataclass(frozen=True, eq=False)
 class Setting:
@@ -68,6 +84,7 @@ class PPOAgent:
     """Proximal policy optimisation over rollouts of fixed length."""
 
     begins_in_mid_episode = True
+    scores_episodes = True
 
     def __init__(self, setting: Setting) -> None:
         config, policy = setting.config, setting.policy
@@ -85,6 +102,13 @@ class PPOAgent:
         self.set_progress = self.ppo.set_progress
         self.state_dict = self.ppo.state_dict
         self.load_state_dict = self.ppo.load_state_dict
+        self._errors = EpisodeErrors(config.num_worlds)
+        self._ended: list[Ended] = []
+
+    @property
+    def trouble(self) -> str:
+        """As of `PPO`."""
+        return self.ppo.trouble
 
     def warm_up(self) -> int:
         """A rollout for the running statistics alone.
@@ -92,6 +116,7 @@ class PPOAgent:
         Otherwise the first update would meet readings on a scale that the second one does not.
         """
         steps = self.collect()
+        self._ended = [replace(ended, episode=None) for ended in self.rollout.ended]
         self.rollout.learn_statistics()
         return steps
 
@@ -102,15 +127,33 @@ class PPOAgent:
 
     def update(self) -> dict[str, float]:
         """The epochs over the rollout, then the running statistics."""
-        metrics = self.ppo.update(self.rollout.storage)
+        storage, ended = self.rollout.storage, self.rollout.ended
+        metrics = self.ppo.update(storage)
+        errors = (storage.returns - storage.values[:-1]).abs().double().cpu().numpy()
+        scores = self._errors.means(errors, [(end.row, end.world) for end in ended])
+        self._ended = [replace(end, score=score) for end, score in zip(ended, scores, strict=True)]
         self.rollout.learn_statistics()
         return metrics
+
+    def ended(self) -> list[Ended]:
+        """Scored by the mean |advantage| of their steps, "L1 value loss" in Jiang et al. 2021."""
+        return self._ended
+
+    def carry_over(self) -> dict[str, Any]:
+        """The last observation, the episodes so far and their scores."""
+        return {"rollout": self.rollout.state_dict(), "errors": self._errors.state_dict()}
+
+    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """The worlds restart by themselves, without options."""
+        self.rollout.load_state_dict(state["rollout"])
+        self._errors.load_state_dict(state["errors"])
 
 
 class ReinforceAgent:
     """REINFORCE, the policy gradient over batches of whole games."""
 
     begins_in_mid_episode = False
+    scores_episodes = False
 
     def __init__(self, setting: Setting) -> None:
         self.reinforce = Reinforce(
@@ -123,9 +166,26 @@ class ReinforceAgent:
         self.state_dict = self.reinforce.state_dict
         self.load_state_dict = self.reinforce.load_state_dict
 
+    @property
+    def trouble(self) -> str:
+        """As of `Reinforce`."""
+        return self.reinforce.trouble
+
     def warm_up(self) -> int:
         """Nothing is needed."""
         return 0
+
+    def ended(self) -> list[Ended]:
+        """Without scores: returns of whole games leave no expectation to be wrong about."""
+        return self.reinforce.games.ended
+
+    def carry_over(self) -> dict[str, Any]:
+        """The contexts of the games that the last batch left unfinished."""
+        return self.reinforce.games.state_dict()
+
+    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """The next batch begins with a reset of all worlds."""
+        self.reinforce.games.load_state_dict(state, options)
 
 
 AGENTS: Mapping[str, Callable[[Setting], Agent]] = MappingProxyType({"ppo": PPOAgent, "reinforce": ReinforceAgent})

@@ -1,13 +1,16 @@
 """Checkpoints: written atomically, loaded without executing code, refused when damaged.
 
-A checkpoint is a plain `torch.save` archive of tensors and plain Python values.
+A checkpoint is a plain `torch.save` archive of tensors and plain Python values. The comment at the end of the archive
+holds the SHA-256 of all that stands before it, so that no changed byte goes unnoticed; other readers skip it.
 """
 
+import hashlib
+import io
 import os
-import pickle
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,15 @@ import numpy as np
 import torch
 
 FORMAT = "mmrl-checkpoint"
-VERSION = 1
+VERSION = 2
+# Version 1 had no digest, only the checksums of the archive's records.
+_READABLE = (1, VERSION)
+
+_MARK = b"mmrl sha256 "
+# A zip archive ends with the length of its comment, in two bytes, and the comment.
+_NO_COMMENT = b"\0\0"
+_UNFINISHED = ".unfinished-"
+_COMMENT_SIZE = len(_MARK) + 2 * hashlib.sha256().digest_size
 
 
 class CheckpointError(ValueError):
@@ -41,15 +52,40 @@ def plain(value: Any) -> Any:
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__}: {value!r}")
 
 
+def numpy_tree(value: Any) -> Any:
+    """The value with tensors turned into NumPy arrays: what environments saved, as they take it back."""
+    if isinstance(value, torch.Tensor):
+        return value.numpy()
+    if isinstance(value, Mapping):
+        return {key: numpy_tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(numpy_tree(item) for item in value)
+    return value
+
+
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write `state` to `path` so that the file is either the old one or the whole new one."""
-    document = {"format": FORMAT, "version": VERSION, "state": plain(state)}
-    write_atomically(path, lambda stream: torch.save(document, stream))
+    archive = io.BytesIO()
+    torch.save({"format": FORMAT, "version": VERSION, "state": plain(state)}, archive)
+    content = _sealed(archive.getvalue())
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+def _sealed(archive: bytes) -> bytes:
+    """A zip archive with its digest as comment."""
+    if not archive.endswith(_NO_COMMENT):
+        raise ValueError("torch.save wrote an archive that has a comment already")
+    body = archive[: -len(_NO_COMMENT)] + _COMMENT_SIZE.to_bytes(2, "little")
+    return body + _MARK + hashlib.sha256(body).hexdigest().encode()
 
 
 def write_atomically(path: Path, write: Any) -> None:
-    """Call `write(binary stream)` on a neighbour of `path`, then move it into place, synced."""
-    name = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    """Call `write(binary stream)` on a neighbour of `path`, then move it into place, synced.
+
+    Whatever goes wrong, a full disk among it, `path` keeps what it held and the neighbour is gone; only a killed
+    process leaves one, named as `leftovers` finds it.
+    """
+    name = path.parent / f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}"
     try:
         # Not through tempfile, whose files only their owner may read.
         with name.open("xb") as stream:
@@ -61,6 +97,11 @@ def write_atomically(path: Path, write: Any) -> None:
         name.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files that a process was killed over while it wrote them."""
+    return sorted(folder.glob(f".*{_UNFINISHED}*"))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -76,31 +117,58 @@ def _sync_folder(folder: Path) -> None:
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The state saved at `path`, tensors on `device`; raises CheckpointError on any other file."""
-    _require_whole(path)
+    content = _read(path)
+    sealed = _require_whole(path, content)
     try:
-        document = torch.load(path, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        document = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # what a forged file makes the unpickler stumble over is up to its author
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: refused, it holds more than weights: {reason}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of mmrl")
-    if document["version"] != VERSION:
-        raise CheckpointError(f"{path}: written in version {document['version']} of the format, this is {VERSION}")
-    state: dict[str, Any] = document["state"]
+    version, state = document.get("version"), document.get("state")
+    if version not in _READABLE or not isinstance(state, dict):
+        raise CheckpointError(f"{path}: written in version {version} of the format, this is {VERSION}")
+    if version == VERSION and not sealed:
+        raise CheckpointError(f"{path}: truncated, its checksum is missing")
     return state
 
 
-def _require_whole(path: Path) -> None:
-    """Check that the archive is complete and that the CRC-32 of every record holds."""
+def _read(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        with zipfile.ZipFile(path) as archive:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _require_whole(path: Path, content: bytes) -> bool:
+    """Check the digest, which foreign files lack, and that the archive is complete; says whether there was one."""
+    body, comment = content[:-_COMMENT_SIZE], content[-_COMMENT_SIZE:]
+    sealed = comment.startswith(_MARK)
+    if sealed and comment != _MARK + hashlib.sha256(body).hexdigest().encode():
+        raise CheckpointError(f"{path}: damaged, it fails its checksum")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except Exception as error:  # the archive's own numbers may say anything
         raise CheckpointError(f"{path}: truncated or no checkpoint at all ({error})") from error
     if damaged is not None:
         raise CheckpointError(f"{path}: damaged, the record {damaged} fails its checksum")
+    return sealed
+
+
+@contextmanager
+def unpacking(path: Path) -> Iterator[None]:
+    """Turns what a state of unforeseen content makes its reader stumble over into a CheckpointError."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise CheckpointError(f"{path}: it does not hold what belongs there ({kind}: {error})") from error
 
 
 def require_same_senses(

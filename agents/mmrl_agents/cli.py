@@ -1,26 +1,28 @@
-"""The command line: `mmrl train | evaluate | watch | list | export`.
+"""The command line: `mmrl train | evaluate | watch | runs | list | export`.
 
 Every command imports what it needs when it runs, so that `mmrl --help` answers at once.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from mmrl_agents.refusals import PACKAGES, is_for_the_user
+
 if TYPE_CHECKING:
     from mmrl_agents.config import TrainConfig
 
 # As shells report a program that SIGINT ended.
 INTERRUPTED = 130
-_PACKAGES = ("mmrl", "mmrl_envs", "mmrl_agents")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ListConfig:
     """Show what can be chosen by name."""
 
     what: tyro.conf.Positional[
-        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "pretrained"]
+        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "curricula", "pretrained"]
     ] = "all"
     """Which kind of thing."""
 
@@ -116,6 +118,13 @@ def _export(args: Sequence[str]) -> int:
     return 0
 
 
+def _runs(args: Sequence[str]) -> int:
+    from mmrl_agents.list_runs import RunsConfig, list_runs
+
+    list_runs(tyro.cli(RunsConfig, args=args, prog="mmrl runs"))
+    return 0
+
+
 def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
     chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
@@ -180,6 +189,16 @@ def _agents() -> Iterable[tuple[str, str]]:
     return ((name, _first_line(agent)) for name, agent in AGENTS.items())
 
 
+def _curricula() -> Iterable[tuple[str, str]]:
+    from dataclasses import fields
+
+    from mmrl.curriculum import CURRICULA
+
+    for name, config in CURRICULA.items():
+        options = ", ".join(f"{field.name}={field.default}" for field in fields(config))  # type: ignore[arg-type]
+        yield name, f"{_first_line(config)}{f' Options: {options}.' if options else ''}"
+
+
 def _pretrained() -> Iterable[tuple[str, str]]:
     from mmrl_agents.player import pretrained_names
 
@@ -197,6 +216,7 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "encoders": _encoders,
     "fusions": _fusions,
     "agents": _agents,
+    "curricula": _curricula,
     "pretrained": _pretrained,
 }
 
@@ -204,7 +224,8 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "train": ("train a policy, or resume a run", _train),
     "evaluate": ("judge a trained policy", _evaluate),
     "watch": ("see a trained policy act", _watch),
-    "list": ("environments, sensors, encoders, fusions, agents, pretrained policies", _list),
+    "runs": ("list runs with status, steps, success", _runs),
+    "list": ("environments, sensors, encoders, fusions, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
 }
 
@@ -214,6 +235,21 @@ def _usage(console: Console) -> None:
     width = max(map(len, COMMANDS))
     for name, (text, _) in COMMANDS.items():
         console.print(f"  {name:<{width}}  {text}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _warnings_in_one_line(console: Console) -> Iterator[None]:
+    """Shows warnings about a user's files without the place in our code that gives them."""
+
+    def show(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+        if category.__module__.partition(".")[0] in PACKAGES:
+            console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            usual(message, category, *place, **more)  # type: ignore[arg-type]  # handed on as they came
+
+    with warnings.catch_warnings():
+        usual, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -227,29 +263,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
         return 2
     try:
-        return COMMANDS[args[0]][1](args[1:])
+        with _warnings_in_one_line(errors):
+            return COMMANDS[args[0]][1](args[1:])
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         return INTERRUPTED
     except Exception as error:
-        if os.environ.get("MMRL_DEBUG") == "1" or not _is_for_the_user(error):
+        if os.environ.get("MMRL_DEBUG") == "1" or not is_for_the_user(error):
             raise
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-
-
-def _is_for_the_user(error: Exception) -> bool:
-    """Whether our own code, or Gymnasium looking up an id, refused something on purpose."""
-    from gymnasium.error import Error
-
-    if isinstance(error, Error):
-        return True
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    origin = trace.tb_frame.f_globals["__name__"] if trace is not None else ""
-    refused = isinstance(error, ValueError | FileExistsError | FileNotFoundError)
-    return refused and origin.partition(".")[0] in _PACKAGES
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 import dataclasses
 import importlib
 import re
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -16,19 +14,21 @@ import tyro
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
+from mmrl.documents import build
 from mmrl.foreign import modalities_of
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
+from mmrl_agents.replaying import Replayable
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
 Worlds = VectorEnv[Any, Any, Any]
-
-Built = TypeVar("Built")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class TrainConfig:
     """Keyword arguments of the environment."""
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
+    curriculum: str | None = None
+    """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
+    vary: Settings = field(default_factory=dict)
+    """What the curriculum varies, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
+    curriculum_options: Settings = field(default_factory=dict)
+    """Settings of the curriculum, such as episodes=64."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """Settings of PPO."""
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
@@ -75,6 +81,8 @@ class TrainConfig:
     """Time between checkpoints; one is always written at the end."""
     keep_checkpoints: int = 3
     """Newest checkpoints kept beside the best."""
+    most_failed_updates: int = 10
+    """Updates in a row with a loss or gradient that is not finite, each left out, after which the run stops."""
     runs_root: Path = Path("runs")
     """Folder in which a run gets a folder of its own."""
     run_dir: Path | None = None
@@ -83,13 +91,23 @@ class TrainConfig:
     """Continue the run in this folder; options given besides replace those of the run."""
 
     def __post_init__(self) -> None:
-        for name in ("num_worlds", "total_steps", "keep_checkpoints"):
+        for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
             raise ValueError(f"stop_at_success must lie in (0, 1], got {self.stop_at_success}")
+        if self.curriculum is not None:
+            curriculum_config(self.curriculum, self.curriculum_options)
+            ContextSpace.of(self.vary)
+        elif self.vary or self.curriculum_options:
+            raise ValueError(f"vary and curriculum_options need a curriculum: {', '.join(CURRICULA)}")
+
+    @property
+    def target_context(self) -> dict[str, Any]:
+        """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
+        return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -106,36 +124,15 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
-    """Undo `config_to_dict`; raises ValueError naming fields this version does not know."""
-    return _build(TrainConfig, document)
+    """Undo `config_to_dict`; raises ValueError naming fields this version does not know and values it refuses."""
+    return build(TrainConfig, document)
 
 
 def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
     """The training run that a config.json describes."""
-    if "train" not in document:
-        raise ValueError(f"config.json has no 'train'; it has {', '.join(document) or 'nothing'}")
+    if not isinstance(document.get("train"), Mapping):
+        raise ValueError(f"config.json has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
     return config_from_dict(document["train"])
-
-
-def _build(cls: type[Built], document: Mapping[str, Any]) -> Built:
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(document) - set(hints))
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}; it has {', '.join(hints)}")
-    return cls(**{name: _restore(hints[name], value) for name, value in document.items()})
-
-
-def _restore(hint: Any, value: Any) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return _build(cast(type[Any], hint), value)
-    if Path in options and value is not None:
-        return Path(value)
-    return _tuples(value) if isinstance(value, list) else value
-
-
-def _tuples(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuples(item) if isinstance(item, list) else item for item in value)
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:
@@ -153,10 +150,10 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
     does not take.
     """
     module, _, name = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
     name, env_kwargs = known_as(name, env_kwargs)
     try:
+        if module:
+            importlib.import_module(module)
         if gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
@@ -167,14 +164,18 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
             num_envs=num_worlds,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=[unit_actions],  # type: ignore[list-item]  # a wrapper or the environment
+            wrappers=[unit_actions, Replayable],  # type: ignore[list-item]  # a wrapper or the environment
             **env_kwargs,
         )
     except gym.error.UnregisteredEnv as error:
         ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
-    except TypeError as error:
-        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+    except gym.error.Error:
+        raise
+    except Exception as error:  # of a constructor that may be anybody's
+        if isinstance(error, ValueError) and raised_by_us(error):
+            raise
+        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error or type(error).__name__}") from error
 
 
 _ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
@@ -198,7 +199,7 @@ def require_context_known(env_id: str, context: Mapping[str, Any], worlds: World
     Those of other packages would ignore it, or forget it when they restart themselves.
     """
     if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
-        raise ValueError(f"{env_id} has no context to set, got {', '.join(context)}")
+        raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
 
 
 def unit_actions(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

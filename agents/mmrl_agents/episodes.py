@@ -20,6 +20,22 @@ class Episode:
     physics_error: bool
 
 
+@dataclass(frozen=True)
+class Ended:
+    """An episode that ended in one of the worlds, as a curriculum hears of it."""
+
+    world: int
+    """Which."""
+    context: Mapping[str, Any]
+    """What the environment says it was played in, name -> value; empty where it says nothing."""
+    episode: Episode | None
+    """What it came to; None for one that was not played to its end from its beginning."""
+    row: int = 0
+    """Step of the rollout that ended it."""
+    score: float | None = None
+    """Learning potential, where the learner knows it."""
+
+
 RETURN_WINDOW = 20
 """Episodes over which a return is judged while training runs."""
 
@@ -76,6 +92,16 @@ def episode_from(final_info: Mapping[str, Any], world: int, total_reward: float,
         _number(final_info, "peak_force_n", world),
         bool(_number(final_info, "physics_error", world)),
     )
+
+
+def context_from(info: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """The context of one world from a vector info, as plain values."""
+    told: Mapping[str, Any] = info.get("context", {})
+    return {name: _plain(values[world]) for name, values in told.items() if not name.startswith("_")}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _number(final_info: Mapping[str, Any], key: str, world: int) -> float | None:

@@ -33,7 +33,7 @@ from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.runs import RunFolder, library_versions, write_json
-from mmrl_agents.train import choose_device
+from mmrl_agents.trainer import choose_device
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,14 @@ def reset_options(
     context: Mapping[str, Any],
     worlds: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
 ) -> dict[str, Any] | None:
-    """Options of `reset` with the context of the training, overridden; None without any.
+    """Options of `reset` with the context that the training aims at, overridden; None without any.
+
+    After a curriculum this is the whole target distribution, whatever was practised last.
 
     Raises ValueError for a context given to worlds that have none.
     """
     require_context_known(trained.env_id, context, worlds)
-    merged = {**trained.config.context, **context}
+    merged = {**trained.config.target_context, **context}
     return {"context": merged} if merged else None
 
 
@@ -190,7 +192,7 @@ def describe(report: Report, config: EvaluateConfig, trained: TrainedPolicy) -> 
         "env_id": trained.env_id,
         "weights": str(trained.source),
         "senses": trained.document["senses"],
-        "context": {**trained.config.context, **config.context},
+        "context": {**trained.config.target_context, **config.context},
         "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
         "versions": library_versions(),
         "machine": {

@@ -17,7 +17,7 @@ from torch import Tensor
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
-from mmrl_agents.episodes import EpisodeStatistics, episode_from
+from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.packing import Packing
 
 
@@ -66,6 +66,9 @@ class Games:
         self._packings = {name: Packing(space) for name, space in senses.items()}
         self._first: tuple[Any, dict[str, Any]] | None = None
         self._options: dict[str, Any] | None = None
+        self._contexts: list[dict[str, Any]] = []  # of the games that the last play left unfinished
+        self.ended: list[Ended] = []
+        """Games that ended, or were given up, since the last play began."""
 
     def __len__(self) -> int:
         """The number of steps of all games."""
@@ -100,6 +103,7 @@ class Games:
         self.finished = []  # before the new ones take memory
         played: list[list[Game]] = [[[]] for _ in range(worlds)]
         left = np.full(worlds, count // worlds)
+        self.ended = [Ended(world, context, None) for world, context in enumerate(self._contexts)]
         observation, info = self._first or self.envs.reset(options=self._options)
         self._first = None
         with one_thread():
@@ -115,6 +119,8 @@ class Games:
                         self._count(game, world, info)
                         played[world].append([])
                         left[world] -= 1
+                self._pass_over(np.setdiff1d(np.flatnonzero(terminated | truncated), playing), info)
+        self._contexts = [context_from(info, world) for world in range(worlds)]
         self.finished = [game for games in played for game in games if game]
 
     def samples(self, size: int) -> Iterator[tuple[slice, Samples]]:
@@ -165,8 +171,24 @@ class Games:
         return np.clip(joint, space.low, space.high) if isinstance(space, spaces.Box) else joint
 
     def _count(self, game: Game, world: int, info: Mapping[str, Any]) -> None:
-        total = sum(step.reward for step in game)
-        self.statistics.add(episode_from(info.get("final_info", {}), world, total, len(game)))
+        final, total = info.get("final_info", {}), sum(step.reward for step in game)
+        episode = episode_from(final, world, total, len(game))
+        self.statistics.add(episode)
+        self.ended.append(Ended(world, context_from(final, world), episode))
+
+    def _pass_over(self, worlds: NDArray[np.intp], info: Mapping[str, Any]) -> None:
+        """Note the games that ended in worlds that only wait."""
+        final = info.get("final_info", {})
+        self.ended += [Ended(world, context_from(final, world), None) for world in worlds.tolist()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is under way between two plays: worlds that stand in games nobody will finish."""
+        return {"contexts": [dict(context) for context in self._contexts]}
+
+    def load_state_dict(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """Undo `state_dict`, in place of `start`; `options` come with every later reset."""
+        self._contexts = [dict(context) for context in state["contexts"]]
+        self._options, self._first = options, None
 
 
 def _finite(reward: float, world: int) -> float:

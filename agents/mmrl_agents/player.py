@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from mmrl.policy import ActorCritic
-from mmrl_agents.checkpoint import CheckpointError, load_checkpoint, require_same_senses, write_atomically
+from mmrl_agents.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
 from mmrl_agents.config import (
     TrainConfig,
     Worlds,
     action_space_of,
+    config_to_dict,
     make_envs,
     modalities_and_privileged_size,
     recorded_config,
@@ -80,27 +81,33 @@ def load_policy(
         document = json.loads((folder / "config.json").read_text())
         return _build(document, path, document["senses"], _load_safetensors(path), device)
     run = RunFolder.open(Path(source))
-    path = run.checkpoint(checkpoint)
-    state = load_checkpoint(path)
-    return _build(run.read_config(), path, state["senses"], state["policy"], device)
+    path, state = run.load(checkpoint)
+    with unpacking(path):
+        senses, weights = dict(state["senses"]), dict(state["policy"])
+    return _build(run.read_config(), path, senses, weights, device)
 
 
 def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
     """Write the weights of a run as `model.safetensors`, its config.json and a model card beside them."""
     run = RunFolder.open(Path(source))
-    path = run.checkpoint(checkpoint)
-    state = load_checkpoint(path)
+    path, state = run.load(checkpoint)
+    document = run.read_config()
+    config = config_to_dict(recorded_config(document))
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
+    with unpacking(path):
+        weights = {name: tensor.contiguous() for name, tensor in state["policy"].items()}
+        packed, step = safetensors.torch.save(weights), int(state["step"])
+    try:
+        card = model_card(folder.name, run, path, step)
+    except Exception as error:  # of files that somebody may have edited
+        raise ValueError(f"{run.path}: its files do not fit together ({type(error).__name__}: {error})") from error
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in state["policy"].items()}
-    packed = safetensors.torch.save(weights)
     write_atomically(folder / "model.safetensors", lambda stream: stream.write(packed))
-    document = run.read_config()
     # where the run lay concerns nobody else
-    document["train"] |= {"run_dir": None, "resume": None}
-    write_json(folder / "config.json", document | {"step": state["step"]})
-    (folder / "README.md").write_text(model_card(folder.name, run, path, state["step"]))
+    config |= {"run_dir": None, "resume": None}
+    write_json(folder / "config.json", document | {"train": config, "step": step})
+    (folder / "README.md").write_text(card)
     return folder
 
 
@@ -108,7 +115,7 @@ def load_weights(policy: ActorCritic, weights: Mapping[str, Tensor], path: Path)
     """Copy the weights into the policy; raises CheckpointError naming those that do not fit."""
     try:
         policy.load_state_dict(weights)
-    except RuntimeError as error:
+    except Exception as error:  # what is no tensor is found out in many ways
         raise CheckpointError(f"{path}: the network differs: {error}") from error
 
 
@@ -120,11 +127,14 @@ def _build(
     device: torch.device | str,
 ) -> TrainedPolicy:
     config = recorded_config(document)
+    if not isinstance(document.get("senses"), Mapping):
+        raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
     envs = make_envs(config.env, 1, world_kwargs(config))
     try:
         modalities, privileged_size = modalities_and_privileged_size(envs)
         present = {name: modality.describe() for name, modality in modalities.items()}
-        require_same_senses(path, senses, present)
+        with unpacking(path):
+            require_same_senses(path, senses, present)
         policy = ActorCritic(modalities, action_space_of(envs), config.policy, privileged_size)
     finally:
         envs.close()

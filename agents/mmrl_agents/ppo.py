@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmrl.policy import ActorCritic
+from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
 from mmrl_agents.returns import explained_variance
 from mmrl_agents.rollout import Minibatch, RolloutStorage
 
@@ -134,6 +135,8 @@ class PPO:
         self.config = config
         self.generator = generator
         self.entropy_coef = config.entropy_coef
+        self.trouble = ""
+        """Where the last gradient step that was left out met a number that is not finite."""
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
 
     def set_progress(self, fraction: float) -> float:
@@ -161,6 +164,7 @@ class PPO:
                 norm = self._step(loss)
                 if norm is None:
                     skipped += 1
+                    self.trouble = self._explain(loss, batch)
                     continue
                 seen.append(loss)
                 norms.append(norm)
@@ -174,11 +178,31 @@ class PPO:
         if not torch.isfinite(loss.total):
             return None
         loss.total.backward()
-        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        norm = clip_gradient(self.policy, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
         self.optimizer.step()
         return norm
+
+    def _explain(self, loss: Loss, batch: Minibatch) -> str:
+        """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
+        parts = {
+            "policy loss": loss.policy,
+            "value loss": loss.value,
+            "entropy": loss.entropy,
+            "state loss": loss.state,
+        }
+        wrong = first_not_finite({**parts, "loss": loss.total.detach()}) or first_gradient_not_finite(self.policy)
+        inputs = {
+            **{f"observation {name!r}": rows for name, rows in batch.observations.items()},
+            "privileged state": batch.privileged,
+            "returns": batch.returns,
+            "values": batch.values,
+            "advantages": batch.advantages,
+            "log-probabilities": batch.log_probs,
+        }
+        cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
+        return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
 
     def _moved_too_far(self, seen: list[Loss]) -> bool:
         limit = self.config.target_kl

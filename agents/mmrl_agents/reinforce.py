@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
 from mmrl_agents.games import Games, Samples
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
@@ -215,6 +216,8 @@ class Reinforce:
         self.updates = 0
         self.running_mean: float | None = None
         self._progress = 0.0
+        self.trouble = ""
+        """Where the last gradient step that was left out met a number that is not finite."""
 
     def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
         """Reset the worlds; `options` come with every later reset too."""
@@ -238,6 +241,8 @@ class Reinforce:
         rate = self._step_size()
         if taken := all(map(math.isfinite, (norm, *loss.values()))):
             self._step(rate)
+        else:
+            self.trouble = self._explain(loss, returns, advantages)
         self.learn_statistics()
         return loss | {
             "grad_norm": norm,
@@ -273,10 +278,19 @@ class Reinforce:
             loss = reinforce_loss(self.policy, samples, advantages[rows], returns[rows], self.config)
             loss.total.backward()
             parts.append(torch.stack(loss[1:]))
-        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm or math.inf)
+        norm = clip_gradient(self.policy, self.config.max_grad_norm or math.inf)
         policy, value, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
         critic = {"value_loss": value} if self.config.baseline == "value" else {}
         return {"policy_loss": policy, **critic, "entropy": entropy}, float(norm)
+
+    def _explain(self, loss: Mapping[str, float], returns: Tensor, advantages: Tensor) -> str:
+        """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
+        parts = {name.replace("_", " "): torch.tensor(value) for name, value in loss.items()}
+        wrong = first_not_finite(parts) or first_gradient_not_finite(self.policy)
+        dtype = self.policy.value_std.dtype  # what is still a number in 64 bits may be none in these
+        inputs = {"returns": returns.to(dtype), "advantages": advantages.to(dtype)}
+        cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
+        return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
 
     def _step(self, rate: float) -> None:
         for group in self.optimizer.param_groups:

@@ -21,7 +21,7 @@ from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
 from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
-from mmrl_agents.episodes import EpisodeStatistics, episode_from
+from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.returns import generalized_advantage_estimation
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
@@ -187,6 +187,8 @@ class Rollout:
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
         self._whole = np.ones(envs.num_envs, bool)
+        self.ended: list[Ended] = []
+        """Episodes that ended in the last rollout, in the order of their ends."""
 
     def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
         """Reset the worlds; those begun in mid-episode by "elapsed_steps" are not counted once."""
@@ -200,6 +202,7 @@ class Rollout:
     def collect(self) -> None:
         """Take T steps in all worlds, then value what acting did not, in few large batches."""
         storage = self.storage
+        self.ended = []
         for rows in self._rows_with_successor():
             rows[0].copy_(rows[-1])
         with one_thread():
@@ -218,7 +221,7 @@ class Rollout:
         storage.truncated[t].copy_(torch.from_numpy(truncated))
         self._write(t + 1, observation, info)
         storage.episode_starts[t + 1].copy_(torch.from_numpy(terminated | truncated))
-        self._count(reward, terminated | truncated, info)
+        self._count(t, reward, terminated | truncated, info)
         cut = np.flatnonzero(truncated & ~terminated)
         return Final(t, cut, info) if cut.size else None
 
@@ -330,12 +333,41 @@ class Rollout:
             ]
         )
 
-    def _count(self, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]) -> None:
+    def _count(self, t: int, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]) -> None:
         self._returns += reward
         self._lengths += 1
-        for world in np.flatnonzero(done):
+        final = info.get("final_info", {})
+        for world in np.flatnonzero(done).tolist():
+            episode = None
             if self._whole[world]:
-                final = info.get("final_info", {})
                 total, length = float(self._returns[world]), int(self._lengths[world])
-                self.statistics.add(episode_from(final, int(world), total, length))
+                episode = episode_from(final, world, total, length)
+                self.statistics.add(episode)
+            self.ended.append(Ended(world, context_from(final, world), episode, t))
             self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is under way between two rollouts: the last observation, what is remembered, the episodes so far."""
+        storage = self.storage
+        return {
+            "observations": {name: rows[-1].clone() for name, rows in storage.observations.items()},
+            "privileged": None if storage.privileged is None else storage.privileged[-1].clone(),
+            "states": None if storage.states is None else storage.states[-1].clone(),
+            "episode_starts": storage.episode_starts[-1].clone(),
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+            "whole": self._whole.copy(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo `state_dict`, in place of `start`: the worlds must stand where they stood."""
+        storage = self.storage
+        for name, rows in storage.observations.items():
+            rows[-1].copy_(state["observations"][name])
+        if storage.privileged is not None:
+            storage.privileged[-1].copy_(state["privileged"])
+        if storage.states is not None:
+            storage.states[-1].copy_(state["states"])
+        storage.episode_starts[-1].copy_(state["episode_starts"])
+        self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
+        self._whole[:] = state["whole"]

@@ -6,16 +6,23 @@ import math
 import platform
 import re
 import shutil
-from collections.abc import Mapping
+import time
+import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from mmrl_agents.checkpoint import CheckpointError, save_checkpoint, write_atomically
+from mmrl_agents.checkpoint import CheckpointError, leftovers, load_checkpoint, save_checkpoint, write_atomically
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
+
+
+class DamagedCheckpoint(UserWarning):
+    """A checkpoint was passed over for an older one."""
 
 
 def run_name(env_id: str, agent: str, seed: int, now: datetime) -> str:
@@ -46,18 +53,23 @@ class RunFolder:
         self.config_path = path / "config.json"
         self.metrics_path = path / "metrics.jsonl"
         self.evaluation_path = path / "evaluation.json"
+        self.status_path = path / "status.json"
+        self.contexts_path = path / "contexts.jsonl"
         self.best_path = self.checkpoints / "best.pt"
         self._writer: SummaryWriter | None = None
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """Make the folder; raises FileExistsError where it would overwrite something."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        """Make the folder; raises FileExistsError where it would overwrite something.
+
+        What a process left that was killed before it had written anything is nothing.
+        """
+        run = cls(path)
+        if path.exists() and (not path.is_dir() or _holds_more_than(path, {run.checkpoints, *leftovers(path)})):
             raise FileExistsError(
                 f"{path} exists and is not empty; continue it with --resume {path}, or choose another --run-dir"
             )
-        run = cls(path)
-        run.checkpoints.mkdir(parents=True)
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
         return run
 
     @classmethod
@@ -75,14 +87,17 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """Read config.json."""
         try:
-            document: dict[str, Any] = json.loads(self.config_path.read_text())
-        except json.JSONDecodeError as error:
+            document = json.loads(self.config_path.read_text())
+        except ValueError as error:  # no JSON, or no text at all
             raise ValueError(f"{self.config_path}: not JSON ({error})") from error
+        if not isinstance(document, dict):
+            raise ValueError(f"{self.config_path}: not the config of a run but {type(document).__name__}")
         return document
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl and the same scalars to TensorBoard."""
         if self._writer is None:
+            _wait_until_a_new_file_sorts_last(self.path)
             self._writer = SummaryWriter(str(self.path), purge_step=step)
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         with self.metrics_path.open("a") as stream:
@@ -90,21 +105,32 @@ class RunFolder:
         for key, value in metrics.items():
             self._writer.add_scalar(key, value, step)
 
+    def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append the episodes of a curriculum to contexts.jsonl."""
+        with self.contexts_path.open("a") as stream:
+            stream.writelines(json.dumps(record) + "\n" for record in records)
+
     def forget_metrics_after(self, step: int) -> None:
         """Drop the lines of updates that a resumed run does again."""
-        if not self.metrics_path.exists():
-            return
-        lines = self.metrics_path.read_text().splitlines(keepends=True)
-        kept = "".join(line for line in lines if _step_of(line) <= step)
-        write_atomically(self.metrics_path, lambda stream: stream.write(kept.encode()))
+        for path in (self.metrics_path, self.contexts_path):
+            if path.exists():
+                lines = path.read_bytes().splitlines(keepends=True)
+                kept = b"".join(line for line in lines if _step_of(line) <= step)
+                write_atomically(path, partial(_write, kept))
 
     def discard_unused(self) -> None:
         """Remove the folder of a run that failed before its first update."""
         if self.metrics_path.exists() or self.list_checkpoints():
             return
-        self.config_path.unlink(missing_ok=True)
+        for path in (self.config_path, self.status_path, self.contexts_path, *leftovers(self.path)):
+            path.unlink(missing_ok=True)
         self.checkpoints.rmdir()
         self.path.rmdir()
+
+    def flush(self) -> None:
+        """Hand all that was logged to the system, so that no kill can take it back."""
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         """Flush and close the TensorBoard file."""
@@ -113,7 +139,12 @@ class RunFolder:
             self._writer = None
 
     def save(self, step: int, state: Mapping[str, Any], *, best: bool, keep: int) -> Path:
-        """Write the checkpoint of `step`, copy it to best.pt if asked, drop all but `keep`."""
+        """Write the checkpoint of `step`, copy it to best.pt if asked, drop all but `keep`.
+
+        Nothing is dropped before the new one is in place. What was logged up to `step` is handed to the system first,
+        so that a resumed run finds it.
+        """
+        self.flush()
         path = self.checkpoints / f"step_{step:09d}.pt"
         save_checkpoint(path, state)
         if best:
@@ -122,6 +153,11 @@ class RunFolder:
         for old in self.list_checkpoints()[:-keep]:
             old.unlink()
         return path
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is any, usable or not."""
+        return bool(self.list_checkpoints()) or self.best_path.exists()
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
@@ -132,16 +168,71 @@ class RunFolder:
         numbered = self.list_checkpoints()
         if which not in ("last", "best"):
             return Path(which)
-        if which == "best" and self.best_path.exists():
+        if self.best_path.exists() and (which == "best" or not numbered):
             return self.best_path
         if not numbered:
             raise CheckpointError(f"{self.path}: no checkpoint yet")
         return numbered[-1]
 
+    def load(self, which: str | Path = "last") -> tuple[Path, dict[str, Any]]:
+        """The state of "last", "best" or of a file, and where it was found.
 
-def _step_of(line: str) -> float:
+        A damaged "last" or "best" is passed over, with a `DamagedCheckpoint` warning, for the newest one that is
+        whole. Raises CheckpointError, naming all that were tried, where none is.
+        """
+        first = self.checkpoint(which)
+        if which not in ("last", "best"):
+            return first, load_checkpoint(first)
+        others = [*reversed(self.list_checkpoints()), *([self.best_path] if self.best_path.exists() else [])]
+        refused: list[str] = []
+        for path in dict.fromkeys([first, *others]):
+            try:
+                state = load_checkpoint(path)
+            except CheckpointError as error:
+                refused.append(str(error))
+                continue
+            if refused:
+                message = f"{'; '.join(refused)}. Taking {path} in its place."
+                warnings.warn(message, DamagedCheckpoint, stacklevel=2)
+            return path, state
+        raise CheckpointError(f"{self.path}: no usable checkpoint: {'; '.join(refused)}")
+
+    def tidy(self, resumed_from: Path) -> None:
+        """Before a run goes on: remove files half written, and set aside the checkpoints that `load` passed over."""
+        for path in (*leftovers(self.path), *leftovers(self.checkpoints)):
+            path.unlink(missing_ok=True)
+        for path in self.list_checkpoints():
+            if resumed_from == self.best_path or path.name > resumed_from.name:
+                path.replace(path.with_suffix(".damaged"))
+
+
+def _wait_until_a_new_file_sorts_last(folder: Path) -> None:
+    """Wait for the next second where the newest event file is of this one.
+
+    TensorBoard reads files by name, in which the second comes first; read before the file that it goes on from, a new
+    one would have its events purged by that.
+    """
+    stamps = [int(found[1]) for path in folder.iterdir() if (found := _EVENTS.match(path.name))]
+    now = time.time()
+    if stamps and 0 <= max(stamps) - int(now) <= 1:
+        time.sleep(max(stamps) + 1 - now)
+
+
+_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+
+
+def _holds_more_than(folder: Path, known: set[Path]) -> bool:
+    """Whether there is anything else in the folder, or anything in a folder of it that is known."""
+    return any(path not in known or (path.is_dir() and any(path.iterdir())) for path in folder.iterdir())
+
+
+def _write(content: bytes, stream: IO[bytes]) -> None:
+    stream.write(content)
+
+
+def _step_of(line: bytes) -> float:
     """The step of a line of metrics.jsonl; a line cut short by a crash sorts behind all."""
     try:
         return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return math.inf

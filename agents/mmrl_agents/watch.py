@@ -28,7 +28,7 @@ from mmrl_agents.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.traces import DecisionRecorder, TraceRecorder
-from mmrl_agents.train import choose_device
+from mmrl_agents.trainer import choose_device
 from mmrl_agents.video import VideoWriter
 from mmrl_envs.atari import Game
 from mmrl_envs.multimodal import SingleWorld

@@ -5,6 +5,9 @@ Letters: N = worlds, n = a subset, S = physics steps per control step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,3 +44,11 @@ class ContactForces:
         self.peak = np.where(valid, np.maximum(self.peak, magnitude.max(axis=1)), self.peak)
         self._sum += np.where(valid, magnitude.mean(axis=1), 0.0)
         self._count += valid
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly."""
+        return {"peak": self.peak.copy(), "sum": self._sum.copy(), "count": self._count.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        self.peak, self._sum, self._count = (np.array(state[name]) for name in ("peak", "sum", "count"))

@@ -1,6 +1,6 @@
 """Context parameters: what a curriculum, a randomiser or a user may vary from episode to episode.
 
-A context assigns each parameter a value, a range, or one value per world:
+A context assigns each parameter a value, a range, or one value per world; single worlds may have their own.
 
     {"clearance_mm": 0.5}                        the same in every episode
     {"friction": (0.2, 1.0)}                     uniform in the range, drawn anew at each reset
@@ -12,7 +12,7 @@ Letters: N = worlds, n = those being reset.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ from mmrl.streams import Streams
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+
+ContextSource = Callable[[IntArray], Sequence[Mapping[str, Any]]]
+"""Gives the contexts of the coming episodes of some worlds (n,), one each: a curriculum's way in."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,32 @@ class Context:
         Raises:
             ValueError: on an unknown key (the message lists those that exist) or an invalid value.
         """
+        ranges, options = self._checked(setting, self._num_worlds)
+        self._ranges |= ranges
+        self._options |= options
+
+    def assign(self, worlds: IntArray, settings: Sequence[Mapping[str, Any]]) -> None:
+        """Changes the settings of single worlds (n,), one mapping each. Nothing changes if any is invalid.
+
+        Raises:
+            ValueError: as `update`, and where there are not n settings.
+        """
+        if len(settings) != len(worlds):
+            raise ValueError(f"{len(worlds)} worlds need as many contexts, got {len(settings)}")
+        checked = [self._checked(setting, 1) for setting in settings]
+        for world, (ranges, options) in zip(worlds, checked, strict=True):
+            for name, low_high in ranges.items():
+                self._ranges[name][world] = low_high[0]
+            for name, (indices,) in options.items():
+                self._options[name][world] = indices
+
+    def require(self, setting: Mapping[str, Any]) -> None:
+        """Raises ValueError, as `update` does, unless a world may be given this setting."""
+        self._checked(setting, 1)
+
+    def _checked(
+        self, setting: Mapping[str, Any], num_worlds: int
+    ) -> tuple[dict[str, FloatArray], dict[str, list[IntArray]]]:
         unknown = sorted(set(setting) - set(self.parameters))
         if unknown:
             raise ValueError(f"unknown context {unknown}; this environment has {sorted(self.parameters)}")
@@ -154,11 +183,10 @@ class Context:
         for name, value in setting.items():
             parameter = self.parameters[name]
             if isinstance(parameter, Choice):
-                options[name] = parameter.check(value, self._num_worlds)
+                options[name] = parameter.check(value, num_worlds)
             else:
-                ranges[name] = parameter.check(value, self._num_worlds)
-        self._ranges |= ranges
-        self._options |= options
+                ranges[name] = parameter.check(value, num_worlds)
+        return ranges, options
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -191,3 +219,20 @@ class Context:
         high: FloatArray
         low, high = self._ranges[name][worlds].T
         return low + (high - low) * u
+
+    def spelled(self, name: str, values: FloatArray) -> NDArray[Any]:
+        """Drawn values (n,) of a parameter as users write them: a `Choice` gives names."""
+        parameter = self.parameters[name]
+        return np.array(parameter.options)[values.astype(np.intp)] if isinstance(parameter, Choice) else values
+
+    def state_dict(self) -> dict[str, Any]:
+        """The present setting of every world."""
+        options = {name: [indices.tolist() for indices in worlds] for name, worlds in self._options.items()}
+        return {"ranges": {name: bounds.copy() for name, bounds in self._ranges.items()}, "options": options}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        self._ranges = {name: np.array(bounds) for name, bounds in state["ranges"].items()}
+        self._options = {
+            name: [np.array(indices, np.intp) for indices in worlds] for name, worlds in state["options"].items()
+        }

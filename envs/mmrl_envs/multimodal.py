@@ -5,6 +5,7 @@ N is the number of worlds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -78,8 +79,20 @@ class SingleWorld(gym.Env[Observation, Any]):
     def _first(observation: Observation) -> Observation:
         return {name: array[0] for name, array in observation.items()}
 
-    @staticmethod
-    def _first_info(info: dict[str, Any]) -> dict[str, Any]:
-        """Plain Python scalars, arrays for what is more than a number."""
-        first = {name: value[0] for name, value in info.items() if not name.startswith("_")}
-        return {name: value.item() if np.ndim(value) == 0 else value for name, value in first.items()}
+    @classmethod
+    def _first_info(cls, info: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain Python scalars, arrays for what is more than a number; the same within an info of infos.
+
+        None stands for NaN, which not even equals itself.
+        """
+        return {name: cls._first_value(value) for name, value in info.items() if not name.startswith("_")}
+
+    @classmethod
+    def _first_value(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return cls._first_info(value)
+        first = value[0]
+        if np.ndim(first):
+            return first
+        plain = first.item()
+        return None if plain != plain else plain

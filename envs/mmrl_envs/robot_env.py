@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mmrl_envs.multimodal import SingleWorld
@@ -27,4 +28,13 @@ class RobotEnv(SingleWorld):
     }
 
     def __init__(self, task: Task, **kwargs: Any) -> None:
-        super().__init__(RobotVectorEnv(task, 1, autoreset=False, max_episode_steps=None, **kwargs))
+        self._worlds = RobotVectorEnv(task, 1, autoreset=False, max_episode_steps=None, **kwargs)
+        super().__init__(self._worlds)
+
+    def get_state(self) -> dict[str, Any]:
+        """As `RobotVectorEnv.get_state`; the step count of a `TimeLimit` around it is not part of it."""
+        return self._worlds.get_state()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """As `RobotVectorEnv.set_state`."""
+        self._worlds.set_state(state)

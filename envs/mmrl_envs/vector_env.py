@@ -21,9 +21,10 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.streams import Streams
+from mmrl_envs import snapshot
 from mmrl_envs.arguments import check_settings, checked_actions
-from mmrl_envs.contact_force import ContactForces
-from mmrl_envs.context import Context, Parameter
+from mmrl_envs.context import Context, ContextSource, Parameter
+from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.impedance import SetpointController
 from mmrl_envs.physics.world import World
@@ -49,11 +50,12 @@ class RobotVectorEnv(MultimodalVectorEnv):
     Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32.
     Actions are (N, A) in [-1, 1]. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool,
     `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the episode, `privileged` (N, P) float32 for
-    a critic, and the task's own figures.
+    a critic, `context`, a dict of what was drawn for the present episodes, name -> (N,), and the task's own
+    figures.
 
     `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
     `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
-    worlds only.
+    worlds only. A `context_source` is asked besides whenever worlds begin an episode, be it by themselves.
 
     Args:
         task: what is to be done.
@@ -79,6 +81,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         "autoreset_mode": AutoresetMode.SAME_STEP,
         "mmrl": True,
     }
+
+    context_source: ContextSource | None = None
+    """Asked for the contexts of the coming episodes of worlds that begin one; it overrides name by name."""
 
     def __init__(  # noqa: PLR0913 - Gymnasium hands over keyword arguments one by one
         self,
@@ -119,9 +124,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._every = np.arange(num_envs)
-        self._elapsed: IntArray = np.zeros(num_envs, np.intp)
-        self._forces = ContactForces(num_envs)
-        self._success_once: BoolArray = np.zeros(num_envs, np.bool_)
+        self._episodes = RunningEpisodes(num_envs)
+        self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
         self._buffers: dict[str, ModalityBuffer] = {}
         self._cameras = SceneCameras(self.world, num_threads)
         self._viewer = Viewer(self.world)
@@ -166,7 +170,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
                 raise ValueError(f"option {name!r} needs shape ({self.num_envs},), got {array.shape}")
         worlds = np.flatnonzero(mask)
         self._begin(worlds)
-        self._elapsed[worlds] = elapsed[worlds]
+        self._episodes.elapsed[worlds] = elapsed[worlds]
         return self._observe(), self._info(self._no_figures())
 
     def step(
@@ -181,16 +185,15 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """
         checked = checked_actions(actions, self.num_envs, self.task.action_size)
         failed = self.world.step(self._controller.command(checked, self.task.tip_pose()))
-        self._elapsed += 1
+        self._episodes.elapsed += 1
         alive = self._every if not failed.any() else np.flatnonzero(~failed)
         self._sense(alive)
         outcome = self.task.assess()
-        self._forces.add(self.world.recorded("contact_force"), ~failed)
         success = outcome.success & ~failed
-        self._success_once |= success
+        self._episodes.add(success, self.world.recorded("contact_force"), ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
         limit = self.max_episode_steps
-        truncated = (self._elapsed >= limit) & ~failed if limit else np.zeros(self.num_envs, np.bool_)
+        truncated = (self._episodes.elapsed >= limit) & ~failed if limit else np.zeros(self.num_envs, np.bool_)
         info = self._info({"is_success": success, "physics_error": failed, **_zero_where(failed, outcome.info)})
         observation = self._observe()
         done = failed | truncated
@@ -208,6 +211,46 @@ class RobotVectorEnv(MultimodalVectorEnv):
         if self.render_mode is None:
             raise gym.error.Error('render() needs render_mode="rgb_array" or "human" at construction')
         return tuple(self._cameras.film(*self._frame_size))
+
+    def get_state(self) -> dict[str, Any]:
+        """All that the coming steps depend on, as arrays and plain Python: physics, senses, streams, contexts.
+
+        A `context_source` is not part of it. Neither are observations: the last one that was given is still the
+        present one.
+        """
+        return snapshot.take(self._identity(), self._parts())
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continues bit for bit where `get_state` was called, on an environment of the same arguments.
+
+        Raises:
+            OtherWorlds: a ValueError, if the state is of another task, other senses or another number of worlds.
+        """
+        snapshot.restore(state, self._identity(), self._parts())
+        self._context_info = self._describe_contexts()
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be equal for a state to fit."""
+        return {
+            "task": type(self.task).__name__,
+            "mujoco": mujoco.__version__,
+            "num_envs": self.num_envs,
+            "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
+            "rates_hz": [self._control_hz, self._physics_hz],
+            "max_episode_steps": self.max_episode_steps,
+        }
+
+    def _parts(self) -> dict[str, snapshot.Stateful]:
+        return {
+            "context": self.context,
+            "world": self.world,
+            "task": self.task,
+            "controller": self._controller,
+            "episodes": self._episodes,
+            "task_streams": self._task_streams,
+            **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
+            **{f"senses/{name}": buffer for name, buffer in self._buffers.items()},
+        }
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers and window."""
@@ -232,13 +275,14 @@ class RobotVectorEnv(MultimodalVectorEnv):
         }
 
     def _begin(self, worlds: IntArray) -> None:
+        if self.context_source is not None:
+            self.context.assign(worlds, self.context_source(worlds))
         values = self.context.draw(worlds, self._context_streams)
         start = self.task.begin(worlds, values, self._task_streams)
         self.world.reset(worlds, start.qpos)
         self.world.set_control(worlds, self._controller.reset(worlds, start.setpoint))
-        self._elapsed[worlds] = 0
-        self._success_once[worlds] = False
-        self._forces.reset(worlds)
+        self._episodes.begin(worlds, values)
+        self._context_info = self._describe_contexts()
         view = self._view(worlds, None)
         for sensor in self.sensors:
             buffer = self._buffers[sensor.modality.name]
@@ -281,6 +325,12 @@ class RobotVectorEnv(MultimodalVectorEnv):
         info["final_info"], info["_final_info"] = final_info, done.copy()
         return observation, info
 
+    def _describe_contexts(self) -> dict[str, NDArray[Any]]:
+        """The present contexts in the form of vector infos, with a mask beside each entry."""
+        told = {name: self.context.spelled(name, values) for name, values in self._episodes.context.items()}
+        present = np.ones(self.num_envs, np.bool_)
+        return {**told, **{f"_{name}": present for name in told}}
+
     def _no_figures(self) -> dict[str, NDArray[Any]]:
         """Figures of an episode that has not begun."""
         nothing = np.zeros(self.num_envs, np.bool_)
@@ -289,10 +339,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def _info(self, figures: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         values = {
             **figures,
-            "success_once": self._success_once.copy(),
-            "peak_force_n": self._forces.peak.copy(),
-            "mean_force_n": self._forces.mean,
+            "success_once": self._episodes.success_once.copy(),
+            "peak_force_n": self._episodes.forces.peak.copy(),
+            "mean_force_n": self._episodes.forces.mean,
             "privileged": self.task.privileged(),
+            "context": self._context_info,
         }
         present = np.ones(self.num_envs, np.bool_)
         return {**values, **{f"_{name}": present.copy() for name in values}}

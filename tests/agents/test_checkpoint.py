@@ -1,7 +1,11 @@
+import errno
+import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,10 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mmrl_agents.checkpoint import (
     CheckpointError,
+    leftovers,
     load_checkpoint,
+    numpy_tree,
     plain,
     require_same_senses,
     save_checkpoint,
@@ -45,19 +53,22 @@ def test_what_cannot_be_loaded_is_refused_when_it_is_saved(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) -> None:
-    path = tmp_path / "a.pt"
-    save_checkpoint(path, {"step": 1})
-
-    def disk_full(document: object, stream: Any) -> None:
-        stream.write(b"half")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(OSError, match="No space"):
-        save_checkpoint(path, {"step": 2})
-    assert load_checkpoint(path) == {"step": 1}
-    assert os.listdir(tmp_path) == ["a.pt"]
+def test_what_a_killed_process_leaves_is_found(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib, signal
+from mmrl_agents.checkpoint import save_checkpoint, write_atomically
+path = pathlib.Path({str(tmp_path / "a.pt")!r})
+save_checkpoint(path, {{"step": 1}})
+def dies(stream):
+    stream.write(b"half")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(path, dies)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert load_checkpoint(tmp_path / "a.pt") == {"step": 1}
+    (left,) = leftovers(tmp_path)
+    assert left.read_bytes() == b"half"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
@@ -96,25 +107,83 @@ def test_a_bare_pickle_is_not_even_opened(tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])
-def test_a_truncated_file_is_refused(tmp_path: Path, kept: float) -> None:
-    path = tmp_path / "a.pt"
-    save_checkpoint(path, {"w": torch.ones(1000)})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(CheckpointError, match=r"a\.pt: truncated"):
-        load_checkpoint(path)
+@pytest.fixture(scope="module")
+def whole() -> bytes:
+    """The bytes of a good checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.pt"
+        save_checkpoint(path, {"weights": {"w": torch.arange(300.0)}, "generator": [1, 2**100], "name": "peg"})
+        return path.read_bytes()
 
 
-def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.pt"
-    save_checkpoint(path, {"w": torch.zeros(1000)})
-    data = bytearray(path.read_bytes())
-    # the run of 4000 zero bytes is the tensor; the middle of it is surely inside
-    data[data.index(bytes(4000)) + 2000] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"damaged.*checksum"):
+def put(content: bytes) -> Path:
+    """A file of that content."""
+    descriptor, name = tempfile.mkstemp(suffix=".pt")
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+    return Path(name)
+
+
+@given(kept=st.floats(0, 1, exclude_max=True))
+@example(kept=0.0)
+@example(kept=0.999)  # within the checksum at the end
+def test_a_truncated_file_is_refused(whole: bytes, kept: float) -> None:
+    path = put(whole[: int(kept * len(whole))])
+    with pytest.raises(CheckpointError, match=rf"{path.name}: truncated"):
         load_checkpoint(path)
+    path.unlink()
+
+
+@given(place=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255))
+def test_a_changed_byte_is_refused_wherever_it_stands(whole: bytes, place: float, mask: int) -> None:
+    data = bytearray(whole)
+    data[int(place * len(data))] ^= mask
+    path = put(bytes(data))
+    with pytest.raises(CheckpointError, match=f"{path.name}: (damaged|truncated)"):
+        load_checkpoint(path)
+    path.unlink()
+
+
+@given(content=st.binary(max_size=200))
+def test_bytes_at_random_are_refused(content: bytes) -> None:
+    path = put(content)
+    with pytest.raises(CheckpointError, match=path.name):
+        load_checkpoint(path)
+    path.unlink()
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk that has room for so many bytes; what fits is really written."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__()
+        self.path, self.room = path, room
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)[: self.room]
+        self.room -= len(part)
+        with open(self.path, "ab") as stream:
+            stream.write(part)
+        if len(part) < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(part)
+
+    def fileno(self) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")  # some file systems notice only now
+
+
+@given(share=st.floats(0, 1))
+def test_a_full_disk_leaves_the_checkpoint_before(whole: bytes, share: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "a.pt"
+        save_checkpoint(path, {"step": 1})
+        room = int(share * len(whole))
+        patch.setattr(Path, "open", lambda self, mode: FullDisk(self, room))
+        with pytest.raises(OSError, match="No space"):
+            save_checkpoint(path, {"weights": torch.arange(300.0)})
+        patch.undo()
+        assert load_checkpoint(path) == {"step": 1}
+        assert os.listdir(folder) == ["a.pt"]
 
 
 def test_foreign_files_are_named(tmp_path: Path) -> None:
@@ -131,9 +200,23 @@ def test_foreign_files_are_named(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_a_later_format_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
-    torch.save({"format": "mmrl-checkpoint", "version": 2, "state": {}}, path)
-    with pytest.raises(CheckpointError, match="version 2 of the format, this is 1"):
+    torch.save({"format": "mmrl-checkpoint", "version": 3, "state": {}}, path)
+    with pytest.raises(CheckpointError, match="version 3 of the format, this is 2"):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_of_the_first_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"format": "mmrl-checkpoint", "version": 1, "state": {"step": 3}}, path)
+    assert load_checkpoint(path) == {"step": 3}
+
+
+def test_other_readers_skip_the_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"w": torch.ones(3)})
+    assert torch.equal(torch.load(path, weights_only=True)["state"]["w"], torch.ones(3))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
 
 
 def test_differing_senses_are_listed() -> None:
@@ -153,6 +236,17 @@ def test_plain_turns_numpy_into_python() -> None:
     assert type(value["a"]) is int
     assert value["c"] == (True, None)
     assert torch.equal(value["b"][0], torch.tensor([0, 1]))
+
+
+def test_arrays_come_back_as_arrays(tmp_path: Path) -> None:
+    state = {"a": np.arange(3), "b": [np.ones((2, 2), np.float32), np.array([True, False])], "c": "text", "d": 2**100}
+    save_checkpoint(tmp_path / "a.pt", state)
+    loaded = numpy_tree(load_checkpoint(tmp_path / "a.pt"))
+    for one, other in ((state["a"], loaded["a"]), *zip(state["b"], loaded["b"], strict=True)):
+        assert isinstance(other, np.ndarray)
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert (loaded["c"], loaded["d"]) == ("text", 2**100)
 
 
 def test_a_policy_acts_alike_in_a_new_process(tmp_path: Path) -> None:

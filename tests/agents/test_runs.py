@@ -1,12 +1,14 @@
+import errno
 import json
 import math
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmrl_agents.checkpoint import CheckpointError, load_checkpoint
-from mmrl_agents.runs import RunFolder, run_name
+from mmrl_agents.runs import DamagedCheckpoint, RunFolder, run_name
 
 
 def test_name_says_what_ran() -> None:
@@ -61,6 +63,21 @@ def test_a_resumed_run_forgets_what_it_does_again(tmp_path: Path) -> None:
     assert steps == [64, 128]
 
 
+def test_lines_that_are_no_text_are_forgotten(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    run.metrics_path.write_bytes(b'{"step": 64}\n\xff\xfe\n[3]\n{"step": "many"}\n{"step": 128}\n')
+    run.forget_metrics_after(128)
+    assert run.metrics_path.read_bytes() == b'{"step": 64}\n{"step": 128}\n'
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1, 2]", b"", b"null"])
+def test_a_damaged_config_is_named(tmp_path: Path, content: bytes) -> None:
+    run = RunFolder.create(tmp_path)
+    run.config_path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.json: not"):
+        RunFolder.open(tmp_path).read_config()
+
+
 def test_newest_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path)
     for step in (1, 2, 3, 4, 5):
@@ -78,3 +95,107 @@ def test_best_is_last_until_one_was_judged(tmp_path: Path) -> None:
         run.checkpoint("best")
     run.save(1, {"step": 1}, best=False, keep=2)
     assert run.checkpoint("best") == run.checkpoint("last")
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def saved(tmp_path: Path, best: int | None = None) -> RunFolder:
+    run = RunFolder.create(tmp_path / "run")
+    for step in (1, 2, 3):
+        run.save(step, {"step": step}, best=step == best, keep=3)
+    return run
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    newest, before, _ = reversed(run.list_checkpoints())
+    damage(newest)
+    with pytest.warns(DamagedCheckpoint, match=rf"{newest.name}: truncated.* Taking .*{before.name} in its place"):
+        assert run.load("last") == (before, {"step": 2})
+    run.tidy(before)
+    assert [path.name for path in sorted(run.checkpoints.iterdir())] == [
+        "step_000000001.pt",
+        "step_000000002.pt",
+        "step_000000003.damaged",
+    ]
+    assert run.load("last") == (before, {"step": 2})  # no warning any more
+
+
+def test_a_damaged_best_checkpoint_gives_way_to_the_newest(tmp_path: Path) -> None:
+    run = saved(tmp_path, best=2)
+    damage(run.best_path)
+    with pytest.warns(DamagedCheckpoint, match=r"best\.pt: truncated.* Taking .*step_000000003\.pt"):
+        assert run.load("best")[1] == {"step": 3}
+
+
+def test_the_best_is_the_last_resort(tmp_path: Path) -> None:
+    run = saved(tmp_path, best=2)
+    for path in run.list_checkpoints():
+        damage(path)
+    with pytest.warns(DamagedCheckpoint, match=r"_000000003\.pt.*_000000002\.pt.*_000000001\.pt.* Taking .*best\.pt"):
+        assert run.load("last") == (run.best_path, {"step": 2})
+    run.tidy(run.best_path)
+    assert run.list_checkpoints() == []
+    assert run.load("last") == (run.best_path, {"step": 2})
+
+
+def test_without_a_usable_checkpoint_all_are_named(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    for path in run.list_checkpoints():
+        damage(path)
+    with pytest.raises(CheckpointError, match=r"no usable checkpoint: .*_000000003.*_000000002.*_000000001"):
+        run.load("last")
+
+
+def test_a_named_file_is_not_replaced_by_another(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    damage(run.list_checkpoints()[0])
+    with pytest.raises(CheckpointError, match=r"_000000001\.pt: truncated"):
+        run.load(run.list_checkpoints()[0])
+
+
+def test_a_full_disk_costs_no_older_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = saved(tmp_path)
+
+    def full(path: Path, write: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mmrl_agents.checkpoint.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        run.save(4, {"step": 4}, best=True, keep=1)
+    assert run.load("last")[1] == {"step": 3}
+    assert len(run.list_checkpoints()) == 3
+
+
+def test_half_written_files_are_removed_before_a_run_goes_on(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    for folder in (run.path, run.checkpoints):
+        (folder / ".step_000000004.pt.unfinished-0123").write_bytes(b"half")
+    run.tidy(run.checkpoint("last"))
+    assert not list(run.path.rglob("*unfinished*"))
+    assert len(run.list_checkpoints()) == 3
+
+
+def test_what_was_logged_before_a_checkpoint_is_on_file(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    run.log(64, {"loss": 0.5})
+    run.save(64, {"step": 64}, best=False, keep=1)
+    events = EventAccumulator(str(tmp_path)).Reload()  # the writer is still open
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(64, 0.5)]
+    run.close()
+
+
+def test_tensorboard_reads_files_in_the_order_they_were_begun(tmp_path: Path) -> None:
+    """Files of one second would be sorted by the number of their process."""
+    for first in (1, 2, 3):
+        run = RunFolder(tmp_path)
+        for step in (first, first + 1):
+            run.log(step, {"loss": float(first)})
+        run.close()
+        (newest,) = (path for path in tmp_path.glob("events.*") if ".old" not in path.name)
+        stamp = newest.name.split(".")[3]
+        newest.rename(tmp_path / f"events.out.tfevents.{stamp}.host.{9 - first}.old")
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)]

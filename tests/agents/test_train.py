@@ -29,7 +29,8 @@ from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.recipes import RECIPES, recipe_for
 from mmrl_agents.runs import RunFolder
-from mmrl_agents.train import TrainResult, choose_device, train
+from mmrl_agents.train import TrainResult, train
+from mmrl_agents.trainer import choose_device
 
 
 def short(folder: Path, **changes: Any) -> TrainConfig:

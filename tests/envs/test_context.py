@@ -62,3 +62,36 @@ def test_an_invalid_update_changes_nothing() -> None:
     with pytest.raises(ValueError, match="friction"):
         context.update({"depth_m": 0.3, "friction": 7.0})
     assert len(np.unique(context.draw(WORLDS, {"task": Streams(0, "context", 8)})["depth_m"])) == 8
+
+
+def test_single_worlds_may_have_their_own() -> None:
+    context = Context(PARAMETERS, 8, {"friction": 0.3})
+    context.assign(np.array([2, 5]), [{"friction": (0.8, 0.9), "shape": "hexagonal"}, {"depth_m": 1.5}])
+    drawn = context.draw(WORLDS, {"task": Streams(0, "context", 8)})
+    before = draw({"friction": 0.3})
+    assert 0.8 <= drawn["friction"][2] < 0.9
+    assert drawn["shape"].tolist() == [0, 0, 2, 0, 0, 0, 0, 0]
+    assert drawn["depth_m"][5] == 1.5
+    for name in drawn:
+        for world in {0, 1, 3, 4, 6, 7}:
+            assert drawn[name][world] == before[name][world]
+    assert context.spelled("shape", drawn["shape"]).tolist() == ["round", "round", "hexagonal", *["round"] * 5]
+
+
+def test_an_invalid_assignment_changes_nothing() -> None:
+    context = Context(PARAMETERS, 8, {"friction": 0.3})
+    with pytest.raises(ValueError, match=r"'friction' must lie in \[0.1, 1.0\], got 7.0"):
+        context.assign(np.array([0, 1]), [{"friction": 0.8}, {"friction": 7.0}])
+    with pytest.raises(ValueError, match="2 worlds need as many contexts, got 1"):
+        context.assign(np.array([0, 1]), [{"friction": 0.8}])
+    assert (context.draw(WORLDS, {"task": Streams(0, "context", 8)})["friction"] == 0.3).all()
+
+
+def test_a_saved_context_comes_back() -> None:
+    context = Context(PARAMETERS, 8, {"shape": ("square", "hexagonal")})
+    context.assign(np.array([4]), [{"friction": (0.8, 0.9), "shape": "round"}])
+    other = Context(PARAMETERS, 8)
+    other.load_state_dict(context.state_dict())
+    one, same = (each.draw(WORLDS, {"task": Streams(0, "context", 8)}) for each in (context, other))
+    for name in one:
+        np.testing.assert_array_equal(one[name], same[name])

@@ -15,7 +15,9 @@ Letters: N = worlds, n = a subset, S = physics steps per control step, A = size 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -137,3 +139,11 @@ class SetpointController:
         self._control[:, :, 5] = path[:, :, 3]
         self.setpoint = goal
         return self._control
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly."""
+        return {"setpoint": self.setpoint.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        self.setpoint = np.array(state["setpoint"])

@@ -15,11 +15,12 @@ Letters: N = worlds, n = a subset of them, S = physics steps per control step, U
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
+from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.intp]
@@ -145,11 +146,54 @@ class World:
         self._batch.bind("ctrl")[worlds] = control
         self._batch.forward(worlds)
 
-    def state_dict(self) -> dict[str, NDArray[np.float64] | NDArray[np.intp]]:
-        """Integration state of all worlds and the variant each runs on."""
-        return {"state": self._batch.state.copy(), "variant": self._variant.copy()}
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly.
+
+        The integration state of all worlds (with mocap poses and the solver's warm start), the variant each runs
+        on, and the model fields in which some world differs from its variant, each (N, ...).
+        """
+        return {"state": self._batch.state.copy(), "variant": self._variant.copy(), "fields": self._edited_fields()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        for world, variant in enumerate(np.asarray(state["variant"]).tolist()):
+            self.models[world] = copy.copy(self.variants[variant])
+            self._variant[world] = variant
+        for name, values in state["fields"].items():
+            for model, value in zip(self.models, values, strict=True):
+                _write_field(model, name, np.asarray(value))
+        self._batch.set_models(self.models)
+        self._batch.state[...] = state["state"]
+
+    def _edited_fields(self) -> dict[str, NDArray[Any]]:
+        pairs = [(model, self.variants[i]) for model, i in zip(self.models, self._variant, strict=True)]
+        return {
+            name: np.array([_read_field(model, name) for model in self.models])
+            for name in MODEL_FIELDS
+            if not all(np.array_equal(_read_field(model, name), _read_field(variant, name)) for model, variant in pairs)
+        }
 
     def _slice(self, sensor: str) -> slice:
         if sensor not in self._slices:
             raise ValueError(f"the scene has no MuJoCo sensor {sensor!r}; it has {sorted(self._slices)}")
         return self._slices[sensor]
+
+
+def _owner(model: mujoco.MjModel, field: str) -> tuple[Any, str]:
+    """The object that has a field and its name there: those of MjOption are written "opt.name"."""
+    head, dot, tail = field.partition(".")
+    return (getattr(model, head), tail) if dot else (model, head)
+
+
+def _read_field(model: mujoco.MjModel, field: str) -> NDArray[Any]:
+    owner, name = _owner(model, field)
+    return np.asarray(getattr(owner, name))
+
+
+def _write_field(model: mujoco.MjModel, field: str, value: NDArray[Any]) -> None:
+    owner, name = _owner(model, field)
+    present = getattr(owner, name)
+    if isinstance(present, np.ndarray):
+        present[...] = value
+    else:
+        setattr(owner, name, type(present)(value.item()))

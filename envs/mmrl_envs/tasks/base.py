@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -101,3 +102,16 @@ class Task(ABC):
         Raises:
             ValueError: listing the fields there are.
         """
+
+    @abstractmethod
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """All state of the present episodes, name -> (N, ...): the arrays themselves, no copies."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly, as copies."""
+        return {name: array.copy() for name, array in self.arrays().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        for name, array in self.arrays().items():
+            array[...] = state[name]

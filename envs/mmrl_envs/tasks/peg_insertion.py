@@ -304,6 +304,20 @@ class PegInsertion(Task):
         """Depth zero."""
         return {"depth_m": np.zeros(self.world.num_worlds)}
 
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Where hole and tip are, what the hole is like, how long success has been held."""
+        return {
+            "hole": self._hole,
+            "estimate": self._estimate,
+            "shape": self._shape,
+            "clearance": self._clearance,
+            "symmetry": self._symmetry,
+            "held": self._held,
+            "tip": self._tip,
+            "velocity": self._velocity,
+            "force": self._force,
+        }
+
     @property
     def symmetry(self) -> FloatArray:
         """Smallest turn in radians that maps each world's peg onto itself, 0 if every turn does, (N,)."""

@@ -1,0 +1,287 @@
+"""A training run in memory: worlds, policy, algorithm, curriculum and counters, and how they are saved and restored."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmrl.documents import build
+from mmrl.policy import ActorCritic
+from mmrl_agents.agents import AGENTS, Setting
+from mmrl_agents.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.config import (
+    TrainConfig,
+    action_space_of,
+    config_to_dict,
+    make_envs,
+    modalities_and_privileged_size,
+    require_context_known,
+    world_kwargs,
+)
+from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.player import load_weights
+from mmrl_agents.replaying import restore_worlds, worlds_state
+from mmrl_agents.runs import RunFolder, library_versions
+from mmrl_agents.teacher import make_teacher
+from mmrl_envs.snapshot import OtherWorlds
+from mmrl_envs.vector_env import RobotVectorEnv
+
+# Fewer finished episodes than this say too little to call a checkpoint the best.
+_EPISODES_TO_JUDGE = 50
+# What must be as it was for worlds to be put back as they stood.
+_DECIDES_WORLDS = ("env", "env_kwargs", "sensors", "context", "num_worlds", "agent")
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a name; "auto" is CUDA where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"no device is called {name!r}: auto, cpu, cuda or cuda:1, say") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but torch sees no CUDA device")
+    return device
+
+
+def seeds(entropy: int | list[int], count: int) -> list[int]:
+    """Independent seeds of 31 bits, the most that every environment takes."""
+    state = np.random.SeedSequence(entropy).generate_state(count)
+    return [int(word) >> 1 for word in state]
+
+
+class Trainer:
+    """Everything that a run is made of, and its folder."""
+
+    def __init__(self, config: TrainConfig, run: RunFolder) -> None:
+        """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
+        self.config, self.run = config, run
+        self.device = choose_device(config.device)
+        self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config))
+        require_context_known(config.env, config.context, self.envs)
+        modalities, privileged_size = modalities_and_privileged_size(self.envs)
+        self.senses = {name: modality.describe() for name, modality in modalities.items()}
+        action_space = action_space_of(self.envs)
+        weights_seed, shuffle_seed, actions_seed, curriculum_seed = seeds(config.seed, 4)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(weights_seed)
+            policy = ActorCritic(modalities, action_space, config.policy, privileged_size)
+        self.policy = policy.to(self.device)
+        self.actions = torch.Generator(self.device).manual_seed(actions_seed)
+        self.statistics = EpisodeStatistics()
+        setting = Setting(
+            config,
+            self.envs,
+            modalities,
+            self.policy,
+            self.statistics,
+            self.device,
+            shuffling=torch.Generator().manual_seed(shuffle_seed),
+            acting=self.actions,
+        )
+        self.agent = AGENTS[config.agent](setting)
+        self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        self.step = 0
+        self.updates = 0
+        self.seconds = 0.0
+        self.best_score = -np.inf
+        self.skipped = 0
+        self.failures_in_a_row = 0
+        self.metrics: dict[str, float] = {}
+
+    def describe(self) -> dict[str, Any]:
+        """The document of config.json."""
+        return {
+            "env_id": self.config.env,
+            "env_kwargs": config_to_dict(self.config)["env_kwargs"],
+            "sensors": list(self.config.sensors),
+            "seed": self.config.seed,
+            "train": config_to_dict(self.config),
+            "senses": self.senses,
+            "versions": library_versions(),
+        }
+
+    def begin(self) -> None:
+        """Start the worlds, and let the agent see what it must before its first update."""
+        self._start_worlds()
+        self.policy.eval()
+        self.step += self.agent.warm_up()
+        self._teach()
+
+    def _start_worlds(self) -> None:
+        """Reset the worlds; seeds of a resumed run follow from its step, so none is repeated."""
+        (seed,) = seeds([self.config.seed, self.step], 1)
+        options = self._options()
+        worlds = self.envs.unwrapped
+        if isinstance(worlds, RobotVectorEnv) and self.agent.begins_in_mid_episode:
+            # Worlds in step would all end, and all be reset and judged, in the same few updates.
+            limit = worlds.max_episode_steps or 0
+            numbers = np.arange(self.config.num_worlds)
+            options["elapsed_steps"] = numbers * limit // self.config.num_worlds
+        self.agent.start(seed, options or None)
+
+    def _options(self) -> dict[str, Any]:
+        return {"context": dict(self.config.context)} if self.config.context else {}
+
+    def advance(self) -> None:
+        """Collect once and update once."""
+        start = time.perf_counter()
+        rate = self.agent.set_progress(self.step / self.config.total_steps)
+        self.policy.eval()
+        taken = self.agent.collect()
+        collected = time.perf_counter()
+        self.policy.train()
+        update = self.agent.update()
+        self.step += taken
+        self.updates += 1
+        taught = self._teach()
+        duration = time.perf_counter() - start
+        self.seconds += duration
+        self._count_failures(update["skipped_updates"])
+        self.metrics = {
+            **self.statistics.metrics(),
+            **update,
+            **taught,
+            "skipped_updates_in_all": float(self.skipped),
+            "learning_rate": rate,
+            "steps_per_second": taken / duration,
+            "collect_seconds": collected - start,
+            "update_seconds": duration - (collected - start),
+            "wall_time_s": self.seconds,
+        }
+        self.run.log(self.step, self.metrics)
+
+    def _teach(self) -> dict[str, float]:
+        """Tell the curriculum what it brought about; returns its metrics."""
+        if self.teacher is None:
+            return {}
+        self.run.log_contexts(self.teacher.listen(self.agent.ended(), self.step))
+        return self.teacher.metrics()
+
+    def _count_failures(self, skipped: float) -> None:
+        self.skipped += int(skipped)
+        self.failures_in_a_row = self.failures_in_a_row + 1 if skipped else 0
+
+    @property
+    def defeat(self) -> str | None:
+        """Why there is no sense in going on, or None: too many updates that were not finite."""
+        if self.failures_in_a_row < self.config.most_failed_updates:
+            return None
+        return (
+            f"{self.failures_in_a_row} updates in a row met numbers that are not finite, {self.skipped} gradient steps "
+            f"were left out in all; the last one for {self.agent.trouble}"
+        )
+
+    def reason_to_stop(self) -> str | None:
+        """Why the training is over, or None."""
+        config, recent = self.config, self.statistics.recent
+        if self.step >= config.total_steps:
+            return "all steps done"
+        limit = config.time_limit_minutes
+        if limit is not None and self.seconds >= 60 * limit:
+            return f"the time limit of {limit} min is reached"
+        goal = config.stop_at_success
+        if goal is not None and len(recent) == recent.maxlen and (self.teacher is None or self.teacher.has_arrived):
+            rate = self.metrics.get("success_rate", 0.0)
+            if rate >= goal:
+                return f"success rate {rate:.1%} reached {goal:.1%}"
+        goal, mean = config.stop_at_return, self.statistics.mean_of_newest
+        if goal is not None and mean is not None and mean >= goal:
+            return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
+        return None
+
+    def save(self) -> Path:
+        """Write a checkpoint, and call it the best if no earlier one scored as high."""
+        score = self._score()
+        judged = len(self.statistics.recent) >= _EPISODES_TO_JUDGE
+        best = judged and score >= self.best_score
+        if best:
+            self.best_score = score
+        return self.run.save(self.step, self._state(), best=best, keep=self.config.keep_checkpoints)
+
+    def _score(self) -> float:
+        """Success, else return; under a curriculum success counts by difficulty, since the easy comes first."""
+        for name in ("curriculum/mastered", "success_rate", "mean_return"):
+            if name in self.metrics:
+                return self.metrics[name]
+        return -np.inf
+
+    def _state(self) -> dict[str, Any]:
+        worlds = worlds_state(self.envs)
+        return {
+            "policy": self.policy.state_dict(),
+            "agent": self.agent.state_dict(),
+            "senses": self.senses,
+            "step": self.step,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "best_score": self.best_score,
+            "skipped": self.skipped,
+            "failures_in_a_row": self.failures_in_a_row,
+            "metrics": self.metrics,
+            "episodes": [dataclasses.asdict(episode) for episode in self.statistics.recent],
+            "episode_count": self.statistics.count,
+            "physics_errors": self.statistics.physics_errors,
+            "device": self.device.type,
+            "actions": self.actions.get_state(),
+            "curriculum": None if self.teacher is None else self.teacher.curriculum.state_dict(),
+            "made_by": self._decides_worlds(),
+            "worlds": worlds,
+            "under_way": None if worlds is None else self.agent.carry_over(),
+        }
+
+    def _decides_worlds(self) -> dict[str, Any]:
+        document = config_to_dict(self.config)
+        return {name: document[name] for name in _DECIDES_WORLDS}
+
+    def restore(self, path: Path, state: Mapping[str, Any]) -> str:
+        """Continue from a checkpoint: everything, exactly; returns "" or why the worlds begin new episodes.
+
+        Raises CheckpointError where the state does not fit this run.
+        """
+        with unpacking(path):
+            require_same_senses(path, state["senses"], self.senses)
+            load_weights(self.policy, state["policy"], path)
+            self.agent.load_state_dict(state["agent"])
+            self._restore_counters(state)
+            if state["device"] == self.device.type:
+                self.actions.set_state(state["actions"])
+            else:  # the generators of two kinds of device share no state
+                self.actions.manual_seed(*seeds([self.config.seed, self.step], 1))
+            if self.teacher is not None and state["curriculum"] is not None:
+                self.teacher.curriculum.load_state_dict(numpy_tree(state["curriculum"]))
+                self.teacher.metrics()
+            reason = self._restore_worlds(state)
+        if reason:
+            if self.teacher is not None:
+                self.teacher.curriculum.abandon()
+            self._start_worlds()
+        return reason
+
+    def _restore_counters(self, state: Mapping[str, Any]) -> None:
+        self.step, self.updates = int(state["step"]), int(state["updates"])
+        self.seconds, self.best_score = float(state["seconds"]), float(state["best_score"])
+        self.skipped, self.failures_in_a_row = int(state["skipped"]), int(state["failures_in_a_row"])
+        self.metrics = {str(name): float(value) for name, value in state["metrics"].items()}
+        self.statistics.recent.extend(build(Episode, episode) for episode in state["episodes"])
+        self.statistics.count = int(state["episode_count"])
+        self.statistics.physics_errors = int(state["physics_errors"])
+
+    def _restore_worlds(self, state: Mapping[str, Any]) -> str:
+        if state["worlds"] is None:
+            return f"{self.config.env} cannot be put back as it was"
+        saved, present = state["made_by"], self._decides_worlds()
+        changed = [name for name in _DECIDES_WORLDS if saved[name] != present[name]]
+        if changed:
+            return f"the run goes on with another {', '.join(changed)}"
+        try:
+            restore_worlds(self.envs, numpy_tree(state["worlds"]))
+        except OtherWorlds as error:
+            return str(error)
+        self.agent.carry_on(state["under_way"], self._options() or None)
+        return ""

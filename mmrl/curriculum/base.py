@@ -1,0 +1,210 @@
+"""What every curriculum does: hand out contexts, take in outcomes, keep the books, be saved and loaded.
+
+Worlds run out of step. A world is given the context of its next episode whenever it begins one, and what came
+of an episode may be reported any number of episodes later; the curriculum remembers what it handed to whom.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mmrl.curriculum.space import Context, ContextSpace, Value
+
+# Finished episodes that the metrics speak of.
+_WINDOW = 200
+_BINS = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished episode came to."""
+
+    success: bool | None
+    """Whether the task was fulfilled; None where the environment does not tell."""
+    episode_return: float
+    """Sum of rewards, undiscounted."""
+    score: float | None = None
+    """Learning potential as the learner sees it, not negative; None where it does not say."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A context that was handed out, and what its curriculum noted on it."""
+
+    context: dict[str, Value]
+    """Name -> value."""
+    tag: int = 0
+    """Of the curriculum: a stage, an entry."""
+
+
+class Curriculum(ABC):
+    """Chooses the context of each episode; its state is plain Python and its draws are reproducible."""
+
+    def __init__(self, space: ContextSpace, seed: int) -> None:
+        """All randomness comes from a PCG64 generator of `seed`."""
+        self.space = space
+        self.generator = np.random.Generator(np.random.PCG64(seed))
+        self.step = 0
+        """Environment steps of the learner so far, as of `set_step`."""
+        self.episodes = 0
+        """Finished episodes that told something."""
+        self._open: dict[int, deque[Draw]] = {}
+        self._recent: deque[tuple[dict[str, Value], bool | None]] = deque(maxlen=_WINDOW)
+
+    def set_step(self, step: int) -> None:
+        """Say how far the learner is, in environment steps over all worlds."""
+        self.step = step
+
+    def sample(self, worlds: Iterable[int]) -> list[dict[str, Value]]:
+        """The contexts of the next episodes of some worlds, in their order."""
+        draws = [(int(world), self._draw()) for world in worlds]
+        for world, draw in draws:
+            self._open.setdefault(world, deque()).append(draw)
+        return [dict(draw.context) for _, draw in draws]
+
+    def finished(self, world: int, context: Context, outcome: Outcome | None) -> None:
+        """Report an episode of `world`; what was handed to it before that one is forgotten.
+
+        `context` may hold more than the curriculum set. None for an outcome says that the episode tells nothing.
+        Raises ValueError for a context that `sample` did not give to that world, and where the outcome lacks what
+        this curriculum judges by.
+        """
+        own = {name: context[name] for name in self.space.names if name in context}
+        draw = _take(self._open.get(int(world), deque()), int(world), own)
+        if outcome is None:
+            return
+        self.episodes += 1
+        self._recent.append((draw.context, outcome.success))
+        self._learn(draw, outcome)
+
+    def abandon(self) -> None:
+        """Forget all that was handed out and is not finished: the worlds were given up as they stood."""
+        self._open.clear()
+
+    def metrics(self) -> dict[str, float]:
+        """Figures of the last 200 finished episodes.
+
+        Mean difficulty; "mastered", the mean of difficulty times success; mean of each number that varies; success
+        where it is known in each fifth of the scale of difficulty that occurred; and the figures of the single kinds
+        of curriculum.
+        """
+        contexts = [context for context, _ in self._recent]
+        figures = {"episodes": float(self.episodes), **self._figures()}
+        if not contexts:
+            return figures
+        difficulties = [self.space.difficulty(context) for context in contexts]
+        figures["difficulty"] = float(np.mean(difficulties))
+        for name in self.space.names:
+            values = [value for context in contexts if not isinstance(value := context[name], str)]
+            if values:
+                figures[f"{name}_mean"] = float(np.mean(values))
+        successes = [success for _, success in self._recent]
+        mastered = [d * success for d, success in zip(difficulties, successes, strict=True) if success is not None]
+        if mastered:
+            figures["mastered"] = float(np.mean(mastered))
+        return figures | _success_by_difficulty(zip(difficulties, successes, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly, as plain Python values."""
+        return {
+            "kind": type(self).__name__,
+            "axes": [repr(axis) for axis in self.space.axes],
+            "generator": self.generator.bit_generator.state,
+            "step": self.step,
+            "episodes": self.episodes,
+            "open": [[world, [[draw.context, draw.tag] for draw in draws]] for world, draws in self._open.items()],
+            "recent": [[context, success] for context, success in self._recent],
+            "own": self._own_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo `state_dict`. Raises ValueError for the state of another curriculum."""
+        own = {"kind": type(self).__name__, "axes": [repr(axis) for axis in self.space.axes]}
+        for key, value in own.items():
+            if state[key] != value:
+                raise ValueError(f"the saved curriculum has {key} {state[key]}, this one {value}")
+        self.generator.bit_generator.state = state["generator"]
+        self.step, self.episodes = state["step"], state["episodes"]
+        self._open = {
+            world: deque(Draw(dict(context), tag) for context, tag in draws) for world, draws in state["open"]
+        }
+        self._recent = deque(((dict(context), success) for context, success in state["recent"]), maxlen=_WINDOW)
+        self._load_own_state(state["own"])
+
+    @abstractmethod
+    def _draw(self) -> Draw:
+        """The next context."""
+
+    @abstractmethod
+    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+        """Take in what came of one."""
+
+    @abstractmethod
+    def _figures(self) -> dict[str, float]:
+        """What there is to log beyond the common figures."""
+
+    @abstractmethod
+    def _own_state(self) -> dict[str, Any]:
+        """State beyond the common one, as plain Python values."""
+
+    @abstractmethod
+    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Undo `_own_state`."""
+
+
+def _take(waiting: deque[Draw], world: int, context: Context) -> Draw:
+    """Remove the oldest draw of that context, and those before it, which came to nothing."""
+    for position, draw in enumerate(waiting):
+        if draw.context == context:
+            for _ in range(position + 1):
+                waiting.popleft()
+            return draw
+    given = [draw.context for draw in waiting]
+    raise ValueError(f"world {world} finished an episode of context {dict(context)}, it was given {given}")
+
+
+def _success_by_difficulty(episodes: Iterable[tuple[float, bool | None]]) -> dict[str, float]:
+    bins: dict[int, list[bool]] = {}
+    for difficulty, success in episodes:
+        if success is not None:
+            bins.setdefault(min(int(difficulty * _BINS), _BINS - 1), []).append(success)
+    return {
+        f"success_{i / _BINS:.1f}_{(i + 1) / _BINS:.1f}": float(np.mean(successes))
+        for i, successes in sorted(bins.items())
+    }
+
+
+class CurriculumConfig(ABC):
+    """Base of the settings of a curriculum; subclasses are frozen dataclasses."""
+
+    needs_scores: ClassVar[bool] = False
+    """Whether it cannot do without `Outcome.score`."""
+
+    @abstractmethod
+    def start(self, space: ContextSpace, seed: int) -> Curriculum:
+        """The curriculum at work; raises ValueError where the settings do not fit the space."""
+
+
+def known_success(outcome: Outcome, curriculum: str) -> bool:
+    """The success of an outcome; raises ValueError naming the curriculum that cannot do without."""
+    if outcome.success is None:
+        raise ValueError(f"curriculum {curriculum!r} judges by success, which this environment does not report")
+    return outcome.success
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless the setting lies in [0, 1]."""
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must lie in [0, 1], got {value}")
+
+
+def require_at_least(name: str, value: int, least: int) -> None:
+    """Raise ValueError where a count is too small."""
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
