@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmrl.encoders import Encoder, pixel_scaling
-from mmrl.modality import MLP, EncoderSpec, ImageConv, Modality, TemporalConv
+from mmrl.modality import MLP, DifferenceMLP, EncoderSpec, ImageConv, Modality, TemporalConv
 from mmrl.normalization import RunningStatistics, make_normalizer
+
+Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _SIMULTANEOUS_S = 1e-9
 
@@ -110,11 +112,10 @@ class _ImageSignal(_Signal):
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, modality: Modality, clock: Clock, pixels: int) -> None:
+    def __init__(self, modality: Modality, clock: Clock, pixels: int, scaling: Scaling | None) -> None:
         height, width, channels = modality.shape
         self._sides = (min(height, pixels), min(width, pixels))
         super().__init__(modality, clock, math.prod(self._sides) * channels)
-        scaling = pixel_scaling(modality)
         self.statistics = None if scaling else RunningStatistics(channels)
         for name, values in zip(("scale", "offset"), scaling or (np.ones(1), np.zeros(1)), strict=True):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32), persistent=False)
@@ -138,7 +139,12 @@ def _build(spec: EncoderSpec, modality: Modality, clock: Clock, pixels: int) -> 
 
 @_build.register
 def _(spec: ImageConv, modality: Modality, clock: Clock, pixels: int) -> Encoder:
-    return _ImageSignal(modality, clock, pixels)
+    return _ImageSignal(modality, clock, pixels, pixel_scaling(modality, spec.zero, spec.unit))
+
+
+@_build.register
+def _(spec: DifferenceMLP, modality: Modality, clock: Clock, pixels: int) -> Encoder:
+    return _ImageSignal(modality, clock, pixels, pixel_scaling(modality))
 
 
 def _squash(spec: EncoderSpec) -> tuple[float | tuple[float, ...], ...]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrl.clock import Clock, build_signal, shared_clock
-from mmrl.modality import MLP, Custom, ImageConv, Modality, TemporalConv
+from mmrl.modality import MLP, Custom, DifferenceMLP, ImageConv, Modality, TemporalConv
 
 
 def window(readings: int | None, rate_hz: float, latency_s: float = 0.0) -> Modality:
@@ -86,6 +86,16 @@ def test_an_image_is_averaged_over_areas_and_held() -> None:
     areas = image.float().view(5, 2, 2, 2, 2, 2).mean(dim=(2, 4)) / 255 - 0.5  # (B, H, 2, W, 2, C) -> (B, H, W, C)
     torch.testing.assert_close(signal(image), areas.flatten(1).unsqueeze(1).expand(-1, 3, -1))
     assert signal.size == (3, 8)
+
+
+def test_pixels_are_read_as_their_encoder_would() -> None:
+    spec = ImageConv((2,), (2,), (1,), zero=100.0, unit=50.0)
+    image = torch.tensor([100, 150, 0, 255], dtype=torch.uint8).view(1, 2, 2, 1)
+    signal = build_signal(Modality("camera", (2, 2, 1), 20, spec, dtype="uint8"), Clock(1, 1.0), 2)
+    torch.testing.assert_close(signal(image), torch.tensor([[[0.0, 1.0, -2.0, 3.1]]]))
+    frames = Modality("frames", (2, 1, 2), 15, DifferenceMLP(), low=0, high=1, dtype="uint8")
+    seen = build_signal(frames, Clock(1, 1.0), 2)(torch.tensor([0, 1, 1, 0], dtype=torch.uint8).view(1, 2, 1, 2))
+    assert seen.tolist() == [[[-0.5, 0.5, 0.5, -0.5]]]
 
 
 def test_a_small_image_keeps_its_pixels() -> None:
