@@ -78,20 +78,6 @@ def build_encoder(modality: Modality) -> Encoder:
     return _build(modality.encoder, modality)
 
 
-def build_token_encoder(modality: Modality) -> Encoder:
-    """The same as far as its parts can be told from each other, for fusions that attend to them.
-
-    ImageConv gives the positions of its feature maps, TemporalConv those along its window, anything
-    else one vector, which is one token.
-    """
-    return _build_tokens(modality.encoder, modality)
-
-
-@singledispatch
-def _build_tokens(spec: EncoderSpec, modality: Modality) -> Encoder:
-    return build_encoder(modality)
-
-
 class ImageMaps(Encoder, ABC):
     """Convolutions without padding, each with a ReLU, over one image (H, W, C).
 
@@ -143,18 +129,6 @@ class ImageEncoder(ImageMaps):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.linear(self.convolve(x).flatten(1)))
-
-
-@_build_tokens.register(ImageConv)
-class ImageTokens(ImageMaps):
-    """`ImageMaps` with a token for each position, row by row."""
-
-    def __init__(self, spec: ImageConv, modality: Modality) -> None:
-        super().__init__(spec, modality)
-        self.tokens, self.features = self.positions, spec.channels[-1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
 
 
 def pixel_scaling(
@@ -214,18 +188,6 @@ class CausalTemporalEncoder(CausalWindows):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
-
-
-@_build_tokens.register(TemporalConv)
-class TemporalTokens(CausalWindows):
-    """`CausalWindows` with a token for each position that remains, the newest last."""
-
-    def __init__(self, spec: TemporalConv, modality: Modality) -> None:
-        super().__init__(spec, modality)
-        self.tokens, self.features = self.positions, spec.channels[-1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x)
 
 
 @register_encoder(MLP)

@@ -22,12 +22,13 @@ from torch.distributions import Distribution
 from mmrl.encoders import Encoder
 from mmrl.fusion import NO_OPTIONS, RecurrentFusion, Unfused, find_fusion, sense_key
 from mmrl.heads import LOG_STD_MIN, build_action_head, make_critic, make_trunk
+from mmrl.inputs import Memory as Memory
+from mmrl.inputs import Observation as Observation
+from mmrl.inputs import Presence as Presence
+from mmrl.inputs import blanked, require_memory, require_observation
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.settings import Settings
-
-Observation = Mapping[str, Tensor]
-Presence = Mapping[str, Tensor]
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
@@ -61,15 +62,6 @@ class PolicyConfig:
             raise ValueError(f"fused_features must be >= 0, got {self.fused_features}")
         if not LOG_STD_MIN <= self.log_std_init < math.inf:
             raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
-
-
-class Memory(NamedTuple):
-    """What a policy with a recurrent fusion has to be told of the past of its rows."""
-
-    state: Tensor
-    """What it remembered before the first step, (N, M)."""
-    episode_start: Tensor
-    """Where an episode starts and all before it is forgotten, bool (T, N)."""
 
 
 class Step(NamedTuple):
@@ -241,7 +233,7 @@ class ActorCritic(nn.Module):
 
         Rows in which a sense is absent teach it nothing. ValueError on NaN or infinity.
         """
-        present = self._checked(obs, present)
+        present = require_observation(obs, present, self._shapes)
         for name, reading in obs.items():
             seen = reading[present[name]] if name in present else reading
             try:
@@ -275,14 +267,14 @@ class ActorCritic(nn.Module):
         self.value_std.copy_(scale)
 
     def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
-        present = self._checked(obs, present)
+        present = require_observation(obs, present, self._shapes)
         encodings = {
-            name: self._encoder(name)(_blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
+            name: self._encoder(name)(blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
         }
         if not isinstance(self.fusion, RecurrentFusion):
             return self.fusion(encodings, present), None
         rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
-        state, start = _require_memory(memory, rows, self.state_size)
+        state, start = require_memory(memory, rows, self.state_size)
         steps = {name: x.unflatten(0, start.shape) for name, x in encodings.items()}
         masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
         fused, state = self.fusion.unroll(steps, masks, state, start)
@@ -303,45 +295,3 @@ class ActorCritic(nn.Module):
 
     def _encoder(self, name: str) -> Encoder:
         return cast(Encoder, self.encoders[sense_key(name)])
-
-    def _checked(self, obs: Observation, present: Presence | None) -> Presence:
-        """Raise ValueError unless keys and shapes are the declared ones."""
-        present = {} if present is None else present
-        for name in (*obs, *present):
-            if name not in self._shapes:
-                raise ValueError(f"unknown sense {name!r}; known: {', '.join(self._shapes)}")
-        rows = next((x.shape[0] for x in (*obs.values(), *present.values())), 0)
-        for name, mask in present.items():
-            if mask.dtype != torch.bool or mask.shape != (rows,):
-                got = f"{mask.dtype} {tuple(mask.shape)}"
-                raise ValueError(f"present[{name!r}] must be bool ({rows},), got {got}")
-        for name, shape in self._shapes.items():
-            absent = name not in obs and name in present and not present[name].any()
-            given = tuple(obs[name].shape) if name in obs else None
-            if given != (rows, *shape) and not absent:
-                need = f"observation {name!r} needs shape {(rows, *shape)}"
-                raise ValueError(f"{need}, got {'nothing' if given is None else given}")
-        return present
-
-
-def _require_memory(memory: Memory | None, rows: int, state_size: int) -> Memory:
-    """Raise ValueError unless the memory is of T steps of N worlds with T * N = rows."""
-    if memory is None:
-        raise ValueError("a policy with a recurrent fusion carries a state from step to step: give it a Memory")
-    start, state = memory.episode_start, memory.state
-    if start.dim() != 2 or start.dtype != torch.bool or start.numel() != rows:
-        got = f"{start.dtype} {tuple(start.shape)}"
-        raise ValueError(f"episode_start must be bool (T, N) for T * N = {rows} rows, got {got}")
-    if state.shape != (start.shape[1], state_size):
-        raise ValueError(f"the state must have shape {(start.shape[1], state_size)}, got {tuple(state.shape)}")
-    return memory
-
-
-def _blanked(reading: Tensor, mask: Tensor | None) -> Tensor:
-    """Zeros in the absent rows, so that not even a NaN reaches a weight's gradient.
-
-    Integers are let through, whatever they are: no NaN is among them, and images cost most.
-    """
-    if mask is None or not reading.is_floating_point():
-        return reading
-    return torch.where(mask.view(-1, *(1,) * (reading.dim() - 1)), reading, 0)

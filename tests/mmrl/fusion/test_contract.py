@@ -167,7 +167,7 @@ def test_what_an_absent_sense_holds_has_no_effect(fusion: Fusion, gone: Sequence
     lacks = torch.tensor([False, True, False, True])
     present = dict.fromkeys(gone, ~lacks)
     results = []
-    for fill in (0.5, 1e6, torch.nan, torch.inf):
+    for fill in (0.5, torch.nan, torch.inf):
         features = {
             name: torch.where(lacks.view(-1, *(1,) * (x.dim() - 1)), fill, x) if name in gone else x
             for name, x in encodings(fusion, 4).items()
