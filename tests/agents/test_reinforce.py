@@ -460,6 +460,14 @@ def test_worlds_and_games_must_come_out_even() -> None:
         agent_on(POINTS, worlds=20)
 
 
+def test_a_policy_that_remembers_is_refused() -> None:
+    envs: VectorEnv[Any, Any, Any] = SyncVectorEnv([Catch] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    sense = Modality("observation", (HEIGHT, WIDTH, 2), 15, DifferenceMLP(5), low=0, high=1, dtype="uint8")
+    policy = ActorCritic({"observation": sense}, spaces.Discrete(2), PolicyConfig("gru"))
+    with pytest.raises(ValueError, match="a recurrent fusion trains with --agent ppo"):
+        Reinforce(envs, policy, POINTS, EpisodeStatistics(), torch.Generator())
+
+
 def test_there_must_be_games_to_learn_from() -> None:
     with pytest.raises(RuntimeError, match=r"collect\(\) comes before update\(\)"):
         agent_on(POINTS).update()

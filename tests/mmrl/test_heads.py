@@ -9,7 +9,7 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mmrl.heads import ActionHead, GaussianProductHead, make_action_head, make_critic, make_trunk
+from mmrl.heads import ActionHead, GaussianProductHead, build_action_head, make_action_head, make_critic, make_trunk
 
 EXPERTS = 3
 BOX = spaces.Box(-1, 1, (2,))
@@ -118,3 +118,8 @@ def test_values_of_experts_add_up() -> None:
     values = {absent: critic(joint(absent)).detach().item() for absent in ((), (0,), (1,), (0, 1))}
     assert values[()] - values[(0,)] == pytest.approx(values[(1,)] - values[(0, 1)], abs=1e-6)
     assert values[()] != pytest.approx(values[(0,)])
+
+
+def test_one_logit_is_refused_to_experts() -> None:
+    with pytest.raises(TypeError, match="head 'bernoulli' has one opinion and cannot join those of experts"):
+        build_action_head("bernoulli", spaces.Discrete(2), 2, 0.0, EXPERTS)
