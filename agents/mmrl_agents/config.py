@@ -71,6 +71,12 @@ class TrainConfig:
     """Settings of the network."""
     evaluate_episodes: int = 100
     """Episodes of the evaluation after training; 0 leaves it out."""
+    judge_every: int | None = None
+    """Environment steps between evaluations during training; unset leaves them out."""
+    judge_episodes: int = 64
+    """Episodes of each such evaluation: always the same, with the best actions, on the hard end of a curriculum."""
+    stop_at_judged_success: float | None = None
+    """Stop early once the success rate of such an evaluation reaches this."""
     stop_at_success: float | None = None
     """Stop early once the success rate of the last 200 episodes reaches this."""
     stop_at_return: float | None = None
@@ -91,13 +97,19 @@ class TrainConfig:
     """Continue the run in this folder; options given besides replace those of the run."""
 
     def __post_init__(self) -> None:
-        for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates"):
+        for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates", "judge_episodes"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
-        if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
-            raise ValueError(f"stop_at_success must lie in (0, 1], got {self.stop_at_success}")
+        if self.judge_every is not None and self.judge_every < 1:
+            raise ValueError(f"judge_every must be at least 1, got {self.judge_every}")
+        for name in ("stop_at_success", "stop_at_judged_success"):
+            goal = vars(self)[name]
+            if goal is not None and not 0 < goal <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], got {goal}")
+        if self.stop_at_judged_success is not None and self.judge_every is None:
+            raise ValueError("stop_at_judged_success needs judge_every, the steps between two evaluations")
         if self.curriculum is not None:
             curriculum_config(self.curriculum, self.curriculum_options)
             ContextSpace.of(self.vary)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch.distributions import Categorical
 
 from mmrl.modality import Modality
-from mmrl_agents.evaluate import TorchPolicy
 from mmrl_agents.player import TrainedPolicy
 from mmrl_agents.saliency import heat_of, pixel_gradients
+from mmrl_agents.torch_policy import TorchPolicy
 
 
 @dataclass(frozen=True, eq=False)

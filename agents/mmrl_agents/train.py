@@ -49,7 +49,7 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     run = open_run(config)
     try:
         trainer = Trainer(config, run)
-        with closing(trainer.envs), closing(run):
+        with closing(trainer), closing(run):
             _take_up(trainer, console)
             with _telling_status(trainer, console) as outcome:
                 outcome.reason, interrupted = _loop(trainer, console)

@@ -23,6 +23,7 @@ from mmrl_agents.config import (
     world_kwargs,
 )
 from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.player import load_weights
 from mmrl_agents.replaying import restore_worlds, worlds_state
 from mmrl_agents.runs import RunFolder, library_versions
@@ -67,7 +68,7 @@ class Trainer:
         modalities, privileged_size = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
         action_space = action_space_of(self.envs)
-        weights_seed, shuffle_seed, actions_seed, curriculum_seed = seeds(config.seed, 4)
+        weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights_seed)
             policy = ActorCritic(modalities, action_space, config.policy, privileged_size)
@@ -86,6 +87,7 @@ class Trainer:
         )
         self.agent = AGENTS[config.agent](setting)
         self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -93,6 +95,12 @@ class Trainer:
         self.skipped = 0
         self.failures_in_a_row = 0
         self.metrics: dict[str, float] = {}
+
+    def close(self) -> None:
+        """Close the worlds."""
+        self.envs.close()
+        if self.judge is not None:
+            self.judge.close()
 
     def describe(self) -> dict[str, Any]:
         """The document of config.json."""
@@ -129,7 +137,7 @@ class Trainer:
         return {"context": dict(self.config.context)} if self.config.context else {}
 
     def advance(self) -> None:
-        """Collect once and update once."""
+        """Collect once and update once, and judge where that is due; the clock of the training leaves that out."""
         start = time.perf_counter()
         rate = self.agent.set_progress(self.step / self.config.total_steps)
         self.policy.eval()
@@ -154,6 +162,9 @@ class Trainer:
             "update_seconds": duration - (collected - start),
             "wall_time_s": self.seconds,
         }
+        if self.judge is not None and self.judge.is_due(self.step - taken, self.step):
+            self.policy.eval()
+            self.metrics |= self.judge.metrics()
         self.run.log(self.step, self.metrics)
 
     def _teach(self) -> dict[str, float]:
@@ -190,6 +201,9 @@ class Trainer:
             rate = self.metrics.get("success_rate", 0.0)
             if rate >= goal:
                 return f"success rate {rate:.1%} reached {goal:.1%}"
+        goal, judged = config.stop_at_judged_success, self.metrics.get(SUCCESS)
+        if goal is not None and judged is not None and judged >= goal:
+            return f"judged success rate {judged:.1%} reached {goal:.1%}"
         goal, mean = config.stop_at_return, self.statistics.mean_of_newest
         if goal is not None and mean is not None and mean >= goal:
             return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"

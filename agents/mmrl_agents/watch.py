@@ -22,11 +22,12 @@ from mmrl.foreign import flatten_observation, modalities_of
 from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as, unit_actions
 from mmrl_agents.decisions import Decision, Introspection
-from mmrl_agents.evaluate import TorchPolicy, reset_options
+from mmrl_agents.evaluate import reset_options
 from mmrl_agents.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.trainer import choose_device
 from mmrl_agents.video import VideoWriter
