@@ -25,13 +25,21 @@ def _origin(document: Mapping[str, Any], run: RunFolder, step: int) -> list[str]
     return [
         "| | |",
         "|---|---|",
-        f"| environment | `{train['env']}` {train['env_kwargs'] or ''} |",
-        f"| context | {train['context'] or 'the default'} |",
+        f"| environment | {' '.join((_code(train['env']), _settings(train['env_kwargs']))).strip()} |",
+        f"| context | {_settings(train['context']) or 'the default'} |",
         f"| senses | {senses} |",
         f"| agent | {train['agent']}, {_recipe(train)}seed {train['seed']} |",
         f"| training | {step:,} environment steps{minutes} |",
         f"| versions | {versions} |",
     ]
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return " ".join(_code(f"{name}={value}") for name, value in values.items())
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def _recipe(train: Mapping[str, Any]) -> str:
