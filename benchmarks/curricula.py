@@ -1,0 +1,145 @@
+"""What a curriculum saves: environment steps to 80 % success on tight insertion, each scheduler against `uniform`.
+
+    python -m benchmarks.curricula --seeds 1 2 3 --output docs/results/curricula
+
+The task is the square peg at 0.3 mm clearance, a hole at any place and any yaw, friction 0.2 to 1.0, four-dimensional
+actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`. A curriculum may ease clearance, yaw,
+place of the hole and height of the start, all at once; friction is drawn from its whole range by all of them.
+`uniform` draws from the whole box between easy and hard. "target" is no curriculum at all: the task itself.
+
+Every 16,384 steps the policy is judged on 64 fixed episodes of the task, whatever it practises; a training ends at 80 %
+or after 500,000 steps. Stopped anywhere, the command goes on where it was. Steps do not depend on the machine's speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
+from mmrl_agents.judging import SUCCESS
+
+ENV = "mmrl/PegInsertion-v0"
+TOTAL_STEPS, GOAL = 500_000, 0.8
+TASK = (
+    *("--sensors", "hole_estimate", "force_torque", "proprioception"),
+    *("--set", "action=xyz_yaw"),
+    *("--total-steps", str(TOTAL_STEPS), "--stop-at-success", "None", "--evaluate-episodes", "0"),
+    *("--judge-every", "16384", "--judge-episodes", "64", "--stop-at-judged-success", str(GOAL), "--threads", "1"),
+)
+# A square peg comes back to itself with a quarter turn, so that this is any yaw.
+VARY = (
+    "clearance_mm=[2.24,0.3]",
+    "hole_yaw_rad=[0,[-0.785,0.785]]",
+    "hole_x_m=[0,[-0.04,0.04]]",
+    "hole_y_m=[0,[-0.04,0.04]]",
+    "start_z_m=[0.005,[0.02,0.05]]",
+)
+TARGET = ("clearance_mm=0.3", "hole_yaw_rad=[-0.785,0.785]")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "uniform": (),
+    "linear": ("over_steps=150000",),
+    "stepwise": ("every_steps=30000",),
+    "staged": ("episodes=64",),
+    "success_gated": ("episodes=64",),
+    "learning_progress": (),
+    "prioritized": (),
+}
+
+
+def training(name: str, seed: int, folder: Path) -> Training:
+    """The run of one scheduler, or of "target"."""
+    friction = "friction=[0.2,1.0]"
+    if name == "target":
+        how: tuple[str, ...] = ("--context", friction, *TARGET)
+    else:
+        options = ("--curriculum-options", *OPTIONS[name]) if OPTIONS[name] else ()
+        how = ("--context", friction, "--curriculum", name, *options, "--vary", *VARY)
+    return Training(ENV, folder / name / f"seed_{seed}", ("--seed", str(seed), *TASK, *how))
+
+
+def result(name: str, runs: list[Training]) -> dict[str, Any]:
+    """Steps to the goal of each seed, None where it was not reached, and the last judged success."""
+    return {
+        "name": name,
+        "steps_to_goal": [first_step_at(run.folder, SUCCESS, GOAL) for run in runs],
+        "last_success": [metric_over_steps(run.folder, SUCCESS)[1][-1] for run in runs],
+    }
+
+
+def median_steps(steps: list[int | None]) -> float | None:
+    """The median; a seed that never got there counts as later than any that did."""
+    middle = statistics.median(float("inf") if step is None else float(step) for step in steps)
+    return None if middle == float("inf") else middle
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """One line a scheduler, the fewest steps first."""
+    control = next((median_steps(r["steps_to_goal"]) for r in results if r["name"] == "uniform"), None)
+    table = Table("curriculum", "median steps to 80 %", "each seed", "uniform / this", "last judged success")
+    for entry in sorted(results, key=lambda r: median_steps(r["steps_to_goal"]) or float("inf")):
+        median = median_steps(entry["steps_to_goal"])
+        table.add_row(
+            entry["name"],
+            _steps(median),
+            ", ".join(map(_steps, entry["steps_to_goal"])),
+            f"{(control or TOTAL_STEPS) / median:.1f}{'' if control else ' or more'}" if median else "",
+            ", ".join(f"{100 * value:.0f} %" for value in entry["last_success"]),
+        )
+    Console().print(table)
+
+
+def _steps(steps: float | None) -> str:
+    return f"over {TOTAL_STEPS:,}" if steps is None else f"{steps:,.0f}"
+
+
+def draw(names: list[str], runs: dict[str, list[Training]], path: Path) -> None:
+    """Judged success of every seed against steps, one colour a scheduler."""
+    figure, axes = plt.subplots(figsize=(7.2, 4.0), dpi=120)
+    colours = plt.get_cmap("tab10")
+    for index, name in enumerate(names):
+        for number, run in enumerate(runs[name]):
+            steps, success = metric_over_steps(run.folder, SUCCESS)
+            label = name if number == 0 else None
+            axes.plot([s / 1000 for s in steps], [100 * s for s in success], color=colours(index), label=label, lw=1.4)
+    axes.axhline(100 * GOAL, color="0.6", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="environment steps, thousands", ylabel="success on the task, % of 64 episodes", ylim=(0, 102))
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--curricula", nargs="+", default=[*OPTIONS, "target"], choices=[*OPTIONS, "target"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, one thread each")
+    parser.add_argument("--runs", type=Path, default=Path("runs/curricula"))
+    parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
+    options = parser.parse_args()
+    runs = {name: [training(name, seed, options.runs) for seed in options.seeds] for name in options.curricula}
+    # Seed by seed, so that what there is after some of the time compares all of them.
+    finish_all([run for seeds in zip(*runs.values(), strict=True) for run in seeds], options.jobs)
+    results = [result(name, runs[name]) for name in options.curricula]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    document = {"env": ENV, "train_arguments": TASK, "vary": VARY, "options": OPTIONS, "seeds": options.seeds}
+    options.output.with_suffix(".json").write_text(json.dumps({**document, "results": results}, indent=1) + "\n")
+    draw(options.curricula, runs, options.output.with_suffix(".png"))
+    show(results)
+
+
+if __name__ == "__main__":
+    main()
