@@ -19,6 +19,7 @@ from mmrl_agents.episodes import Ended, EpisodeStatistics
 from mmrl_agents.ppo import PPO
 from mmrl_agents.reinforce import Reinforce
 from mmrl_agents.rollout import Rollout, RolloutStorage
+from mmrl_agents.sense_dropout import SenseDropout
 
 
 class Agent(Protocol):
@@ -79,6 +80,13 @@ class Setting:
     acting: torch.Generator
     """On the device of the policy."""
 
+    def dropout(self) -> SenseDropout | None:
+        """What takes senses away in training; None where nothing does."""
+        config = self.config
+        if not config.sense_dropout:
+            return None
+        return SenseDropout(tuple(self.modalities), config.num_worlds, config.sense_dropout, config.seed)
+
 
 class PPOAgent:
     """Proximal policy optimisation over rollouts of fixed length."""
@@ -97,7 +105,7 @@ class PPOAgent:
             setting.device,
         )
         self.ppo = PPO(policy, config.ppo, setting.shuffling)
-        self.rollout = Rollout(setting.envs, policy, storage, setting.statistics, setting.acting)
+        self.rollout = Rollout(setting.envs, policy, storage, setting.statistics, setting.acting, setting.dropout())
         self.start = self.rollout.start
         self.set_progress = self.ppo.set_progress
         self.state_dict = self.ppo.state_dict
@@ -157,7 +165,12 @@ class ReinforceAgent:
 
     def __init__(self, setting: Setting) -> None:
         self.reinforce = Reinforce(
-            setting.envs, setting.policy, setting.config.reinforce, setting.statistics, setting.acting
+            setting.envs,
+            setting.policy,
+            setting.config.reinforce,
+            setting.statistics,
+            setting.acting,
+            setting.dropout(),
         )
         self.start = self.reinforce.start
         self.collect = self.reinforce.collect

@@ -63,6 +63,9 @@ class TrainConfig:
     """What the curriculum varies, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
     curriculum_options: Settings = field(default_factory=dict)
     """Settings of the curriculum, such as episodes=64."""
+    sense_dropout: float = 0.0
+    """Share of the episodes that each sense is absent from while training, never all at once; success in training is
+    then that of policies which lack senses."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """Settings of PPO."""
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
@@ -110,6 +113,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must lie in (0, 1], got {goal}")
         if self.stop_at_judged_success is not None and self.judge_every is None:
             raise ValueError("stop_at_judged_success needs judge_every, the steps between two evaluations")
+        if not 0 <= self.sense_dropout <= 1:
+            raise ValueError(f"sense_dropout must lie in [0, 1], got {self.sense_dropout}")
         if self.curriculum is not None:
             curriculum_config(self.curriculum, self.curriculum_options)
             ContextSpace.of(self.vary)

@@ -4,7 +4,7 @@ B is a number of steps, A the shape of an action. The worlds follow Gymnasium's 
 a done world is already that of its next game.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.packing import Packing
+from mmrl_agents.sense_dropout import SenseDropout
 
 
 class Step(NamedTuple):
@@ -28,6 +29,8 @@ class Step(NamedTuple):
     """What every sense said, packed."""
     privileged: NDArray[np.float32] | None
     """What only the critic may know."""
+    present: NDArray[np.bool_] | None
+    """Which senses are there, if any are dropped."""
     action: NDArray[Any]
     """What was drawn (*A)."""
     reward: float
@@ -43,6 +46,7 @@ class Samples(NamedTuple):
     observations: dict[str, Tensor]
     actions: Tensor
     privileged: Tensor | None
+    present: dict[str, Tensor] | None
 
 
 class Games:
@@ -57,9 +61,11 @@ class Games:
         policy: ActorCritic,
         statistics: EpisodeStatistics,
         generator: torch.Generator,
+        dropout: SenseDropout | None = None,
     ) -> None:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         self.envs, self.policy, self.statistics, self.generator = envs, policy, statistics, generator
+        self.dropout = dropout
         self.finished: list[Game] = []
         self._device = next(policy.parameters()).device
         senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
@@ -90,6 +96,8 @@ class Games:
             raise ValueError("games are played from their beginning, but options['elapsed_steps'] is not 0")
         self._options = options
         self._first = self.envs.reset(seed=seed, options=options)
+        if self.dropout is not None:
+            self.dropout.restart(seed)
 
     def play(self, count: int) -> None:
         """Play `count` new games, the same number in every world; ValueError if that does not come out even.
@@ -106,6 +114,7 @@ class Games:
         self.ended = [Ended(world, context, None) for world, context in enumerate(self._contexts)]
         observation, info = self._first or self.envs.reset(options=self._options)
         self._first = None
+        self._drop(np.arange(worlds))
         with one_thread():
             while left.any():
                 playing = np.flatnonzero(left)
@@ -119,7 +128,9 @@ class Games:
                         self._count(game, world, info)
                         played[world].append([])
                         left[world] -= 1
-                self._pass_over(np.setdiff1d(np.flatnonzero(terminated | truncated), playing), info)
+                over = np.flatnonzero(terminated | truncated)
+                self._drop(np.intersect1d(over, playing))
+                self._pass_over(np.setdiff1d(over, playing), info)
         self._contexts = [context_from(info, world) for world in range(worlds)]
         self.finished = [game for games in played for game in games if game]
 
@@ -136,7 +147,10 @@ class Games:
             privileged = None
             if self.policy.privileged_size:
                 privileged = torch.from_numpy(np.array([step.privileged for step in part])).to(self._device)
-            yield slice(start, start + len(part)), Samples(observations, actions, privileged)
+            yield (
+                slice(start, start + len(part)),
+                Samples(observations, actions, privileged, self._masks([step.present for step in part])),
+            )
 
     def _decide(self, observation: Any, info: Mapping[str, Any], playing: NDArray[np.int64]) -> list[Step]:
         """What the policy does in the worlds that are playing, the rewards still to come."""
@@ -145,8 +159,10 @@ class Games:
         for name, rows in readings.items():
             if rows.dtype == np.float32 and not np.isfinite(rows).all():
                 raise ValueError(f"observation {name!r} has values that are not finite")
+        present = [None] * len(playing) if self.dropout is None else list(self.dropout.present[playing])
         action, _ = self.policy.act(
             {name: torch.from_numpy(rows).to(self._device) for name, rows in readings.items()},
+            present=self._masks(present),
             generator=self.generator,
         )
         packed = {name: packing.pack(readings[name]) for name, packing in self._packings.items()}
@@ -155,11 +171,24 @@ class Games:
             Step(
                 {name: rows[row] for name, rows in packed.items()},
                 None if privileged is None else privileged[world].astype(np.float32),
+                present[row],
                 drawn,
                 0.0,
             )
             for row, (world, drawn) in enumerate(zip(playing, action.cpu().numpy(), strict=True))
         ]
+
+    def _drop(self, worlds: NDArray[np.integer]) -> None:
+        """Games begin in these worlds."""
+        if self.dropout is not None and worlds.size:
+            self.dropout.begin(worlds)
+
+    def _masks(self, present: Sequence[NDArray[np.bool_] | None]) -> dict[str, Tensor] | None:
+        """Which senses are there in every step, as a policy takes it."""
+        if self.dropout is None:
+            return None
+        rows = torch.from_numpy(np.array(present, np.bool_)).to(self._device)  # (B, S)
+        return dict(zip(self.dropout.senses, rows.unbind(dim=1), strict=True))
 
     def _joint(self, actions: list[NDArray[Any]], playing: NDArray[np.int64]) -> NDArray[Any]:
         """Actions of all worlds, as far as their space admits them; 0 where none is playing."""
@@ -183,12 +212,17 @@ class Games:
 
     def state_dict(self) -> dict[str, Any]:
         """What is under way between two plays: worlds that stand in games nobody will finish."""
-        return {"contexts": [dict(context) for context in self._contexts]}
+        return {
+            "contexts": [dict(context) for context in self._contexts],
+            "dropout": None if self.dropout is None else self.dropout.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         """Undo `state_dict`, in place of `start`; `options` come with every later reset."""
         self._contexts = [dict(context) for context in state["contexts"]]
         self._options, self._first = options, None
+        if self.dropout is not None:
+            self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
 
 
 def _finite(reward: float, world: int) -> float:

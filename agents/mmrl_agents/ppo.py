@@ -110,7 +110,9 @@ class Loss(NamedTuple):
 
 def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
     """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
-    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged, memory=batch.memory)
+    now = policy.evaluate_actions(
+        batch.observations, batch.actions, batch.privileged, present=batch.present, memory=batch.memory
+    )
     log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
     scale = policy.value_std  # errors count in standard deviations of the returns

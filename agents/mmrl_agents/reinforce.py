@@ -25,6 +25,7 @@ from mmrl.policy import ActorCritic
 from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
 from mmrl_agents.games import Games, Samples
+from mmrl_agents.sense_dropout import SenseDropout
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048
@@ -179,7 +180,7 @@ def reinforce_loss(
     policy: ActorCritic, samples: Samples, advantages: Tensor, returns: Tensor, config: ReinforceConfig
 ) -> Loss:
     """What a gradient step makes smaller, for steps (B,); the critic learns only where it is the baseline."""
-    now = policy.evaluate_actions(*samples)
+    now = policy.evaluate_actions(samples.observations, samples.actions, samples.privileged, present=samples.present)
     actor, entropy = policy_gradient_loss(now.log_prob, advantages), now.entropy.sum()
     # Errors count in standard deviations of the returns.
     critic = 0.5 * ((now.value - returns) / policy.value_std).square().sum()
@@ -199,6 +200,7 @@ class Reinforce:
         config: ReinforceConfig,
         statistics: EpisodeStatistics,
         generator: torch.Generator,
+        dropout: SenseDropout | None = None,
     ) -> None:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         if config.games_per_batch % envs.num_envs:
@@ -211,7 +213,7 @@ class Reinforce:
                 "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
             )
         self.policy, self.config = policy, config
-        self.games = Games(envs, policy, statistics, generator)
+        self.games = Games(envs, policy, statistics, generator, dropout)
         self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
         self.updates = 0
         self.running_mean: float | None = None
@@ -260,7 +262,7 @@ class Reinforce:
         """
         if any(isinstance(module, RunningStatistics) for module in self.policy.modules()):
             for _, samples in self.games.samples(_CHUNK):
-                self.policy.update_statistics(samples.observations, samples.privileged)
+                self.policy.update_statistics(samples.observations, samples.privileged, present=samples.present)
 
     def _advantages(self, returns: Tensor, lengths: Tensor) -> Tensor:
         """Returns (N,) less the baseline, standardised; a baseline takes the place of their mean."""

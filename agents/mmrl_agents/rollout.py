@@ -23,6 +23,7 @@ from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.returns import generalized_advantage_estimation
+from mmrl_agents.sense_dropout import SenseDropout
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024
@@ -41,13 +42,15 @@ class Minibatch:
     returns: Tensor
     memory: Memory | None = None
     """For a recurrent policy, whose samples are whole sequences of some worlds, step by step."""
+    present: dict[str, Tensor] | None = None
+    """Which senses are there, if any are dropped."""
 
 
 class RolloutStorage:
     """Preallocated tensors of one rollout on the training device; images stay uint8, NHWC.
 
-    `observations`, `privileged`, `values`, `states` and `episode_starts` have T + 1 rows: the last is what follows the
-    rollout. `states` is None for a policy that remembers nothing.
+    `observations`, `privileged`, `values`, `states`, `episode_starts` and `present` have T + 1 rows: the last is what
+    follows the rollout. `states` is None for a policy that remembers nothing, `present` where all senses always are.
     """
 
     def __init__(
@@ -85,11 +88,20 @@ class RolloutStorage:
         self.returns = torch.zeros(steps, device=device)
         self.states: Tensor | None = None
         self.episode_starts = torch.zeros(rows, dtype=torch.bool, device=device)
+        self.present: dict[str, Tensor] | None = None
 
     def remember(self, state_size: int) -> None:
         """Make room for the states (T + 1, N, M) that a recurrent policy carries into each step, if M > 0."""
         if state_size:
             self.states = torch.zeros((*self.episode_starts.shape, state_size), device=self.values.device)
+
+    def drop_senses(self) -> None:
+        """Make room for which senses (T + 1, N) are there."""
+        self.present = {name: torch.ones_like(self.episode_starts) for name in self.observations}
+
+    def presence(self, rows: Any) -> dict[str, Tensor] | None:
+        """Which senses are there in some rows, None if all always are."""
+        return None if self.present is None else {name: mask[rows] for name, mask in self.present.items()}
 
     def memory(self, step: int) -> Memory | None:
         """What the policy is told of the past at a step, None if it remembers nothing."""
@@ -128,6 +140,9 @@ class RolloutStorage:
                 self._gather(self.advantages, index),
                 self._gather(self.returns, index),
                 memory,
+                None
+                if self.present is None
+                else {name: self._gather(mask, index) for name, mask in self.present.items()},
             )
 
     def _samples(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, None]]:
@@ -177,11 +192,14 @@ class Rollout:
         storage: RolloutStorage,
         statistics: EpisodeStatistics,
         generator: torch.Generator,
+        dropout: SenseDropout | None = None,
     ) -> None:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
-        self.generator = generator
+        self.generator, self.dropout = generator, dropout
         storage.remember(policy.state_size)
+        if dropout is not None:
+            storage.drop_senses()
         space = envs.single_action_space
         self._bounds = (space.low, space.high) if isinstance(space, spaces.Box) else None
         self._returns = np.zeros(envs.num_envs)
@@ -197,6 +215,9 @@ class Rollout:
         self._returns[:], self._lengths[:], self._whole[:] = 0.0, 0, elapsed == 0
         self._write(self.storage.num_steps, observation, info)
         self.storage.episode_starts[-1] = True
+        if self.dropout is not None:
+            self.dropout.restart(seed)
+            self._drop(np.arange(self.envs.num_envs), self.storage.num_steps)
 
     @torch.no_grad()
     def collect(self) -> None:
@@ -221,6 +242,7 @@ class Rollout:
         storage.truncated[t].copy_(torch.from_numpy(truncated))
         self._write(t + 1, observation, info)
         storage.episode_starts[t + 1].copy_(torch.from_numpy(terminated | truncated))
+        self._drop(np.flatnonzero(terminated | truncated), t + 1)
         self._count(t, reward, terminated | truncated, info)
         cut = np.flatnonzero(truncated & ~terminated)
         return Final(t, cut, info) if cut.size else None
@@ -235,6 +257,7 @@ class Rollout:
         self.policy.update_statistics(
             {name: rows[1:].flatten(0, 1) for name, rows in storage.observations.items()},
             None if storage.privileged is None else storage.privileged[1:].flatten(0, 1),
+            present=_flat(storage.presence(slice(1, None))),
         )
 
     def _rows_with_successor(self) -> list[Tensor]:
@@ -243,6 +266,7 @@ class Rollout:
         return [
             *storage.observations.values(),
             *(rows for rows in optional if rows is not None),
+            *(storage.present or {}).values(),
             storage.episode_starts,
         ]
 
@@ -251,7 +275,9 @@ class Rollout:
         storage = self.storage
         here = {name: rows[t] for name, rows in storage.observations.items()}
         try:
-            action, log_prob, value, state = self.policy.step(here, storage.memory(t), generator=self.generator)
+            action, log_prob, value, state = self.policy.step(
+                here, storage.memory(t), present=storage.presence(t), generator=self.generator
+            )
         except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
             storage.require_finite()
             raise
@@ -274,6 +300,15 @@ class Rollout:
         if self.storage.privileged is not None:
             self.storage.privileged[row].copy_(torch.from_numpy(info["privileged"]))
 
+    def _drop(self, worlds: NDArray[np.integer], row: int) -> None:
+        """Episodes begin in these worlds: settle their senses, and note those of all worlds."""
+        if self.dropout is None or self.storage.present is None:
+            return
+        if worlds.size:
+            self.dropout.begin(worlds)
+        for name, mask in zip(self.dropout.senses, self.dropout.present.T, strict=True):
+            self.storage.present[name][row].copy_(torch.from_numpy(mask.copy()))
+
     def _check_rewards(self, reward: NDArray[np.float64]) -> None:
         if not np.isfinite(reward).all():
             world = int(np.flatnonzero(~np.isfinite(reward))[0])
@@ -287,7 +322,8 @@ class Rollout:
         privileged = None if storage.privileged is None else storage.privileged[first:].flatten(0, 1)
         states = None if storage.states is None else storage.states[first:].flatten(0, 1)
         starts = storage.episode_starts[first:].reshape(-1)
-        storage.values[first:].view(-1).copy_(self._value(flat, privileged, states, starts))
+        present = _flat(storage.presence(slice(first, None)))
+        storage.values[first:].view(-1).copy_(self._value(flat, privileged, states, starts, present))
         storage.next_values.copy_(storage.values[1:])
         if finals:
             steps = torch.from_numpy(np.concatenate([np.full(final.worlds.size, final.t) for final in finals]))
@@ -295,7 +331,8 @@ class Rollout:
             # What was remembered when the last observation came; the next row has begun anew.
             states = None if storage.states is None else storage.states[steps + 1, worlds]
             nowhere = torch.zeros(len(steps), dtype=torch.bool, device=storage.values.device)
-            values = self._value(*self._last_observations(finals), states, nowhere)
+            # Its senses are those of the episode that ended, too.
+            values = self._value(*self._last_observations(finals), states, nowhere, storage.presence((steps, worlds)))
             storage.next_values[steps, worlds] = values
 
     def _last_observations(self, finals: Sequence[Final]) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -318,6 +355,7 @@ class Rollout:
         privileged: Tensor | None,
         states: Tensor | None,
         episode_starts: Tensor,
+        present: dict[str, Tensor] | None,
     ) -> Tensor:
         """Values (B,), each row by itself with the state (B, M) that came before it."""
         total = next(iter(observations.values())).shape[0]
@@ -327,6 +365,7 @@ class Rollout:
                 self.policy.value(
                     {name: rows[part] for name, rows in observations.items()},
                     None if privileged is None else privileged[part],
+                    present=None if present is None else {name: mask[part] for name, mask in present.items()},
                     memory=None if states is None else Memory(states[part], episode_starts[part].unsqueeze(0)),
                 )
                 for part in parts
@@ -357,6 +396,7 @@ class Rollout:
             "returns": self._returns.copy(),
             "lengths": self._lengths.copy(),
             "whole": self._whole.copy(),
+            "dropout": None if self.dropout is None else self.dropout.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -371,3 +411,11 @@ class Rollout:
         storage.episode_starts[-1].copy_(state["episode_starts"])
         self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
         self._whole[:] = state["whole"]
+        if self.dropout is not None:
+            self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
+            self._drop(np.arange(0), storage.num_steps)
+
+
+def _flat(present: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+    """Masks (T, N) -> (T * N,)."""
+    return None if present is None else {name: mask.flatten(0, 1) for name, mask in present.items()}
