@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest
 
 from mmrl.episodes import BoolArray, Envs, Episodes, FloatArray, Policy, require_known, run_episodes
 from mmrl.foreign import flatten_observation
+from mmrl.paired import difference_interval, mean_interval
 
 __all__ = ["Episodes", "Paired", "Policy", "Rate", "Report", "Row", "compare", "divisor_worlds", "evaluate"]
 
@@ -84,10 +85,16 @@ class Paired:
         discordant = self.lost + self.gained
         return float(binomtest(self.lost, discordant).pvalue) if discordant else 1.0
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % score interval of the difference (Tango 1998), None without pairs."""
+        return difference_interval(self.gained, self.lost, self.pairs, CONFIDENCE) if self.pairs else None
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `difference` and `mcnemar_p` are None without pairs."""
+        """Plain data; `difference`, `difference_95` and `mcnemar_p` are None without pairs."""
         counts = {"lost": self.lost, "gained": self.gained, "pairs": self.pairs}
-        return counts | {"difference": self.difference, "mcnemar_p": self.p_value}
+        interval = None if self.interval is None else list(self.interval)
+        return counts | {"difference": self.difference, "difference_95": interval, "mcnemar_p": self.p_value}
 
 
 def compare(reference: Episodes, other: Episodes) -> Paired:
@@ -126,17 +133,8 @@ class Row:
 
     @property
     def mean_return(self) -> tuple[float, float, float]:
-        """Mean return of an episode with the ends of its 95 % bootstrap interval.
-
-        Bias-corrected and accelerated (Efron 1987), 9,999 resamples, the same ones for the same episodes; of
-        episodes that all return the same, or of a single one, both ends are the mean.
-        """
-        returns = self.episodes.episode_return
-        mean = float(returns.mean())
-        if np.ptp(returns) == 0:
-            return mean, mean, mean
-        ends = bootstrap((returns,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(0))
-        return mean, float(ends.confidence_interval.low), float(ends.confidence_interval.high)
+        """Mean return of an episode with the ends of its 95 % bootstrap interval, as of `mean_interval`."""
+        return mean_interval(self.episodes.episode_return, CONFIDENCE)
 
     @property
     def positive_return(self) -> Rate:
