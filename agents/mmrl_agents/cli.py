@@ -63,6 +63,7 @@ def _train(args: Sequence[str]) -> int:
             env=base.env,  # "pong" names recipes, not an environment
             env_kwargs={**base.env_kwargs, **config.env_kwargs},
             context={**base.context, **config.context},
+            modalities={**base.modalities, **config.modalities},
         )
     )
     # What would follow in a script or a Makefile wants a finished training.

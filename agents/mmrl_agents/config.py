@@ -1,29 +1,28 @@
 """What a training run is, in memory and as JSON, and the worlds it runs in."""
 
 import dataclasses
-import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 import gymnasium as gym
-import numpy as np
 import tyro
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build
-from mmrl.foreign import modalities_of
+from mmrl.foreign import overrides_from
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
+from mmrl_agents.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
-from mmrl_agents.replaying import Replayable
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -36,7 +35,8 @@ class TrainConfig:
     """One training run, from environment to final evaluation."""
 
     env: tyro.conf.Positional[str]
-    """Id of the environment, such as mmrl/PegInsertion-v0 or CartPole-v1."""
+    """Id of the environment, such as mmrl/PegInsertion-v0, CartPole-v1 or package:Env-v0, or what makes one, as
+    module:function."""
     agent: Literal["ppo", "reinforce"] = "ppo"
     """The learning algorithm."""
     recipe: str = ""
@@ -55,6 +55,8 @@ class TrainConfig:
     """Senses by name; empty leaves the choice to the environment."""
     env_kwargs: Annotated[Settings, tyro.conf.arg(name="set")] = field(default_factory=dict)
     """Keyword arguments of the environment."""
+    modalities: Settings = field(default_factory=dict)
+    """How keys of an environment of another package are read, such as force.kind=window force.features=32."""
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
     curriculum: str | None = None
@@ -115,6 +117,7 @@ class TrainConfig:
             raise ValueError("stop_at_judged_success needs judge_every, the steps between two evaluations")
         if not 0 <= self.sense_dropout <= 1:
             raise ValueError(f"sense_dropout must lie in [0, 1], got {self.sense_dropout}")
+        overrides_from(self.modalities)
         if self.curriculum is not None:
             curriculum_config(self.curriculum, self.curriculum_options)
             ContextSpace.of(self.vary)
@@ -158,32 +161,30 @@ def world_kwargs(config: TrainConfig) -> dict[str, Any]:
     return {**config.env_kwargs, **sensors}
 
 
-def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Worlds:
+def make_envs(
+    env_id: str,
+    num_worlds: int,
+    env_kwargs: Mapping[str, Any],
+    modalities: Mapping[str, Any] = MappingProxyType({}),
+) -> Worlds:
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
     Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
-    id may name the module that registers it, as in "package:Env-v0"; "ALE/Breakout-v5" means that game
-    as `mmrl/Atari-v0`. Raises ValueError on an unknown id and on keyword arguments that the environment
-    does not take.
+    id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
+    one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
+    observations are read, as `TrainConfig.modalities`. Raises ValueError on an unknown id, on keyword arguments
+    that the environment does not take and on observations that could be read in more ways than one.
     """
     module, _, name = env_id.rpartition(":")
     name, env_kwargs = known_as(name, env_kwargs)
     try:
-        if module:
-            importlib.import_module(module)
-        if gym.spec(name).vector_entry_point is not None:
+        if find_maker(env_id) is None and gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
+                _require_none(modalities, env_id)
                 return envs
             envs.close()  # its resets take a step of their own
-        return gym.make_vec(
-            name,
-            num_envs=num_worlds,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=[unit_actions, Replayable],  # type: ignore[list-item]  # a wrapper or the environment
-            **env_kwargs,
-        )
+        return make_worlds(f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities)
     except gym.error.UnregisteredEnv as error:
         ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
@@ -192,7 +193,9 @@ def make_envs(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any]) -> Wo
     except Exception as error:  # of a constructor that may be anybody's
         if isinstance(error, ValueError) and raised_by_us(error):
             raise
-        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error or type(error).__name__}") from error
+        raise ValueError(
+            f"{env_id} does not accept {dict(env_kwargs)}: {str(error) or type(error).__name__}"
+        ) from error
 
 
 _ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
@@ -219,23 +222,20 @@ def require_context_known(env_id: str, context: Mapping[str, Any], worlds: World
         raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
 
 
-def unit_actions(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """The environment with bounded actions rescaled to [-1, 1], the range policies start in."""
-    space = env.action_space
-    if not isinstance(space, spaces.Box) or not space.is_bounded():
-        return env
-    return gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+def _require_none(modalities: Mapping[str, Any], env_id: str) -> None:
+    if modalities:
+        raise ValueError(f"{env_id} declares its senses itself, none can be read otherwise: {', '.join(modalities)}")
 
 
 def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:
     """The senses an environment declares and the size of what only the critic sees.
 
-    Environments of other packages declare none, so theirs follow from the observation space.
+    Those of other packages follow from the observation space and what the run says of it.
     """
     worlds = envs.unwrapped
     if isinstance(worlds, MultimodalVectorEnv):
         return dict(worlds.modalities), worlds.privileged_size
-    return modalities_of(envs.single_observation_space), 0
+    return dict(declared_senses(envs)), 0
 
 
 def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:

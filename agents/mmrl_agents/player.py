@@ -62,7 +62,7 @@ class TrainedPolicy:
 
     def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
         """The worlds it was trained in, some keyword arguments changed."""
-        return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes})
+        return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes}, self.config.modalities)
 
 
 def load_policy(
@@ -129,7 +129,7 @@ def _build(
     config = recorded_config(document)
     if not isinstance(document.get("senses"), Mapping):
         raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
-    envs = make_envs(config.env, 1, world_kwargs(config))
+    envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
     try:
         modalities, privileged_size = modalities_and_privileged_size(envs)
         present = {name: modality.describe() for name, modality in modalities.items()}

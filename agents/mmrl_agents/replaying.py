@@ -1,7 +1,8 @@
 """Exact state of worlds that cannot save theirs: how the episode began, and every action since.
 
-Gymnasium environments draw from `np_random` alone and compute the rest. Put the generator back where it was before
-the reset, take the same actions, and the world stands where it stood; at most one episode is played again.
+Gymnasium environments are to compute everything from the seed of a reset. Reset with the same seed, take the same
+actions, and the world stands where it stood; at most one episode is played again. Where it stands elsewhere, because
+physics kept something over the reset, say, that is noticed and told.
 """
 
 from collections.abc import Mapping
@@ -12,40 +13,60 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.foreign import flatten_observation
+from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 
 
 class Replayable(gym.Wrapper[Any, Any, Any, Any]):
-    """Remembers how the present episode came about."""
+    """Gives every episode a seed of its own and remembers how the present one came about.
+
+    A reset without a seed draws one from a generator that the last reset with a seed started. Left to themselves, some
+    environments would begin such an episode from the clock (panda-gym's tasks), others from generators that nobody
+    can reach (the point of Gymnasium-Robotics' mazes).
+    """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
+        self._seeds = np.random.default_rng()
         self._beginning: dict[str, Any] = {}
         self._actions: list[NDArray[Any]] = []
+        self._observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
-        random = None if seed is not None else self.env.unwrapped.np_random.bit_generator.state
-        self._beginning = {"seed": seed, "random": random, "options": options}
-        self._actions = []
-        return self.env.reset(seed=seed, options=options)
+        if seed is None:
+            seed = int(self._seeds.integers(2**31))
+        else:
+            self._seeds = np.random.default_rng(seed)
+        self._beginning, self._actions = {"seed": seed, "options": options}, []
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        return self._observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         self._actions.append(np.array(action))
-        return self.env.step(action)
+        self._observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._observation, reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:
         """The present episode, as arrays and plain Python."""
-        return {**self._beginning, "actions": list(self._actions)}
+        return {
+            **self._beginning,
+            "actions": list(self._actions),
+            "seeds": self._seeds.bit_generator.state,
+            "observation": {name: np.array(array) for name, array in flatten_observation(self._observation).items()},
+        }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Play an episode of `get_state` again up to where it was."""
-        if state["random"] is not None:
-            self.env.unwrapped.np_random.bit_generator.state = state["random"]
+        """Play an episode of `get_state` again up to where it was. Raises `OtherWorlds` where it does not get there."""
         self.reset(seed=state["seed"], options=state["options"])
         for action in state["actions"]:
             self.step(action[()])  # a number again where the array has no axes
+        for name, array in flatten_observation(self._observation).items():
+            if not np.array_equal(array, state["observation"][name], equal_nan=True):
+                raise OtherWorlds(f"the episode played again leads to another observation {name!r}")
+        self._seeds.bit_generator.state = state["seeds"]
 
 
 def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
@@ -58,7 +79,10 @@ def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
 
 
 def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> None:
-    """Undo `worlds_state`. Raises `OtherWorlds` where robots were saved under other arguments."""
+    """Undo `worlds_state`.
+
+    Raises `OtherWorlds` where robots were saved under other arguments, or worlds played again stand elsewhere.
+    """
     worlds = envs.unwrapped
     if isinstance(worlds, RobotVectorEnv):
         worlds.set_state(state)

@@ -18,11 +18,12 @@ from rich.console import Console
 from rich.progress import track
 
 from mmrl.episodes import SUCCESS_KEYS, blank
-from mmrl.foreign import flatten_observation, modalities_of
+from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
-from mmrl_agents.config import Settings, known_as, unit_actions
+from mmrl_agents.config import Settings, known_as
 from mmrl_agents.decisions import Decision, Introspection
 from mmrl_agents.evaluate import reset_options
+from mmrl_agents.foreign_worlds import make_world
 from mmrl_agents.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.pictures import picture_of
@@ -32,7 +33,6 @@ from mmrl_agents.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.trainer import choose_device
 from mmrl_agents.video import VideoWriter
 from mmrl_envs.atari import Game
-from mmrl_envs.multimodal import SingleWorld
 
 SPAN_S = 2.0
 # In Pong the ball needs longer than that to come back.
@@ -220,10 +220,8 @@ class Stage:
 
 
 def senses_of(env: gym.Env[Any, Any]) -> dict[str, Modality]:
-    """What the environment declares, or what its observation space says."""
-    if isinstance(env.unwrapped, SingleWorld):
-        return dict(env.unwrapped.modalities)
-    return modalities_of(env.observation_space)
+    """What an environment of ours declares, or what was declared of a foreign one."""
+    return dict(env.get_wrapper_attr("modalities"))
 
 
 def actions_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
@@ -235,7 +233,7 @@ def actions_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
 
 def _make_env(trained: TrainedPolicy) -> gym.Env[Any, Any]:
     name, kwargs = known_as(trained.env_id, {**trained.env_kwargs, "render_mode": "rgb_array"})
-    return unit_actions(gym.make(name, disable_env_checker=True, **{**kwargs, **CHANGES_FOR_WATCHING.get(name, {})}))
+    return make_world(name, {**kwargs, **CHANGES_FOR_WATCHING.get(name, {})}, trained.config.modalities)
 
 
 def _default_output(run: str) -> Path:

@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 
-from mmrl.foreign import flatten_observation, modalities_of
+from mmrl.foreign import DeclaredSenses, flatten_observation, foreign_senses, modalities_of, overrides_from
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
 
 WRENCH = Modality("wrench", (6,), 1000, TemporalConv(), history=32)
@@ -54,7 +55,10 @@ def test_nested_dicts_are_joined_by_dots_as_their_observations_are() -> None:
         (spaces.Box(0, 1, (8, 8, 3)), "'x' of shape (8, 8, 3) and dtype float32"),
         (spaces.Box(0, 255, (128,), np.uint8), "'x' of shape (128,) and dtype uint8"),
         (spaces.Box(0, 9, (2,), np.int64), "'x' of shape (2,) and dtype int64"),
-        (spaces.Discrete(5), "'x' is Discrete(5), not a Box: wrap the environment in"),
+        (spaces.Discrete(2000), "'x' of Discrete(2000) may mean several things"),
+        (spaces.MultiDiscrete([2, 3]), "'x' of MultiDiscrete([2 3]) may mean several things"),
+        (spaces.Text(5), "'x' is Text(1, 5, "),
+        (spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2))), "'x' is Tuple(Discrete(2), Discrete(2)), which no"),
     ],
 )
 def test_doubtful_spaces_are_not_guessed(leaf: spaces.Space[Any], message: str) -> None:
@@ -98,3 +102,65 @@ def test_colliding_keys_are_refused() -> None:
     leaf = spaces.Box(-1, 1, (2,))
     with pytest.raises(ValueError, match=r"observation key 'a\.b' occurs twice"):
         modalities_of(spaces.Dict({"a.b": leaf, "a": spaces.Dict({"b": leaf})}))
+
+
+class Everything(gym.Env[Any, Any]):
+    """An observation of every kind, nested."""
+
+    observation_space = spaces.Dict(
+        {
+            "robot": spaces.Dict({"joint-angles": spaces.Box(-4, 4, (2,), np.float64), "0": spaces.Discrete(3)}),
+            "force": spaces.Box(-np.inf, np.inf, (4, 3), np.float64),
+            "text": spaces.Text(5),
+        }
+    )
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        force = np.arange(12.0).reshape(4, 3)
+        return {"robot": {"joint-angles": np.array([1.0, 2.0]), "0": 2}, "force": force, "text": "left"}, {}
+
+
+READ = {"force.kind": "window", "force.channels": [8], "force.rate_hz": 100, "text": {"kind": "ignore"}}
+
+
+def test_declared_senses_are_what_the_policy_gets() -> None:
+    env = DeclaredSenses(Everything(), overrides_from(READ))
+    assert set(env.modalities) == {"robot.joint_angles", "robot._0", "force"}
+    assert env.modalities["force"] == Modality(
+        "force", (3,), 100, TemporalConv(channels=(8,)), history=4, low=(-np.inf,) * 3, high=(np.inf,) * 3
+    )
+    observation, _ = env.reset()
+    assert env.observation_space.contains(observation)
+    assert observation["robot._0"].tolist() == [0, 0, 1]
+    assert observation["force"][:, 0].tolist() == [0, 3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"force": "window"}, "the reading of a key is set by NAME.OPTION=VALUE, got force=window"),
+        (
+            {"force.kind": "picture"},
+            "observation 'force': no kind 'picture'; there are vector, window, image, image_chw",
+        ),
+        ({"force.kind": "image_chw"}, "observation 'force': kind 'image_chw' reads a Box (C, H, W)"),
+        ({"force.kind": "window", "force.encoder": "LSTM"}, "observation 'force': no encoder 'LSTM'; there are ImageC"),
+        (
+            {"force.kind": "window", "force.hidden": [8]},
+            "has no setting 'hidden'; with TemporalConv there are kind, enc",
+        ),
+        ({"force.kind": "window", "force.features": "x"}, "force.features must be int, got 'x'"),
+        ({"force.kind": "vector"}, "observation 'text' is Text(1, 5, "),
+        ({"torque.kind": "window"}, "unknown key 'torque'; known keys: force, robot._0, robot.joint_angles, text"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        foreign_senses(Everything.observation_space, overrides=overrides_from(settings))
+
+
+def test_something_must_be_left_to_observe() -> None:
+    with pytest.raises(ValueError, match="nothing is left to observe: all of observation is ignored"):
+        modalities_of(spaces.Box(-1, 1, (2,)), overrides={"observation": {"kind": "ignore"}})

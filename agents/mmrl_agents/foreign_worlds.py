@@ -1,0 +1,118 @@
+"""Environments of other packages, by id or by the function that makes one, as a policy of mmrl meets them."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from mmrl.foreign import DeclaredSenses, Override, overrides_from
+from mmrl_agents.replaying import Replayable
+from mmrl_envs.multimodal import SingleWorld
+
+Single = gym.Env[Any, Any]
+Maker = Callable[..., Single]
+
+EXTRAS: Mapping[str, str] = MappingProxyType({"gymnasium_robotics": "robotics", "panda_gym": "panda-gym"})
+"""Packages of environments that mmrl has recipes for: module -> extra that installs it."""
+
+
+def find_maker(env_id: str) -> Maker | None:
+    """The function or class that "module:name" means; None for an id, whose module is imported all the same.
+
+    Raises ValueError where the module cannot be found.
+    """
+    module_name, _, name = env_id.rpartition(":")
+    if not module_name:
+        return None
+    module = _imported(module_name, env_id)
+    maker = getattr(module, name, None)
+    return maker if callable(maker) and name not in gym.registry else None
+
+
+def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]) -> Single:
+    """One world as `make_worlds` makes them, or of mmrl by its id, without Gymnasium's checks.
+
+    Raises ValueError for keyword arguments that the environment does not take.
+    """
+    maker = find_maker(env_id)
+    try:
+        env = _made(maker or partial(gym.make, env_id, disable_env_checker=True), env_id, env_kwargs)
+    except TypeError as error:
+        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+    ours = maker is None and isinstance(env.unwrapped, SingleWorld)
+    return unit_actions(env) if ours else _wrapped(env, modalities)
+
+
+def make_worlds(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]) -> Any:
+    """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses."""
+    maker = find_maker(env_id)
+    if maker is None:
+        return gym.make_vec(
+            env_id.rpartition(":")[2],
+            num_envs=num_worlds,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            wrappers=[partial(_wrapped, modalities=modalities)],
+            **env_kwargs,
+        )
+    made = partial(_made, maker, env_id, env_kwargs)
+    return SyncVectorEnv(
+        [lambda: _wrapped(made(), modalities)] * num_worlds,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+
+
+def declared_senses(envs: VectorEnv[Any, Any, Any]) -> Mapping[str, Any]:
+    """The senses by name of worlds that `make_worlds` made."""
+    assert isinstance(envs.unwrapped, SyncVectorEnv)
+    declared: Mapping[str, Any] = envs.unwrapped.get_attr("modalities")[0]
+    return declared
+
+
+def unit_actions(env: Single) -> Single:
+    """The environment with bounded actions rescaled to [-1, 1], the range policies start in."""
+    space = env.action_space
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        return env
+    return gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+
+
+def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
+    env = maker(**env_kwargs)
+    if not isinstance(env, gym.Env):
+        raise ValueError(f"{env_id} must make a gymnasium.Env, it made {type(env).__name__}")
+    return env
+
+
+def _wrapped(env: Single, modalities: Mapping[str, Any]) -> Single:
+    """The environment with senses and actions as policies know them, and able to be played again."""
+    return Replayable(DeclaredSenses(unit_actions(env), {**_own_senses(env), **overrides_from(modalities)}))
+
+
+def _own_senses(env: Single) -> dict[str, Override]:
+    """What an environment of ours declares, as far as the wrappers that somebody put round it left it so."""
+    world, space = env.unwrapped, env.observation_space
+    if not isinstance(world, SingleWorld) or not isinstance(space, spaces.Dict):
+        return {}
+    return {name: sense for name, sense in world.modalities.items() if space.spaces.get(name) == sense.space}
+
+
+def _imported(module_name: str, env_id: str) -> Any:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # as `python -m` has it; last, where it hides nothing
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        package = module_name.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        extra = f": pip install 'mmrl[{EXTRAS[package]}]'" if package in EXTRAS else ""
+        raise ValueError(f"{env_id} needs the module {error.name}, which is not installed{extra}") from error
