@@ -26,7 +26,8 @@ class Judge:
         """Judges `policy` as `config` says, on episodes that follow from `seed`."""
         assert config.judge_every is not None
         self._every, self._episodes, self._seed = config.judge_every, config.judge_episodes, seed
-        self._envs = make_envs(config.env, divisor_worlds(self._episodes, _WORLDS), world_kwargs(config))
+        worlds = divisor_worlds(self._episodes, _WORLDS)
+        self._envs = make_envs(config.env, worlds, world_kwargs(config), config.modalities)
         self._policy = TorchPolicy(policy, self._envs.single_action_space)
         self._options = {"context": config.target_context} if config.target_context else None
 
