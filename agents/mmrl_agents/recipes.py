@@ -32,6 +32,18 @@ PEG_INSERTION = TrainConfig(
 PEG_ALL_SHAPES = replace(PEG_INSERTION, context={"shape": "all"}, total_steps=250_000, stop_at_success=None)
 """One policy for the five shapes. The common ones succeed 200 times in a row before the rare failures are gone."""
 
+PEG_BLURRED = replace(PEG_INSERTION, env="mmrl/PegInsertionBlurred-v0", total_steps=600_000)
+"""A hole that is seen to some millimetres and has to be felt for the rest."""
+
+PEG_BLIND = replace(
+    PEG_INSERTION,
+    env="mmrl/PegInsertionBlind-v0",
+    total_steps=600_000,
+    # Where it has been is nowhere in what it feels now.
+    policy=replace(PEG_INSERTION.policy, fusion="gru"),
+)
+"""A search by feel, with a memory of where the peg has been."""
+
 CARTPOLE = TrainConfig(
     env="CartPole-v1",
     num_worlds=8,
@@ -164,6 +176,8 @@ PONG_REINFORCE = TrainConfig(
 RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
     {
         "mmrl/PegInsertion-v0": {"default": PEG_INSERTION, "all_shapes": PEG_ALL_SHAPES},
+        "mmrl/PegInsertionBlurred-v0": {"default": PEG_BLURRED},
+        "mmrl/PegInsertionBlind-v0": {"default": PEG_BLIND},
         "CartPole-v1": {"default": CARTPOLE},
         "Pendulum-v1": {"default": PENDULUM},
         **{config.env: {"default": config} for config in (DOUBLE_PENDULUM, POINT_MAZE, PANDA_REACH)},

@@ -13,7 +13,7 @@ Letters: N = worlds, n = those being reset.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,19 @@ class Choice:
         if not names:
             raise ValueError(f"context {self.name!r}: no option given; options are {self.options}")
         return np.array([self.options.index(name) for name in names], np.intp)
+
+
+def with_defaults(parameters: Sequence[Parameter | Choice], defaults: Mapping[str, Any]) -> list[Parameter | Choice]:
+    """The parameters, some with other defaults: what makes a variant of a task.
+
+    Raises:
+        ValueError: on an unknown name; the message lists those that exist.
+    """
+    names = sorted(parameter.name for parameter in parameters)
+    unknown = sorted(set(defaults) - set(names))
+    if unknown:
+        raise ValueError(f"unknown context {unknown} among the defaults; this environment has {names}")
+    return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in parameters]
 
 
 class Context:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.arguments import check_settings, checked_actions
-from mmrl_envs.context import Context, ContextSource, Parameter
+from mmrl_envs.context import Context, ContextSource, Parameter, with_defaults
 from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.impedance import SetpointController
@@ -34,6 +34,7 @@ from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.tasks.base import Task
 from mmrl_envs.view import WorldView
 from mmrl_envs.viewer import Viewer
+from mmrl_envs.viewing import VIEWING, Viewing
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -61,7 +62,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         task: what is to be done.
         num_envs: N.
         sensors: senses by name, or ready `Sensor` objects.
-        context: overrides of the task's context parameters.
+        context: overrides of the context parameters, those of the task and those of `mmrl_envs.viewing`.
+        defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
         physics_hz: physics steps per second.
         max_episode_steps: time limit in control steps, None for none.
@@ -92,6 +94,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         *,
         sensors: Sequence[str | Sensor] = DEFAULT_SENSORS,
         context: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, Any] | None = None,
         control_hz: int = 20,
         physics_hz: int = 1000,
         max_episode_steps: int | None = 100,
@@ -115,7 +118,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.world = World(models, num_envs, substeps=physics_hz // control_hz, num_threads=num_threads)
         task.attach(self.world)
         noises = [_noise_parameter(name) for name in self.modalities]
-        self.context = Context([*task.parameters, *noises], num_envs, context)
+        parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
+        self.context = Context(parameters, num_envs, context)
+        self._viewing = Viewing(self.world)
         self._controller = SetpointController(
             task.impedance, num_envs, self.world.substeps, task.action_size, control_hz
         )
@@ -279,6 +284,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             self.context.assign(worlds, self.context_source(worlds))
         values = self.context.draw(worlds, self._context_streams)
         start = self.task.begin(worlds, values, self._task_streams)
+        self._viewing.begin(worlds, values, self._context_streams[Viewing.group])
         self.world.reset(worlds, start.qpos)
         self.world.set_control(worlds, self._controller.reset(worlds, start.setpoint))
         self._episodes.begin(worlds, values)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mmrl.modality import ImageConv, Modality
 from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.viewing import add_occluded_camera
 
 MAX_DEPTH_M = 2.0
 
@@ -38,6 +39,8 @@ class Camera(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
+        block: side in pixels of the squares of one colour that the image is made of, each the colour of its
+            centre: an imager of H / block x W / block elements. It divides H and W.
     """
 
     noise_unit = 1.0
@@ -50,10 +53,13 @@ class Camera(Sensor):
         height: int = 64,
         width: int = 64,
         rate_hz: float = 20.0,
+        block: int = 1,
     ) -> None:
         if view not in _MOUNTS:
             raise ValueError(f"unknown camera view {view!r}; views are {sorted(_MOUNTS)}")
-        self.view, self.height, self.width = view, height, width
+        if block < 1 or height % block or width % block:
+            raise ValueError(f"block must be at least 1 and divide height {height} and width {width}, got {block}")
+        self.view, self.height, self.width, self.block = view, height, width, block
         self.modality = Modality(
             name=name,
             shape=(height, width, 3),
@@ -70,7 +76,9 @@ class Camera(Sensor):
 
     def read(self, view: View) -> NDArray[np.uint8]:
         """Images, (n, 1, H, W, 3)."""
-        return view.render(f"{self.view}_camera", self.height, self.width)[:, None]
+        elements = view.render(f"{self.view}_camera", self.height // self.block, self.width // self.block)
+        # (n, H / block, W / block, 3) -> (n, H, W, 3)
+        return elements.repeat(self.block, axis=1).repeat(self.block, axis=2)[:, None]
 
 
 class Depth(Sensor):
@@ -130,4 +138,4 @@ def _install(spec: mujoco.MjSpec, view: str) -> None:
         return
     body, position, target, up, fovy = _MOUNTS[view]
     quat = _quaternion(_look_at(position, target, up))
-    spec.body(body).add_camera(name=name, pos=position, quat=quat, fovy=fovy)
+    add_occluded_camera(spec.body(body), name, np.array(position), quat, fovy)

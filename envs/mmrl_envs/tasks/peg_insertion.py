@@ -11,6 +11,7 @@ Letters: N = worlds, n = those being reset.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
@@ -76,17 +77,19 @@ class PegInsertion(Task):
         action: "xyz" (displacement at fixed orientation) or "xyz_yaw".
         reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is
             fulfilled).
-        impedance: the controller.
+        impedance: the controller, or settings of it that differ from the usual ones.
     """
 
     privileged_size = 26
 
-    def __init__(self, *, action: str = "xyz", reward: str = "dense", impedance: Impedance | None = None) -> None:
+    def __init__(
+        self, *, action: str = "xyz", reward: str = "dense", impedance: Impedance | Mapping[str, Any] | None = None
+    ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"unknown action {action!r}; actions are {sorted(ACTIONS)}")
         if reward not in REWARDS:
             raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
-        self.impedance = impedance or Impedance()
+        self.impedance = impedance if isinstance(impedance, Impedance) else _impedance(impedance or {})
         self.action_size = ACTIONS[action]
         self.dense = reward == "dense"
         yaw = (-np.pi, np.pi) if action == "xyz_yaw" else 0.0
@@ -349,22 +352,76 @@ def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
     return np.where(symmetry > 2 * MAX_HOLE_YAW, folded * (MAX_HOLE_YAW / np.pi), folded)
 
 
-def make_vector(num_envs: int = 1, *, action: str = "xyz", reward: str = "dense", **kwargs: Any) -> RobotVectorEnv:
+def _impedance(settings: Mapping[str, Any]) -> Impedance:
+    known = [field.name for field in fields(Impedance)]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ValueError(f"unknown impedance settings {unknown}; there are {known}")
+    return Impedance(**settings)
+
+
+def make_vector(
+    num_envs: int = 1,
+    *,
+    action: str = "xyz",
+    reward: str = "dense",
+    impedance: Impedance | Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> RobotVectorEnv:
     """`gym.make_vec("mmrl/PegInsertion-v0", num_envs=...)`.
 
     Keyword arguments as of `PegInsertion` and `RobotVectorEnv`.
     """
-    return RobotVectorEnv(PegInsertion(action=action, reward=reward), num_envs, **kwargs)
+    return RobotVectorEnv(PegInsertion(action=action, reward=reward, impedance=impedance), num_envs, **kwargs)
 
 
-def make_single(*, action: str = "xyz", reward: str = "dense", **kwargs: Any) -> RobotEnv:
+def make_single(
+    *,
+    action: str = "xyz",
+    reward: str = "dense",
+    impedance: Impedance | Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> RobotEnv:
     """`gym.make("mmrl/PegInsertion-v0")`; keyword arguments as of `PegInsertion` and `RobotEnv`."""
-    return RobotEnv(PegInsertion(action=action, reward=reward), **kwargs)
+    return RobotEnv(PegInsertion(action=action, reward=reward, impedance=impedance), **kwargs)
 
 
-gym.register(
-    id="mmrl/PegInsertion-v0",
-    entry_point="mmrl_envs.tasks.peg_insertion:make_single",
-    vector_entry_point="mmrl_envs.tasks.peg_insertion:make_vector",
-    max_episode_steps=100,
-)
+_BLURRED = {
+    "sensors": ("coarse_camera", "force_torque", "proprioception"),
+    "defaults": {
+        "clearance_mm": 0.5,
+        "camera_shift_m": (0.0, 0.01),
+        "camera_turn_rad": (0.0, 0.05),
+        "light_azimuth_rad": (-np.pi, np.pi),
+        "light_intensity": (0.4, 1.4),
+        "occluder_size": (0.15, 0.4),
+        "occluder_x": (-0.8, 0.8),
+        "occluder_y": (-0.8, 0.8),
+    },
+}
+"""A tight hole under a camera that shows where it is to some millimetres only: 16 x 16 elements, each about 9 mm wide
+where the hole is, seen from a place and by a light unknown, past something in the way. Vision finds, touch finishes."""
+
+_BLIND = {
+    "sensors": ("hole_estimate", "force_torque", "proprioception"),
+    "defaults": {"hole_estimate_error_m": 0.01},
+    # Half the usual force, so that friction lets the pressed peg slide where it is led; half the stride.
+    "impedance": {"step_m": 0.003, "lead_m": 0.004},
+}
+"""No camera, and an estimate of the hole that is 1 cm off: search by feel. A memory helps."""
+
+# id -> (keyword arguments, control steps of an episode)
+_VARIANTS: dict[str, tuple[dict[str, Any], int]] = {
+    "mmrl/PegInsertion-v0": ({}, 100),
+    "mmrl/PegInsertionBlurred-v0": (_BLURRED, 150),
+    "mmrl/PegInsertionBlind-v0": (_BLIND, 200),
+}
+
+for _id, (_kwargs, _steps) in _VARIANTS.items():
+    gym.register(
+        id=_id,
+        entry_point="mmrl_envs.tasks.peg_insertion:make_single",
+        vector_entry_point="mmrl_envs.tasks.peg_insertion:make_vector",
+        max_episode_steps=_steps,
+        kwargs=_kwargs,
+    )

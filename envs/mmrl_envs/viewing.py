@@ -1,0 +1,167 @@
+"""Conditions of seeing: where the cameras really are, how the lamp shines, what covers part of the view.
+
+They are drawn when an episode begins and hold until it ends. All are context parameters of every robot task and
+leave the scene as it is by default. They touch nothing but the fields of a world's model that are drawn, so
+physics and all other senses stay bit for bit what they are.
+
+Every camera that sensors install carries a plate, the occluder, on its line of sight: see
+`add_occluded_camera`. The spectator's camera is none of these and stays where it is.
+
+Letters: n = worlds being reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl.streams import Streams
+from mmrl_envs.context import Parameter
+from mmrl_envs.physics.world import World
+from mmrl_envs.tasks.workcell import SCENE_GROUP
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+_GROUP = "viewing"
+VIEWING = (
+    Parameter("camera_shift_m", 0.0, 0.0, 0.05, "distance of the cameras from their place, direction drawn", _GROUP),
+    Parameter("camera_turn_rad", 0.0, 0.0, 0.5, "turn of the cameras from their aim, axis drawn", _GROUP),
+    Parameter("light_azimuth_rad", 0.0, -np.pi, np.pi, "turn of the lamp about the vertical", _GROUP),
+    Parameter("light_intensity", 1.0, 0.0, 3.0, "brightness of the lamp as a share of its usual one", _GROUP),
+    Parameter("occluder_size", 0.0, 0.0, 1.0, "side of a plate before the cameras as a share of image height", _GROUP),
+    Parameter("occluder_x", 0.0, -1.0, 1.0, "its centre, right of the image's in halves of image height", _GROUP),
+    Parameter("occluder_y", 0.0, -1.0, 1.0, "its centre, above the image's in halves of image height", _GROUP),
+)
+
+_DISTANCE = 0.02
+"""From a camera to its plate in metres: beyond the near clipping plane and before anything else."""
+_HALF_THICKNESS = 2.5e-4
+_PLATE = (0.16, 0.15, 0.14, 1.0)
+
+
+def add_occluded_camera(
+    body: mujoco.MjsBody, name: str, position: FloatArray, quaternion: FloatArray, fovy: float
+) -> None:
+    """Adds a camera and its plate, `name`_occluder, which touches nothing, weighs nothing and is not seen yet.
+
+    Args:
+        body: what carries both.
+        name: of the camera.
+        position: of the camera in the body's frame, (3,).
+        quaternion: orientation of the camera in the body's frame, (4,).
+        fovy: vertical field of view in degrees.
+    """
+    body.add_camera(name=name, pos=position, quat=quaternion, fovy=fovy)
+    body.add_geom(
+        name=f"{name}_occluder",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[_HALF_THICKNESS] * 3,
+        pos=position,
+        quat=quaternion,
+        rgba=(*_PLATE[:3], 0.0),
+        group=SCENE_GROUP,
+        mass=0.0,
+        contype=0,
+        conaffinity=0,
+    )
+
+
+@dataclass(frozen=True)
+class _Occluded:
+    """A camera with its plate, as ids, and where the camera belongs."""
+
+    camera: int
+    plate: int
+    position: FloatArray
+    """(3,) in the body's frame."""
+    quaternion: FloatArray
+    """(4,) in the body's frame."""
+    half_height: float
+    """Of the image at the distance of the plate, metres."""
+
+
+class Viewing:
+    """Gives the worlds their conditions of seeing.
+
+    Args:
+        world: the worlds.
+    """
+
+    group = _GROUP
+    """Of the parameters, and of the random streams."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        model = world.template
+        self._cameras = [_occluded(model, i) for i in range(model.ncam) if _plate_of(model, i) >= 0]
+        self._light_direction = model.light_dir.copy()
+        self._light_diffuse = model.light_diffuse.copy()
+
+    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> None:
+        """Sets the model fields of some worlds for their next episode.
+
+        Args:
+            worlds: which, (n,).
+            context: drawn parameters, each (n,).
+            streams: gives directions and axes.
+        """
+        drawn = streams.normal(worlds, (2, 3))
+        drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
+        shift = drawn[:, 0] * context["camera_shift_m"][:, None]
+        half = context["camera_turn_rad"][:, None] / 2
+        turn = np.concatenate([np.cos(half), np.sin(half) * drawn[:, 1]], axis=1)
+        plate = np.stack([context[f"occluder_{what}"] for what in ("x", "y", "size")], axis=1)
+        for row, world in enumerate(worlds):
+            model = self._world.models[world]
+            for occluded in self._cameras:
+                _move(model, occluded, shift[row], turn[row])
+                _cover(model, occluded, plate[row])
+            self._light(model, context["light_azimuth_rad"][row], context["light_intensity"][row])
+
+    def _light(self, model: mujoco.MjModel, azimuth: float, intensity: float) -> None:
+        x, y, z = self._light_direction.T
+        sine, cosine = np.sin(azimuth), np.cos(azimuth)
+        model.light_dir[:] = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], axis=1)
+        model.light_diffuse[:] = intensity * self._light_diffuse
+
+
+def _plate_of(model: mujoco.MjModel, camera: int) -> int:
+    name = f"{model.camera(camera).name}_occluder"
+    return int(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM.value, name))
+
+
+def _occluded(model: mujoco.MjModel, camera: int) -> _Occluded:
+    return _Occluded(
+        camera=camera,
+        plate=_plate_of(model, camera),
+        position=model.cam_pos[camera].copy(),
+        quaternion=model.cam_quat[camera].copy(),
+        half_height=_DISTANCE * float(np.tan(np.radians(model.cam_fovy[camera]) / 2)),
+    )
+
+
+def _move(model: mujoco.MjModel, occluded: _Occluded, shift: FloatArray, turn: FloatArray) -> None:
+    """Puts a camera `shift` (3,) metres from its place, turned by the quaternion `turn` (4,) in its own frame."""
+    model.cam_pos[occluded.camera] = occluded.position + shift
+    mujoco.mju_mulQuat(model.cam_quat[occluded.camera], occluded.quaternion, turn)
+
+
+def _cover(model: mujoco.MjModel, occluded: _Occluded, plate: FloatArray) -> None:
+    """Holds the plate (x, y, size) before a camera, facing it, or hides it where size is 0."""
+    x, y, size = plate
+    centre, quaternion = np.zeros(3), model.cam_quat[occluded.camera]
+    ahead = np.array([x * occluded.half_height, y * occluded.half_height, -_DISTANCE])
+    mujoco.mju_rotVecQuat(centre, ahead, quaternion)
+    half = np.array([size * occluded.half_height] * 2 + [_HALF_THICKNESS])
+    model.geom_pos[occluded.plate] = model.cam_pos[occluded.camera] + centre
+    model.geom_quat[occluded.plate] = quaternion
+    model.geom_size[occluded.plate] = half
+    # What rays are first tested against.
+    model.geom_rbound[occluded.plate] = np.linalg.norm(half)
+    model.geom_aabb[occluded.plate] = [0.0, 0.0, 0.0, *half]
+    model.geom_rgba[occluded.plate, 3] = float(size > 0)
