@@ -32,7 +32,11 @@ def restore(state: Mapping[str, Any], identity: Mapping[str, Any], parts: Mappin
         OtherWorlds: naming every difference, if the state is of something else; nothing is changed then.
     """
     saved = state["identity"]
-    different = [f"{key} {saved.get(key)!r} became {own!r}" for key, own in identity.items() if saved.get(key) != own]
+    different = [
+        f"{key} {saved.get(key)!r} became {identity.get(key)!r}"
+        for key in {**identity, **saved}
+        if saved.get(key) != identity.get(key)
+    ]
     if different:
         raise OtherWorlds(f"the saved state is of other worlds: {', '.join(different)}")
     for name, part in parts.items():

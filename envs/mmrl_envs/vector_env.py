@@ -26,8 +26,8 @@ from mmrl_envs.arguments import check_settings, checked_actions
 from mmrl_envs.context import Context, ContextSource, Parameter, with_defaults
 from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
+from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.impedance import SetpointController
-from mmrl_envs.physics.world import World
 from mmrl_envs.scene_cameras import SceneCameras
 from mmrl_envs.sensing import ModalityBuffer
 from mmrl_envs.sensors import Sensor, make_sensors
@@ -72,9 +72,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         height: of frames in pixels.
         num_threads: threads for physics and rendering, 0 for one per core.
         autoreset: restart finished worlds within the step that finishes them.
+        engine: what simulates the scene, "mujoco" or "pybullet"; images are MuJoCo's with both.
 
     Raises:
-        ValueError: on an unknown sensor, context or render mode, or rates that do not divide.
+        ValueError: on an unknown sensor, context, engine or render mode, or rates that do not divide.
+        gymnasium.error.DependencyNotInstalled: where the engine is not installed.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable
@@ -103,6 +105,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         height: int = 480,
         num_threads: int = 0,
         autoreset: bool = True,
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         check_settings(num_envs, control_hz, physics_hz, max_episode_steps, render_mode)
         self.task, self.num_envs, self.render_mode = task, num_envs, render_mode
@@ -115,7 +118,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.sensors = make_sensors(sensors)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         models = _compile(task, self.sensors, physics_hz)
-        self.world = World(models, num_envs, substeps=physics_hz // control_hz, num_threads=num_threads)
+        substeps = physics_hz // control_hz
+        self.world = make_world(engine, models, num_envs, substeps=substeps, num_threads=num_threads)
         task.attach(self.world)
         noises = [_noise_parameter(name) for name in self.modalities]
         parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
@@ -238,7 +242,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """What must be equal for a state to fit."""
         return {
             "task": type(self.task).__name__,
-            "mujoco": mujoco.__version__,
+            **self.world.versions,
             "num_envs": self.num_envs,
             "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
             "rates_hz": [self._control_hz, self._physics_hz],
@@ -258,9 +262,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
         }
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes renderers and window."""
+        """Closes renderers, window and worlds."""
         self._cameras.close()
         self._viewer.close()
+        self.world.close()
 
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""

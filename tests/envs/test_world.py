@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mmrl_envs.physics.world import World
+from mmrl_envs.physics.mujoco_world import MujocoWorld
 
 SUBSTEPS = 10
 
@@ -24,7 +24,7 @@ def pendulum(length: float = 0.5) -> mujoco.MjModel:
 
 def test_readings_are_those_of_a_loop_over_mj_step() -> None:
     model = pendulum()
-    world = World([model], 3, substeps=SUBSTEPS, num_threads=2)
+    world = MujocoWorld([model], 3, substeps=SUBSTEPS, num_threads=2)
     start = np.array([[0.1], [0.5], [-1.0]])
     world.reset(np.arange(3), start)
     control = np.random.default_rng(0).normal(size=(3, SUBSTEPS, 1))
@@ -45,7 +45,7 @@ def test_readings_are_those_of_a_loop_over_mj_step() -> None:
 
 
 def test_worlds_may_differ_in_their_models() -> None:
-    world = World([pendulum(0.5), pendulum(1.0)], 2, substeps=SUBSTEPS)
+    world = MujocoWorld([pendulum(0.5), pendulum(1.0)], 2, substeps=SUBSTEPS)
     world.choose_variant(1, 1)
     world.reset(np.arange(2), np.full((2, 1), 0.3))
     for _ in range(20):
@@ -56,7 +56,7 @@ def test_worlds_may_differ_in_their_models() -> None:
 
 
 def test_reset_leaves_other_worlds_alone() -> None:
-    world = World([pendulum()], 2, substeps=SUBSTEPS)
+    world = MujocoWorld([pendulum()], 2, substeps=SUBSTEPS)
     world.reset(np.arange(2), np.full((2, 1), 0.3))
     world.step(np.zeros((2, SUBSTEPS, 1)))
     before = world.qpos[1].copy(), world.qvel[1].copy()
@@ -70,7 +70,7 @@ def test_reset_leaves_other_worlds_alone() -> None:
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e12])
 def test_a_diverging_world_is_reported_and_others_go_on(poison: float) -> None:
-    worlds = [World([pendulum()], 2, substeps=SUBSTEPS) for _ in range(2)]
+    worlds = [MujocoWorld([pendulum()], 2, substeps=SUBSTEPS) for _ in range(2)]
     for world in worlds:
         world.reset(np.arange(2), np.full((2, 1), 0.3))
     worlds[0].qvel[0] = poison
@@ -84,11 +84,11 @@ def test_a_diverging_world_is_reported_and_others_go_on(poison: float) -> None:
 
 
 def test_unknown_sensor_lists_those_of_the_scene() -> None:
-    world = World([pendulum()], 1, substeps=SUBSTEPS)
+    world = MujocoWorld([pendulum()], 1, substeps=SUBSTEPS)
     with pytest.raises(ValueError, match=r"no MuJoCo sensor 'speed'; it has \['angle'\]"):
         world.recorded("speed")
 
 
 def test_at_least_one_world() -> None:
     with pytest.raises(ValueError, match="num_worlds must be at least 1, got 0"):
-        World([pendulum()], 0, substeps=1)
+        MujocoWorld([pendulum()], 0, substeps=1)

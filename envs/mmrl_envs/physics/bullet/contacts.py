@@ -1,0 +1,90 @@
+"""What touches what, and how: MuJoCo's contact parameters as Bullet's.
+
+MuJoCo keeps contact parameters with pairs of geoms and takes the larger friction; Bullet keeps them with bodies and
+takes the product of frictions. Here every colliding geom becomes a collision object of its own, the moving ones of
+friction 1 and the fixed ones of the friction of the pair.
+
+A contact of MuJoCo obeys a reference acceleration -b v - k r through a constraint of regularisation R (MuJoCo
+documentation, "Computation", sections "Constraint model" and "Parameters"). At rest that is a spring and a damper,
+
+    K = k / R,  C = b / R,  R = (1 - d) w / d,  k = d / (dmax^2 t^2 z^2),  b = 2 / (dmax t),
+
+with time constant t and damping ratio z (`solref`), impedance d at first touch and dmax (`solimp`) and the inverse
+weight w of the two bodies (`body_invweight0`): one stiffness and damping per contact point, as Bullet takes them. The
+growth of the impedance with depth is left out: 0.45 (r / 1 mm)^2 x 2 at r below half a millimetre.
+
+Letters: M = moving geoms that can touch something, F = fixed ones (of the world and of mocap bodies).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl_envs.physics.bullet.links import GROUND, LinkTree
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Every geom that can touch another, and what happens when it does."""
+
+    moving: tuple[int, ...]
+    """Geoms on links, M."""
+    fixed: tuple[int, ...]
+    """Geoms that they can touch, F."""
+    meets: BoolArray
+    """Which of them may touch which, (M, F)."""
+    friction: FloatArray
+    """Sliding friction of the pairs with each fixed geom, (F,)."""
+    stiffness: FloatArray
+    """Stiffness per contact point of each moving geom in N/m, (M,)."""
+    damping: FloatArray
+    """Damping per contact point in N s/m, (M,)."""
+
+
+def meeting(model: mujoco.MjModel, one: int, other: int) -> bool:
+    """Whether the contact bits of two geoms answer each other."""
+    bits = model.geom_contype[one] & model.geom_conaffinity[other]
+    return bool(bits | (model.geom_contype[other] & model.geom_conaffinity[one]))
+
+
+def touching_geoms(model: mujoco.MjModel, tree: LinkTree) -> tuple[list[int], list[int], BoolArray]:
+    """Moving and fixed geoms that have a partner, and which meet, (M, F)."""
+    links = tree.link_of[model.geom_bodyid]
+    moving, fixed = np.flatnonzero(links != GROUND), np.flatnonzero(links == GROUND)
+    meets = np.array([[meeting(model, a, b) for b in fixed] for a in moving], np.bool_).reshape(len(moving), len(fixed))
+    kept_moving, kept_fixed = meets.any(axis=1), meets.any(axis=0)
+    return moving[kept_moving].tolist(), fixed[kept_fixed].tolist(), meets[kept_moving][:, kept_fixed]
+
+
+def read_contacts(model: mujoco.MjModel, tree: LinkTree) -> Contacts:
+    """The contacts of a model that `require_expressible` has let through."""
+    moving, fixed, meets = touching_geoms(model, tree)
+    friction = model.geom_friction[:, 0]
+    pairs = np.maximum(friction[moving][:, None], friction[fixed][None, :]) * meets  # (M, F)
+    springs = np.array([_spring(model, geom) for geom in moving]).reshape(len(moving), 2)
+    return Contacts(
+        moving=tuple(moving),
+        fixed=tuple(fixed),
+        meets=meets,
+        friction=pairs.max(axis=0) if len(moving) else np.zeros(len(fixed)),
+        stiffness=springs[:, 0],
+        damping=springs[:, 1],
+    )
+
+
+def _spring(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
+    """Stiffness and damping of one contact point between a moving geom and the world."""
+    time_constant, ratio = model.geom_solref[geom]
+    time_constant = max(time_constant, 2 * model.opt.timestep)  # MuJoCo's own safeguard
+    d, dmax = np.clip(model.geom_solimp[geom, :2], mujoco.mjMINIMP, mujoco.mjMAXIMP)
+    weight = model.body_invweight0[model.geom_bodyid[geom], 0]
+    conductance = d / ((1.0 - d) * weight)  # 1 / R
+    stiffness = conductance * d / (dmax * time_constant * ratio) ** 2
+    return float(stiffness), float(conductance * 2.0 / (dmax * time_constant))

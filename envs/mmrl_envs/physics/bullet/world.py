@@ -1,0 +1,146 @@
+"""N parallel worlds on PyBullet, one simulation each.
+
+PyBullet keeps the interpreter lock while it steps, so the worlds take turns in one thread. Each has a server of its
+own (some 30 MB): a world is then the same whatever its neighbours do, and can be built anew at every reset, which is
+what makes episodes repeat bit for bit. PyBullet's limit is 1024 of them in a process.
+
+Letters: N = worlds, n = a subset of them, S = physics steps per control step, U = controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from mmrl_envs.physics.bullet.scene import BulletScene
+from mmrl_envs.physics.models import WorldModels
+from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
+
+
+class BulletWorld:
+    """N copies of a scene, as `mmrl_envs.physics.world.World`.
+
+    Args:
+        variants: compiled models of one layout; world i starts on a copy of the first.
+        num_worlds: N.
+        substeps: S, physics steps per control step.
+
+    Raises:
+        NotExpressible: a ValueError, naming what of a scene PyBullet cannot simulate.
+        gymnasium.error.DependencyNotInstalled: where PyBullet is missing.
+    """
+
+    def __init__(self, variants: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int) -> None:
+        require_worlds(num_worlds)
+        self._models = WorldModels(variants, num_worlds)
+        self.models = self._models.models
+        self.template = self._models.variants[0]
+        self.num_worlds = num_worlds
+        self.substeps = substeps
+        template = self.template
+        self.qpos: FloatArray = np.tile(template.qpos0, (num_worlds, 1))
+        self.qvel: FloatArray = np.zeros((num_worlds, template.nv))
+        data = mujoco.MjData(template)
+        self.mocap_pos: FloatArray = np.tile(data.mocap_pos, (num_worlds, 1, 1))
+        self.mocap_quat: FloatArray = np.tile(data.mocap_quat, (num_worlds, 1, 1))
+        self._current: FloatArray = np.zeros((num_worlds, template.nsensordata))
+        self._recorded: FloatArray = np.zeros((num_worlds, substeps, template.nsensordata))
+        self._slices = SensorSlices(template)
+        self._scenes = [BulletScene() for _ in range(num_worlds)]
+        self._build(range(num_worlds))
+
+    @property
+    def physics_hz(self) -> int:
+        """Physics steps per second."""
+        return steps_per_second(self.template)
+
+    @property
+    def num_threads(self) -> int:
+        """One: see the module."""
+        return 1
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Those of PyBullet, which moves, and of MuJoCo, which drives and senses."""
+        return {"mujoco": mujoco.__version__, "pybullet": version("pybullet")}
+
+    def recorded(self, sensor: str) -> FloatArray:
+        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
+        return self._recorded[:, :, self._slices[sensor]]
+
+    def current(self, sensor: str) -> FloatArray:
+        """Reading of a MuJoCo sensor at the last reset or `set_control`, (N, dim), a view; contacts not counted."""
+        return self._current[:, self._slices[sensor]]
+
+    def step(self, control: FloatArray) -> BoolArray:
+        """Advances every world by one control step under actuator inputs (N, S, U).
+
+        Returns the worlds in which physics failed (NaN, divergence), (N,).
+        """
+        failed = np.zeros(self.num_worlds, np.bool_)
+        for w, scene in enumerate(self._scenes):
+            self._hand_over(w, scene)
+            failed[w] = not scene.step(control[w], self._recorded[w])
+            self.qpos[w], self.qvel[w] = scene.state
+        failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
+        if failed.any():
+            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
+        return failed
+
+    def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
+        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
+
+        Returns the world's model for editing; edits take effect with the next `reset`.
+        """
+        return self._models.choose(world, variant)
+
+    def reset(self, worlds: IntArray, qpos: FloatArray) -> None:
+        """Builds worlds anew from their models, at rest in configurations (n, nq), and reads their sensors."""
+        self.qpos[worlds], self.qvel[worlds] = qpos, 0.0
+        self._build(worlds.tolist())
+        self.set_control(worlds, np.zeros((len(worlds), self.template.nu)))
+
+    def set_control(self, worlds: IntArray, control: FloatArray) -> None:
+        """Sets the actuator inputs of worlds, (n, U), and recomputes their sensor readings."""
+        for w, inputs in zip(worlds.tolist(), control, strict=True):
+            self._current[w] = self._scenes[w].forward(inputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly: models and mocap poses, and what Bullet saves of each world."""
+        return {
+            **self._models.state_dict(),
+            "mocap_pos": self.mocap_pos.copy(),
+            "mocap_quat": self.mocap_quat.copy(),
+            "scenes": [scene.state_dict() for scene in self._scenes],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        self._models.load_state_dict(state)
+        self.mocap_pos[...], self.mocap_quat[...] = state["mocap_pos"], state["mocap_quat"]
+        self._build(range(self.num_worlds))
+        for w, (scene, saved) in enumerate(zip(self._scenes, state["scenes"], strict=True)):
+            scene.load_state_dict(saved)
+            self.qpos[w], self.qvel[w] = scene.state
+
+    def close(self) -> None:
+        """Ends the simulations, which hold memory outside of Python."""
+        for scene in self._scenes:
+            scene.close()
+
+    def _build(self, worlds: Sequence[int]) -> None:
+        for w in worlds:
+            self._scenes[w].build(self.models[w], self.mocap_pos[w], self.mocap_quat[w])
+            self._scenes[w].set_state(self.qpos[w], self.qvel[w])
+            self.qpos[w], self.qvel[w] = self._scenes[w].state
+
+    def _hand_over(self, world: int, scene: BulletScene) -> None:
+        """Tells Bullet what was written into the live arrays since the last step."""
+        scene.follow_mocap(self.mocap_pos[world], self.mocap_quat[world])
+        position, velocity = scene.state
+        if not (np.array_equal(position, self.qpos[world]) and np.array_equal(velocity, self.qvel[world])):
+            scene.set_state(self.qpos[world], self.qvel[world])

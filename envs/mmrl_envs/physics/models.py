@@ -1,0 +1,77 @@
+"""The compiled model of each world: copies of a few variants, edited, saved and put back.
+
+N is the number of worlds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import MODEL_FIELDS
+from numpy.typing import NDArray
+
+
+class WorldModels:
+    """One model per world, each a copy of a compiled variant.
+
+    Args:
+        variants: compiled models of one layout; world i starts on a copy of the first.
+        num_worlds: N.
+    """
+
+    def __init__(self, variants: Sequence[mujoco.MjModel], num_worlds: int) -> None:
+        self.variants = tuple(variants)
+        self.models = [copy.copy(self.variants[0]) for _ in range(num_worlds)]
+        self._variant = np.zeros(num_worlds, np.intp)
+
+    def choose(self, world: int, variant: int) -> mujoco.MjModel:
+        """Puts a world on a fresh copy of a variant unless it is on one already; returns its model."""
+        if self._variant[world] != variant:
+            self.models[world] = copy.copy(self.variants[variant])
+            self._variant[world] = variant
+        return self.models[world]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The variant of each world, and the fields in which some world differs from its variant, each (N, ...)."""
+        return {"variant": self._variant.copy(), "fields": self._edited_fields()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`, on fresh copies of the variants."""
+        for world, variant in enumerate(np.asarray(state["variant"]).tolist()):
+            self.models[world] = copy.copy(self.variants[variant])
+            self._variant[world] = variant
+        for name, values in state["fields"].items():
+            for model, value in zip(self.models, values, strict=True):
+                _write_field(model, name, np.asarray(value))
+
+    def _edited_fields(self) -> dict[str, NDArray[Any]]:
+        pairs = [(model, self.variants[i]) for model, i in zip(self.models, self._variant, strict=True)]
+        return {
+            name: np.array([_read_field(model, name) for model in self.models])
+            for name in MODEL_FIELDS
+            if not all(np.array_equal(_read_field(model, name), _read_field(variant, name)) for model, variant in pairs)
+        }
+
+
+def _owner(model: mujoco.MjModel, field: str) -> tuple[Any, str]:
+    """The object that has a field and its name there: those of MjOption are written "opt.name"."""
+    head, dot, tail = field.partition(".")
+    return (getattr(model, head), tail) if dot else (model, head)
+
+
+def _read_field(model: mujoco.MjModel, field: str) -> NDArray[Any]:
+    owner, name = _owner(model, field)
+    return np.asarray(getattr(owner, name))
+
+
+def _write_field(model: mujoco.MjModel, field: str, value: NDArray[Any]) -> None:
+    owner, name = _owner(model, field)
+    present = getattr(owner, name)
+    if isinstance(present, np.ndarray):
+        present[...] = value
+    else:
+        setattr(owner, name, type(present)(value.item()))

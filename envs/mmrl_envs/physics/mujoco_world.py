@@ -1,0 +1,149 @@
+"""N parallel worlds on MuJoCo's native batch engine.
+
+One call advances all worlds by the S physics steps of a control step on all cores, with the interpreter lock
+released, and brings back the sensor data of each physics step.
+
+Letters: N = worlds, n = a subset of them, S = physics steps per control step, U = controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+
+from mmrl_envs.physics.models import WorldModels
+from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
+
+
+class MujocoWorld:
+    """N copies of a scene, as `mmrl_envs.physics.world.World`.
+
+    Args:
+        variants: compiled models of one layout; world i starts on a copy of the first.
+        num_worlds: N.
+        substeps: S, physics steps per control step.
+        num_threads: threads for stepping, 0 for one per core.
+    """
+
+    def __init__(
+        self,
+        variants: Sequence[mujoco.MjModel],
+        num_worlds: int,
+        *,
+        substeps: int,
+        num_threads: int = 0,
+    ) -> None:
+        require_worlds(num_worlds)
+        self._models = WorldModels(variants, num_worlds)
+        self.models = self._models.models
+        self.template = self._models.variants[0]
+        self.num_worlds = num_worlds
+        self.substeps = substeps
+        self._batch = Batch(self.template, num_worlds, num_threads)
+        self._batch.set_models(self.models)
+        # live views of the simulations' state rows
+        self.qpos: FloatArray = self._batch.bind("qpos")
+        self.qvel: FloatArray = self._batch.bind("qvel")
+        self.mocap_pos: FloatArray = self._batch.bind("mocap_pos")
+        self.mocap_quat: FloatArray = self._batch.bind("mocap_quat")
+        self._current: FloatArray = self._batch.bind("sensordata")
+        self._warnings = self._batch.warning[:, :, 1]
+        size = (num_worlds, substeps, self.template.nsensordata)
+        self._recorded: FloatArray = np.zeros(size)
+        self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}
+        self._slices = SensorSlices(self.template)
+
+    @property
+    def physics_hz(self) -> int:
+        """Physics steps per second."""
+        return steps_per_second(self.template)
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that step the worlds."""
+        return int(self._batch.nthread)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of MuJoCo: contact trajectories differ between versions."""
+        return {"mujoco": mujoco.__version__}
+
+    def recorded(self, sensor: str) -> FloatArray:
+        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
+        return self._recorded[:, :, self._slices[sensor]]
+
+    def current(self, sensor: str) -> FloatArray:
+        """Reading of a MuJoCo sensor at the last reset or forward call, (N, dim), a view."""
+        return self._current[:, self._slices[sensor]]
+
+    def step(self, control: FloatArray) -> BoolArray:
+        """Advances every world by one control step.
+
+        Args:
+            control: inputs of the actuators at each physics step, (N, S, U).
+
+        Returns:
+            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and
+            readings mean nothing until they are reset; the other worlds are as if alone.
+        """
+        before = self._warnings.sum(axis=1)
+        failed = np.zeros(self.num_worlds, np.bool_)
+        try:
+            self._batch.rollout(self.substeps, control, record=("sensordata",), out=self._out)
+        except SimulationError as error:
+            failed[error.ids] = True
+        failed |= self._warnings.sum(axis=1) > before
+        failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
+        if failed.any():
+            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
+        return failed
+
+    def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
+        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
+
+        Returns the world's model for editing; edits take effect with the next `reset`.
+        """
+        return self._models.choose(world, variant)
+
+    def reset(self, worlds: IntArray, qpos: FloatArray) -> None:
+        """Puts worlds at rest in given configurations and computes their sensor readings.
+
+        Mocap poses and model fields are the caller's to set before.
+
+        Args:
+            worlds: which, (n,).
+            qpos: generalised positions, (n, nq).
+        """
+        mocap = self.mocap_pos[worlds].copy(), self.mocap_quat[worlds].copy()
+        self._batch.set_models(self.models)
+        self._batch.reset(worlds, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        self.mocap_pos[worlds], self.mocap_quat[worlds] = mocap
+        self.qpos[worlds] = qpos
+        self._batch.forward(worlds)
+
+    def set_control(self, worlds: IntArray, control: FloatArray) -> None:
+        """Sets the actuator inputs of worlds, (n, U), and recomputes their sensor readings."""
+        self._batch.bind("ctrl")[worlds] = control
+        self._batch.forward(worlds)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly.
+
+        The integration state of all worlds (with mocap poses and the solver's warm start), the variant each runs
+        on, and the model fields in which some world differs from its variant, each (N, ...).
+        """
+        return {"state": self._batch.state.copy(), **self._models.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        self._models.load_state_dict(state)
+        self._batch.set_models(self.models)
+        self._batch.state[...] = state["state"]
+
+    def close(self) -> None:
+        """Nothing: MuJoCo's memory goes with its objects."""
