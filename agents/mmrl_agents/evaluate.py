@@ -54,15 +54,22 @@ class EvaluateConfig:
     """Also run the same episodes without each sense, one after another."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
+    engine: str | None = None
+    """Physics engine to judge in, mujoco or pybullet, in place of that of the training."""
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
-    """The JSON file to write; unset is evaluation.json in the run folder."""
+    """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "num_worlds"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+
+    @property
+    def world_changes(self) -> dict[str, Any]:
+        """Keyword arguments of the environment in place of those of the training."""
+        return {} if self.engine is None else {"engine": self.engine}
 
 
 def reset_options(
@@ -96,7 +103,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
         console.print(
             f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
         )
-    with closing(trained.make_envs(num_worlds)) as envs, _progress(config, console) as progress:
+    with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(config, console) as progress:
         policy = TorchPolicy(
             trained.policy,
             envs.single_action_space,
@@ -118,6 +125,7 @@ def describe(report: Report, config: EvaluateConfig, trained: TrainedPolicy) -> 
     return {
         **report.to_json(),
         "env_id": trained.env_id,
+        "env_kwargs": {**trained.env_kwargs, **config.world_changes},
         "weights": str(trained.source),
         "senses": trained.document["senses"],
         "context": {**trained.config.target_context, **config.context},
@@ -139,7 +147,10 @@ def _device_name(policy: ActorCritic) -> str:
 def _output(config: EvaluateConfig) -> Path | None:
     """Where to write: a policy shipped with the package has no run folder."""
     folder = Path(config.run)
-    return config.output or (RunFolder(folder).evaluation_path if folder.is_dir() else None)
+    if config.output is not None or not folder.is_dir():
+        return config.output
+    path = RunFolder(folder).evaluation_path
+    return path if config.engine is None else path.with_name(f"{path.stem}_{config.engine}{path.suffix}")
 
 
 @contextmanager

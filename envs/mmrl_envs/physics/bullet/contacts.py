@@ -4,14 +4,17 @@ MuJoCo keeps contact parameters with pairs of geoms and takes the larger frictio
 takes the product of frictions. Here every colliding geom becomes a collision object of its own, the moving ones of
 friction 1 and the fixed ones of the friction of the pair.
 
-A contact of MuJoCo obeys a reference acceleration -b v - k r through a constraint of regularisation R (MuJoCo
-documentation, "Computation", sections "Constraint model" and "Parameters"). At rest that is a spring and a damper,
+A contact of MuJoCo makes bodies follow a reference acceleration -b v - k r, softened by a regularisation R (MuJoCo
+documentation, "Computation", sections "Constraint model" and "Parameters"). With f the force and w the inverse mass
+that the contact feels,
 
-    K = k / R,  C = b / R,  R = (1 - d) w / d,  k = d / (dmax^2 t^2 z^2),  b = 2 / (dmax t),
+    f (w + R) = -b v - k r - a0,  R = (1 - d) w / d,  k = d / (dmax^2 t^2 z^2),  b = 2 / (dmax t),
 
-with time constant t and damping ratio z (`solref`), impedance d at first touch and dmax (`solimp`) and the inverse
-weight w of the two bodies (`body_invweight0`): one stiffness and damping per contact point, as Bullet takes them. The
-growth of the impedance with depth is left out: 0.45 (r / 1 mm)^2 x 2 at r below half a millimetre.
+a0 being the acceleration without it, t and z the time constant and damping ratio (`solref`), d and dmax the impedance
+at first touch and at depth (`solimp`). Bullet has a spring and a damper per contact point instead. At rest the two agree
+for a stiffness K = k / R. At an impact of n points that share the mass, they agree for a damping C = b / (R + n w); n is
+that of the face contact, where impacts are hardest. The growth of the impedance with depth is left out: it is a tenth
+at a third of a millimetre, deeper than pushing reaches.
 
 Letters: M = moving geoms that can touch something, F = fixed ones (of the world and of mocap bodies).
 """
@@ -28,6 +31,10 @@ from mmrl_envs.physics.bullet.links import GROUND, LinkTree
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+
+FACE_POINTS = 3
+"""Contact points that share the load of a face."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ def _spring(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
     time_constant, ratio = model.geom_solref[geom]
     time_constant = max(time_constant, 2 * model.opt.timestep)  # MuJoCo's own safeguard
     d, dmax = np.clip(model.geom_solimp[geom, :2], mujoco.mjMINIMP, mujoco.mjMAXIMP)
-    weight = model.body_invweight0[model.geom_bodyid[geom], 0]
-    conductance = d / ((1.0 - d) * weight)  # 1 / R
-    stiffness = conductance * d / (dmax * time_constant * ratio) ** 2
-    return float(stiffness), float(conductance * 2.0 / (dmax * time_constant))
+    weight: float = model.body_invweight0[model.geom_bodyid[geom], 0]
+    softness = (1.0 - d) * weight / d
+    stiffness = d / (dmax * time_constant * ratio) ** 2 / softness
+    damping = 2.0 / (dmax * time_constant) / (softness + FACE_POINTS * weight)
+    return float(stiffness), float(damping)

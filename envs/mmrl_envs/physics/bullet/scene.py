@@ -111,7 +111,8 @@ class BulletScene:
         mujoco.mj_sensorAcc(model, data)
         reading[:] = data.sensordata
         for body, columns in self._net_forces:
-            reading[columns] = touched[body] if body in touched else 0.0
+            # as MuJoCo has it, what the body exerts on the others
+            reading[columns] = -touched[body] if body in touched else 0.0
         data.qpos, data.qvel = position, velocity
         return True
 
