@@ -16,9 +16,11 @@ from mmrl.policy import ActorCritic
 from mmrl_agents.config import TrainConfig, action_space_of
 from mmrl_agents.episode_errors import EpisodeErrors
 from mmrl_agents.episodes import Ended, EpisodeStatistics
+from mmrl_agents.networks import Network
 from mmrl_agents.ppo import PPO
 from mmrl_agents.reinforce import Reinforce
 from mmrl_agents.rollout import Rollout, RolloutStorage
+from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Algorithm
 from mmrl_agents.sense_dropout import SenseDropout
 
 
@@ -72,7 +74,7 @@ class Setting:
     config: TrainConfig
     envs: VectorEnv[Any, Any, Any]
     modalities: Mapping[str, Modality]
-    policy: ActorCritic
+    policy: Network
     statistics: EpisodeStatistics
     device: torch.device
     shuffling: torch.Generator
@@ -96,6 +98,7 @@ class PPOAgent:
 
     def __init__(self, setting: Setting) -> None:
         config, policy = setting.config, setting.policy
+        assert isinstance(policy, ActorCritic)
         storage = RolloutStorage(
             config.ppo.num_steps,
             config.num_worlds,
@@ -164,6 +167,7 @@ class ReinforceAgent:
     scores_episodes = False
 
     def __init__(self, setting: Setting) -> None:
+        assert isinstance(setting.policy, ActorCritic)
         self.reinforce = Reinforce(
             setting.envs,
             setting.policy,
@@ -201,5 +205,23 @@ class ReinforceAgent:
         self.reinforce.games.load_state_dict(state, options)
 
 
-AGENTS: Mapping[str, Callable[[Setting], Agent]] = MappingProxyType({"ppo": PPOAgent, "reinforce": ReinforceAgent})
+def _neighbour(algorithm: SB3Algorithm) -> Callable[[Setting], Agent]:
+    """An agent of Stable-Baselines3, loaded when it is made."""
+
+    def build(setting: Setting) -> Agent:
+        from mmrl_agents.sb3.agent import make_agent
+
+        return make_agent(setting)
+
+    build.__doc__ = algorithm.summary
+    return build
+
+
+AGENTS: Mapping[str, Callable[[Setting], Agent]] = MappingProxyType(
+    {
+        "ppo": PPOAgent,
+        "reinforce": ReinforceAgent,
+        **{name: _neighbour(algorithm) for name, algorithm in ALGORITHMS.items()},
+    }
+)
 """Algorithms by the name that a training run uses."""

@@ -23,6 +23,7 @@ from mmrl_agents.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
+from mmrl_agents.sb3_algorithms import SB3Config
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -37,7 +38,7 @@ class TrainConfig:
     env: tyro.conf.Positional[str]
     """Id of the environment, such as mmrl/PegInsertion-v0, CartPole-v1 or package:Env-v0, or what makes one, as
     module:function."""
-    agent: Literal["ppo", "reinforce"] = "ppo"
+    agent: Literal["ppo", "reinforce", "sb3-ppo", "sb3-sac", "sb3-td3", "sb3-recurrent-ppo", "sb3-tqc"] = "ppo"
     """The learning algorithm."""
     recipe: str = ""
     """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the first."""
@@ -72,6 +73,8 @@ class TrainConfig:
     """Settings of PPO."""
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
     """Settings of REINFORCE."""
+    sb3: SB3Config = field(default_factory=SB3Config)
+    """Settings of the agents of Stable-Baselines3."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """Settings of the network."""
     evaluate_episodes: int = 100

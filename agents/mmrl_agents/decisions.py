@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch.distributions import Categorical
 
 from mmrl.modality import Modality
+from mmrl.policy import ActorCritic
 from mmrl_agents.player import TrainedPolicy
 from mmrl_agents.saliency import heat_of, pixel_gradients
 from mmrl_agents.torch_policy import TorchPolicy
@@ -31,7 +32,9 @@ class Decision:
 
 
 class Introspection:
-    """Looks into a policy as it decides, one world at a time; of one that remembers earlier steps nothing is shown.
+    """Looks into a policy as it decides, one world at a time.
+
+    Nothing is shown of one that remembers earlier steps, and of one whose heads are of another library.
 
     Args:
         trained: the policy; its critic is asked where it was trained and needs no privileged state.
@@ -48,9 +51,10 @@ class Introspection:
         images: Mapping[str, Modality],
     ) -> None:
         self._policy = policy
-        momentary = trained.policy.state_size == 0
-        self._discrete = momentary and isinstance(action_space, spaces.Discrete)
-        self._has_value = momentary and trained.critic_trained and trained.policy.privileged_size == 0
+        network = trained.policy
+        self._network = network if isinstance(network, ActorCritic) and network.state_size == 0 else None
+        self._discrete = isinstance(action_space, spaces.Discrete)
+        self._has_value = trained.critic_trained and trained.policy.privileged_size == 0
         self._images = dict(images)
 
     def decision(
@@ -60,7 +64,9 @@ class Introspection:
         action: NDArray[Any] | None = None,
     ) -> Decision:
         """The decision of the only row of an observation, name -> (1, *window_shape), for the action (1,) taken."""
-        network = self._policy.policy
+        network = self._network
+        if network is None:
+            return Decision()
         obs, masks = self._policy.tensors(observation, present)
         with torch.no_grad():
             value = network.value(obs, present=masks).item() if self._has_value else None

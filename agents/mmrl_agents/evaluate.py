@@ -26,8 +26,8 @@ from rich.progress import (
 from rich.table import Table
 
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
-from mmrl.policy import ActorCritic
 from mmrl_agents.config import Settings, require_context_known
+from mmrl_agents.networks import Network
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.runs import RunFolder, library_versions, write_json
 from mmrl_agents.torch_policy import TorchPolicy
@@ -139,7 +139,7 @@ def describe(report: Report, config: EvaluateConfig, trained: TrainedPolicy) -> 
     }
 
 
-def _device_name(policy: ActorCritic) -> str:
+def _device_name(policy: Network) -> str:
     device = next(policy.parameters()).device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 

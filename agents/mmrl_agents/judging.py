@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mmrl.evaluation import divisor_worlds, evaluate
-from mmrl.policy import ActorCritic
 from mmrl_agents.config import TrainConfig, make_envs, world_kwargs
+from mmrl_agents.networks import Network
 from mmrl_agents.torch_policy import TorchPolicy
 
 SUCCESS = "judged/success_rate"
@@ -22,7 +22,7 @@ class Judge:
     count nowhere.
     """
 
-    def __init__(self, config: TrainConfig, policy: ActorCritic, seed: int) -> None:
+    def __init__(self, config: TrainConfig, policy: Network, seed: int) -> None:
         """Judges `policy` as `config` says, on episodes that follow from `seed`."""
         assert config.judge_every is not None
         self._every, self._episodes, self._seed = config.judge_every, config.judge_episodes, seed

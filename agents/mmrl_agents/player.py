@@ -10,12 +10,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mmrl.policy import ActorCritic
 from mmrl_agents.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
 from mmrl_agents.config import (
     TrainConfig,
     Worlds,
-    action_space_of,
     config_to_dict,
     make_envs,
     modalities_and_privileged_size,
@@ -23,6 +21,7 @@ from mmrl_agents.config import (
     world_kwargs,
 )
 from mmrl_agents.model_card import model_card
+from mmrl_agents.networks import Network, build_network
 from mmrl_agents.runs import RunFolder, write_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -39,7 +38,7 @@ def pretrained_names() -> list[str]:
 class TrainedPolicy:
     """A policy and what it was trained in; `document` is its whole config.json."""
 
-    policy: ActorCritic
+    policy: Network
     config: TrainConfig
     document: dict[str, Any]
     source: Path
@@ -96,7 +95,10 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
     with unpacking(path):
-        weights = {name: tensor.contiguous() for name, tensor in state["policy"].items()}
+        # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
+        weights = {
+            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state["policy"].items()
+        }
         packed, step = safetensors.torch.save(weights), int(state["step"])
     try:
         card = model_card(folder.name, run, path, step)
@@ -111,7 +113,7 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
     return folder
 
 
-def load_weights(policy: ActorCritic, weights: Mapping[str, Tensor], path: Path) -> None:
+def load_weights(policy: Network, weights: Mapping[str, Tensor], path: Path) -> None:
     """Copy the weights into the policy; raises CheckpointError naming those that do not fit."""
     try:
         policy.load_state_dict(weights)
@@ -131,11 +133,11 @@ def _build(
         raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
     envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
     try:
-        modalities, privileged_size = modalities_and_privileged_size(envs)
+        modalities, _ = modalities_and_privileged_size(envs)
         present = {name: modality.describe() for name, modality in modalities.items()}
         with unpacking(path):
             require_same_senses(path, senses, present)
-        policy = ActorCritic(modalities, action_space_of(envs), config.policy, privileged_size)
+        policy = build_network(config, envs)
     finally:
         envs.close()
     load_weights(policy, weights, path)

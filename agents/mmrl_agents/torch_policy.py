@@ -8,11 +8,12 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.policy import ActorCritic, Memory
+from mmrl.policy import Memory
+from mmrl_agents.networks import Network
 
 
 class TorchPolicy:
-    """An `ActorCritic` as a policy of `mmrl.evaluation`: numpy in, numpy out.
+    """A network as a policy of `mmrl.evaluation`: numpy in, numpy out.
 
     Actions are clipped to a Box action space, as in training. Actions that are drawn come from a
     generator of their own, seeded with `seed`.
@@ -20,7 +21,7 @@ class TorchPolicy:
 
     def __init__(
         self,
-        policy: ActorCritic,
+        policy: Network,
         action_space: spaces.Space[Any],
         *,
         deterministic: bool = True,
@@ -41,16 +42,16 @@ class TorchPolicy:
     ) -> NDArray[Any]:
         """Actions (N, *A) for name -> (N, *window_shape)."""
         obs, masks = self.tensors(observation, present)
-        action, _, _, state = self.policy.step(
+        taken = self.policy.step(
             obs,
             self._memory(len(next(iter(observation.values())))),
             present=masks,
             deterministic=self.deterministic,
             generator=self._generator,
         )
-        if state is not None:
-            self._state = state
-        array: NDArray[Any] = action.cpu().numpy()
+        if taken.state is not None:
+            self._state = taken.state
+        array: NDArray[Any] = taken.action.cpu().numpy()
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
     def reset(self, worlds: NDArray[np.int64]) -> None:

@@ -10,12 +10,10 @@ import numpy as np
 import torch
 
 from mmrl.documents import build
-from mmrl.policy import ActorCritic
 from mmrl_agents.agents import AGENTS, Setting
 from mmrl_agents.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.config import (
     TrainConfig,
-    action_space_of,
     config_to_dict,
     make_envs,
     modalities_and_privileged_size,
@@ -24,6 +22,7 @@ from mmrl_agents.config import (
 )
 from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
 from mmrl_agents.judging import SUCCESS, Judge
+from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
 from mmrl_agents.replaying import restore_worlds, worlds_state
 from mmrl_agents.runs import RunFolder, library_versions
@@ -65,13 +64,12 @@ class Trainer:
         self.device = choose_device(config.device)
         self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config), config.modalities)
         require_context_known(config.env, config.context, self.envs)
-        modalities, privileged_size = modalities_and_privileged_size(self.envs)
+        modalities, _ = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
-        action_space = action_space_of(self.envs)
         weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights_seed)
-            policy = ActorCritic(modalities, action_space, config.policy, privileged_size)
+            policy = build_network(config, self.envs)
         self.policy = policy.to(self.device)
         self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics = EpisodeStatistics()
