@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 import gymnasium as gym
+import numpy as np
 import tyro
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
@@ -246,4 +247,6 @@ def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
     space = envs.single_action_space
     if not isinstance(space, spaces.Box | spaces.Discrete):
         raise ValueError(f"policies act in a Box or a Discrete space, this environment in {space}")
+    if isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"policies act in a Box of floats, this environment in one of {space.dtype}: {space}")
     return space

@@ -80,9 +80,10 @@ def declared_senses(envs: VectorEnv[Any, Any, Any]) -> Mapping[str, Any]:
 def unit_actions(env: Single) -> Single:
     """The environment with bounded actions rescaled to [-1, 1], the range policies start in."""
     space = env.action_space
-    if not isinstance(space, spaces.Box) or not space.is_bounded():
+    if not isinstance(space, spaces.Box) or not space.is_bounded() or not np.issubdtype(space.dtype, np.floating):
         return env
-    return gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+    ones = np.ones(space.shape, space.dtype)
+    return gym.wrappers.RescaleAction(env, -ones, ones)
 
 
 def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
