@@ -41,6 +41,8 @@ VIEWING = (
 _DISTANCE = 0.02
 """From a camera to its plate in metres: beyond the near clipping plane and before anything else."""
 _HALF_THICKNESS = 2.5e-4
+_REACH = 0.1
+"""Farthest that a part of a plate comes from where its camera belongs, metres."""
 _PLATE = (0.16, 0.15, 0.14, 1.0)
 
 
@@ -57,11 +59,14 @@ def add_occluded_camera(
         fovy: vertical field of view in degrees.
     """
     body.add_camera(name=name, pos=position, quat=quaternion, fovy=fovy)
-    body.add_geom(
+    holder = body.add_body(name=f"{name}_occluder", pos=position)
+    holder.add_geom(
         name=f"{name}_occluder",
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[_HALF_THICKNESS] * 3,
-        pos=position,
+        # All that the plate may ever reach, on a body of its own: rays pass by bodies whose compiled bounds they miss.
+        size=[_REACH] * 3,
+        # Off the holder's own frame, or the compiler would fix it there.
+        pos=[0.0, 0.0, _DISTANCE],
         quat=quaternion,
         rgba=(*_PLATE[:3], 0.0),
         group=SCENE_GROUP,
@@ -155,10 +160,11 @@ def _cover(model: mujoco.MjModel, occluded: _Occluded, plate: FloatArray) -> Non
     """Holds the plate (x, y, size) before a camera, facing it, or hides it where size is 0."""
     x, y, size = plate
     centre, quaternion = np.zeros(3), model.cam_quat[occluded.camera]
+    # In the frame of the holder, which is that of the camera's body with its origin where the camera belongs.
     ahead = np.array([x * occluded.half_height, y * occluded.half_height, -_DISTANCE])
     mujoco.mju_rotVecQuat(centre, ahead, quaternion)
     half = np.array([size * occluded.half_height] * 2 + [_HALF_THICKNESS])
-    model.geom_pos[occluded.plate] = model.cam_pos[occluded.camera] + centre
+    model.geom_pos[occluded.plate] = model.cam_pos[occluded.camera] - occluded.position + centre
     model.geom_quat[occluded.plate] = quaternion
     model.geom_size[occluded.plate] = half
     # What rays are first tested against.
