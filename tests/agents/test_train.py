@@ -204,7 +204,8 @@ def test_a_loaded_policy_acts_in_its_worlds(tmp_path: Path) -> None:
     trained = load_policy(result.run_dir)
     envs = trained.make_envs(3)
     observation, _ = envs.reset(seed=0)
-    action, _ = trained.policy.act({"observation": torch.from_numpy(observation)}, deterministic=True)
+    seen = {name: torch.from_numpy(array) for name, array in observation.items()}
+    action, _ = trained.policy.act(seen, deterministic=True)
     assert trained.env_id == "CartPole-v1"
     assert action.shape == (3,)
     assert not trained.policy.training
