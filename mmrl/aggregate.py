@@ -1,7 +1,7 @@
 """What several runs say together: interquartile means with stratified bootstrap intervals.
 
-The definitions of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (NeurIPS 2021),
-section 4 and appendix A, and of their library rliable.
+The definitions of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (NeurIPS
+2021), sections 4.1 and 4.3, and of their library rliable.
 
 R runs (seeds), M tasks, K points of a curve, B resamples.
 """

@@ -1,4 +1,4 @@
-"""The command line: `mmrl train | evaluate | watch | runs | list | export`.
+"""The command line: `mmrl train | evaluate | ablate | watch | runs | list | export`.
 
 Every command imports what it needs when it runs, so that `mmrl --help` answers at once.
 """
@@ -57,17 +57,36 @@ def _train(args: Sequence[str]) -> int:
         tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description)
         return 0
     config = tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description, default=base)
-    result = train(
-        replace(
-            config,
-            env=base.env,  # "pong" names recipes, not an environment
-            env_kwargs={**base.env_kwargs, **config.env_kwargs},
-            context={**base.context, **config.context},
-            modalities={**base.modalities, **config.modalities},
-        )
-    )
+    result = train(_merged(base, config))
     # What would follow in a script or a Makefile wants a finished training.
     return INTERRUPTED if result.interrupted else 0
+
+
+def _merged(base: "TrainConfig", config: "TrainConfig") -> "TrainConfig":
+    """What was asked for, on top of the settings by name of the recipe or the resumed run."""
+    return replace(
+        config,
+        env=base.env,  # "pong" names recipes, not an environment
+        env_kwargs={**base.env_kwargs, **config.env_kwargs},
+        context={**base.context, **config.context},
+        modalities={**base.modalities, **config.modalities},
+    )
+
+
+def _ablate(args: Sequence[str]) -> int:
+    from mmrl_agents.ablation import OWN_OPTIONS, AblateConfig, ablate
+    from mmrl_agents.config import TrainConfig
+
+    for option in OWN_OPTIONS:
+        written = f"--{option.replace('_', '-')}"
+        if any(word.partition("=")[0].replace("_", "-") == written for word in args):
+            raise ValueError(f"{written} is not for an ablation, which chooses it for every training by itself")
+    base = _train_defaults(args)
+    description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
+    default = None if base is None else AblateConfig(train=base)
+    config = tyro.cli(AblateConfig, args=args, prog="mmrl ablate", description=description, default=default)
+    training: TrainConfig = config.train if base is None else _merged(base, config.train)
+    return INTERRUPTED if ablate(replace(config, train=training)).interrupted else 0
 
 
 def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
@@ -224,6 +243,7 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
 COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "train": ("train a policy, or resume a run", _train),
     "evaluate": ("judge a trained policy", _evaluate),
+    "ablate": ("train a policy per subset of the senses, and say what each comes to", _ablate),
     "watch": ("see a trained policy act", _watch),
     "runs": ("list runs with status, steps, success", _runs),
     "list": ("environments, sensors, encoders, fusions, agents, curricula, pretrained policies", _list),

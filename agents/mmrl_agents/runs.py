@@ -43,6 +43,17 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raises ValueError where the file holds none."""
+    try:
+        document = json.loads(path.read_text())
+    except ValueError as error:  # no JSON, or no text at all
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: not a JSON object but {type(document).__name__}")
+    return document
+
+
 class RunFolder:
     """A folder of one run. `create` makes one, `open` continues one."""
 

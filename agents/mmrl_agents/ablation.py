@@ -1,0 +1,291 @@
+"""`mmrl ablate`: a policy for every subset of senses and every seed, judged on the same episodes.
+
+The folder holds a manifest of the settings, a run folder for each policy, and the report. Called again with the same
+settings it goes on where it stopped: what is finished is left alone, what was begun is resumed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from mmrl.reading_kinds import IGNORE
+from mmrl_agents.ablation_report import Judged, Report, write_report
+from mmrl_agents.config import TrainConfig, config_to_dict, make_envs, modalities_and_privileged_size, world_kwargs
+from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.run_status import FINISHED, read_status
+from mmrl_agents.runs import RunFolder, library_versions, read_json, write_json
+from mmrl_agents.train import TrainingFailed, train
+from mmrl_envs.multimodal import MultimodalVectorEnv
+from mmrl_envs.vector_env import RobotVectorEnv
+
+Senses = tuple[str, ...]
+
+JOINT = "+"
+MANIFEST = "ablation.json"
+
+
+def _all_subsets(senses: Senses) -> list[Senses]:
+    return [subset for size in range(len(senses), 0, -1) for subset in combinations(senses, size)]
+
+
+def _singles(senses: Senses) -> list[Senses]:
+    return [senses, *((name,) for name in senses)]
+
+
+def _leave_one_out(senses: Senses) -> list[Senses]:
+    return [senses, *(tuple(other for other in senses if other != name) for name in senses)]
+
+
+SUBSETS: Mapping[str, Callable[[Senses], list[Senses]]] = MappingProxyType(
+    {"all": _all_subsets, "single": _singles, "leave-one-out": _leave_one_out}
+)
+"""Words that stand for several subsets, all of them with the full set."""
+
+OWN_OPTIONS = ("seed", "run_dir", "resume", "evaluate_episodes")
+"""Settings of a training that an ablation chooses itself."""
+_WITHOUT_EFFECT = {"threads", "device", "runs_root", "checkpoint_every_minutes", "keep_checkpoints", *OWN_OPTIONS}
+
+
+@dataclass(frozen=True)
+class AblateConfig:
+    """Train a policy per subset of the senses and per seed, and say what each subset comes to."""
+
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    """Every training; its options are those of `mmrl train`."""
+    subsets: tuple[str, ...] = ("all",)
+    """all, single, leave-one-out, or subsets written as camera+force_torque; several are put together."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """A training of each subset for each of these."""
+    episodes: int = 200
+    """Episodes on which each policy is judged, the same ones for all."""
+    evaluation_seed: int = 10_000
+    """Decides those episodes."""
+    folder: Path | None = None
+    """Where all runs and the report go; unset is a folder named after the environment in runs_root."""
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be given, each once, got {self.seeds}")
+        if not self.subsets:
+            raise ValueError(f"no subsets given; there are {', '.join(SUBSETS)}, or senses joined by {JOINT}")
+        if self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        short = re.sub(r"[^A-Za-z0-9.-]+", "-", self.train.env.rpartition("/")[2])
+        return self.folder or self.train.runs_root / f"ablation_{short}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One policy of the ablation."""
+
+    senses: Senses
+    """That it has."""
+    seed: int
+    """Of its training."""
+    config: TrainConfig
+    """Of its training; `resume` names the folder of the run."""
+    run: RunFolder = field(compare=False)
+    """That folder."""
+
+    @property
+    def label(self) -> str:
+        """The senses in one word."""
+        return JOINT.join(self.senses)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the training came to an end of its own."""
+        try:
+            return read_status(self.run.status_path).state == FINISHED
+        except (FileNotFoundError, ValueError):
+            return False
+
+
+@dataclass(frozen=True)
+class AblationResult:
+    """What an ablation leaves behind."""
+
+    folder: Path
+    report: Report | None
+    interrupted: bool
+
+
+def ablate(config: AblateConfig, console: Console | None = None) -> AblationResult:
+    """Train and judge what is not yet, then write the report.
+
+    Returns early, without a report, where somebody asks to stop.
+
+    Raises ValueError for subsets of senses that the environment has not, for a folder of other settings, and, once
+    all others are trained and reported, naming the trainings that failed.
+    """
+    console = console or Console()
+    senses, chosen_by = _senses_of(config.train)
+    subsets = expand(config.subsets, senses)
+    _write_manifest(config, subsets)
+    cells = [
+        _cell(config, chosen_by(config.train, senses, subset), subset, seed)
+        for seed in config.seeds
+        for subset in subsets
+    ]
+    failures: list[str] = []
+    for cell in _with_progress(cells, console):
+        try:
+            if not cell.is_trained and train(_begun(cell), console).interrupted:
+                again = f"go on with the same command; the runs are in {config.path}"
+                console.print(again, markup=False, soft_wrap=True)
+                return AblationResult(config.path, None, interrupted=True)
+        except TrainingFailed as error:
+            failures.append(f"{cell.run.path}: {error}")
+            continue
+        _judge(cell, config)
+    judged = [Judged(cell.senses, cell.seed, cell.run.path) for cell in cells if cell.is_trained]
+    report = write_report(config.path, config.train.env, judged, console) if judged else None
+    if failures:
+        raise ValueError(f"trainings failed: {'; '.join(failures)}")
+    return AblationResult(config.path, report, interrupted=False)
+
+
+def expand(words: Sequence[str], senses: Senses) -> list[Senses]:
+    """The subsets that words stand for, each once, its senses in the order of the environment.
+
+    Raises ValueError for a word that is neither in `SUBSETS` nor made of the senses there are.
+    """
+    found: list[Senses] = []
+    for word in words:
+        found += SUBSETS[word](senses) if word in SUBSETS else [_subset(word, senses)]
+    return list(dict.fromkeys(found))
+
+
+def _subset(word: str, senses: Senses) -> Senses:
+    names = word.split(JOINT)
+    unknown = [name for name in names if name not in senses]
+    if unknown or len(set(names)) < len(names):
+        raise ValueError(
+            f"{word!r} is no subset of the senses; write {', '.join(SUBSETS)}, or some of {', '.join(senses)}, each "
+            f"once, joined by {JOINT}"
+        )
+    return tuple(name for name in senses if name in names)
+
+
+Choose = Callable[[TrainConfig, Senses, Senses], TrainConfig]
+
+
+def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
+    """The senses of an environment, and how a training is given some of them.
+
+    Raises ValueError where there is nothing to leave out.
+    """
+    with closing(make_envs(config.env, 1, world_kwargs(config), config.modalities)) as envs:
+        names = config.sensors or tuple(modalities_and_privileged_size(envs)[0])
+        ours = isinstance(envs.unwrapped, RobotVectorEnv)
+        fixed = isinstance(envs.unwrapped, MultimodalVectorEnv) and not ours
+    if fixed or len(names) < 2:
+        raise ValueError(f"{config.env} has {', '.join(names)} and no choice of senses: there is nothing to ablate")
+    return names, _with_sensors if ours else _with_keys
+
+
+def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
+    """Robots are built with the sensors that they have; what a missing one would suffer from goes with it."""
+    gone = {f"{name}_noise" for name in senses if name not in subset}
+    context = {name: value for name, value in config.context.items() if name not in gone}
+    vary = {name: value for name, value in config.vary.items() if name not in gone}
+    return replace(config, sensors=subset, context=context, vary=vary)
+
+
+def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
+    """Of worlds of other packages the policy does not read some keys."""
+    ignored = {f"{name}.kind": IGNORE for name in senses if name not in subset}
+    return replace(config, modalities={**config.modalities, **ignored})
+
+
+def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int) -> Cell:
+    run = RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
+    training = replace(training, seed=seed, evaluate_episodes=0, run_dir=None, resume=run.path)
+    return Cell(subset, seed, training, run)
+
+
+def _begun(cell: Cell) -> TrainConfig:
+    """The training, in a folder that a killed one can be resumed from at any time."""
+    if not cell.run.config_path.is_file():
+        RunFolder.create(cell.run.path).write_config({"train": config_to_dict(cell.config)})
+    return cell.config
+
+
+def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
+    """Say what is in the folder; raises ValueError where it is an ablation of other settings."""
+    path = config.path / MANIFEST
+    settings = {k: v for k, v in config_to_dict(config.train).items() if k not in _WITHOUT_EFFECT}
+    before: Mapping[str, Any] = read_json(path) if path.exists() else {}
+    if not before and config.path.exists() and any(config.path.iterdir()):
+        raise ValueError(f"{config.path} is not empty and no ablation: it has no {MANIFEST}; choose another --folder")
+    other = [name for name, value in settings.items() if before and before["train"].get(name) != value]
+    if other:
+        raise ValueError(
+            f"{config.path} is an ablation of other settings ({', '.join(other)}); give those, or another --folder"
+        )
+    config.path.mkdir(parents=True, exist_ok=True)
+    labels = [JOINT.join(subset) for subset in subsets]
+    write_json(
+        path,
+        {
+            "train": settings,
+            "subsets": list(dict.fromkeys([*before.get("subsets", []), *labels])),
+            "seeds": sorted({*before.get("seeds", []), *config.seeds}),
+            "versions": library_versions(),
+        },
+    )
+
+
+def _with_progress(cells: Sequence[Cell], console: Console) -> Iterator[Cell]:
+    """Says before each training which it is and about how long all that are left will take."""
+    waiting = [cell for cell in cells if not cell.is_trained]
+    begun, trained = time.monotonic(), 0
+    for cell in cells:
+        if cell in waiting:
+            left = (time.monotonic() - begun) / trained * (len(waiting) - trained) / 60 if trained else None
+            console.print(
+                f"training {len(cells) - len(waiting) + trained + 1} of {len(cells)}: {cell.label}, seed {cell.seed}"
+                + ("" if left is None else f" ({left:.0f} min left)"),
+                markup=False,
+                soft_wrap=True,
+            )
+        yield cell
+        trained += cell in waiting
+
+
+def _judge(cell: Cell, config: AblateConfig) -> None:
+    """Play the fixed episodes unless it has been done with the last weights."""
+    judging = EvaluateConfig(
+        run=str(cell.run.path),
+        episodes=config.episodes,
+        seed=config.evaluation_seed,
+        checkpoint="last",
+        device=cell.config.device,
+        senses=False,
+    )
+    if _judged_as(cell.run) != (config.episodes, config.evaluation_seed, str(cell.run.checkpoint("last"))):
+        evaluate_run(judging, Console(quiet=True))
+
+
+def _judged_as(run: RunFolder) -> tuple[Any, ...] | None:
+    """Episodes, seed and weights of the evaluation there is."""
+    if not run.evaluation_path.exists():
+        return None
+    document = read_json(run.evaluation_path)
+    asked = document.get("config", {})
+    return asked.get("episodes"), asked.get("seed"), document.get("weights")

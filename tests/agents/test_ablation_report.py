@@ -1,0 +1,75 @@
+"""Curves and scores of an ablation, from what runs leave behind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmrl_agents.ablation_report import Judged, draw, held, report_of
+
+
+def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force: float | None = None) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    row = {"success_at_end": {"rate": rate, "trials": 0 if rate is None else 10}, "mean_return": 3.0}
+    (folder / "evaluation.json").write_text(json.dumps({"rows": [{**row, "median_peak_force_n": force}]}))
+    return folder
+
+
+def test_a_figure_is_held_until_the_next_and_after_the_last() -> None:
+    log = [{"step": 10, "x": 1.0}, {"step": 20, "x": None}, {"step": 30, "x": 3.0}, {"step": 35}]
+    np.testing.assert_array_equal(held(log, "x", np.array([5.0, 10.0, 29.0, 30.0, 90.0])), [np.nan, 1.0, 1.0, 3.0, 3.0])
+
+
+def test_subsets_are_ordered_by_their_score_and_curves_are_means_over_seeds(tmp_path: Path) -> None:
+    log = [{"step": 50, "success_rate": 0.2}, {"step": 100, "success_rate": 0.4}]
+    other = [{"step": 50, "success_rate": 0.4}, {"step": 60, "success_rate": 1.0}]  # stopped early
+    judged = [
+        Judged(("touch",), 1, leave_run(tmp_path / "t1", log, 0.1, 5.0)),
+        Judged(("touch",), 2, leave_run(tmp_path / "t2", log, 0.3, 7.0)),
+        Judged(("touch", "sight"), 1, leave_run(tmp_path / "b1", log, 0.5, 1.0)),
+        Judged(("touch", "sight"), 2, leave_run(tmp_path / "b2", other, 0.9, 2.0)),
+    ]
+    report = report_of("Any-v0", judged)
+    both, touch = report.subsets
+    assert report.metric.key == "success_rate"
+    assert (both.senses, touch.senses) == (("touch", "sight"), ("touch",))
+    assert both.score.value == pytest.approx(0.7)
+    assert (both.score.low, both.score.high) == (0.5, 0.9)
+    assert touch.peak_force_n is not None
+    assert touch.peak_force_n.value == 6.0
+    # At step 50 the seeds have 0.2 and 0.4, at 100 they have 0.4 and, held, 1.0.
+    assert both.steps[0] == 50.0
+    assert both.curve[:, 0].tolist() == pytest.approx([0.3, 0.2, 0.4])
+    assert both.curve[:, -1].tolist() == pytest.approx([0.7, 0.4, 1.0])
+    assert both.score.text(100.0, 1) == "70.0 [50.0, 90.0]"
+    draw(report, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_the_same_episodes_all_along_are_preferred_and_a_single_seed_has_no_interval(tmp_path: Path) -> None:
+    log = [{"step": 8, "success_rate": 0.2, "judged/success_rate": 0.6}, {"step": 16, "judged/success_rate": 0.7}]
+    report = report_of("Any-v0", [Judged(("touch",), 4, leave_run(tmp_path / "run", log, 0.25))])
+    assert report.metric.key == "judged/success_rate"
+    (touch,) = report.subsets
+    assert touch.score.to_json() == {"iqm": 0.25, "bootstrap_95": None, "by_seed": {"4": 0.25}}
+    assert touch.score.text(100.0, 1) == "25.0"
+    assert touch.peak_force_n is None
+    assert touch.to_json()["curve"]["low"] == [None] * len(touch.steps)
+    draw(report, tmp_path / "curves.png")
+
+
+def test_without_success_the_return_is_the_score(tmp_path: Path) -> None:
+    log = [{"step": 8, "mean_return": -1.0}]
+    report = report_of("Any-v0", [Judged(("touch",), 1, leave_run(tmp_path / "run", log, None))])
+    assert not report.knows_success
+    assert report.subsets[0].score.value == 3.0
+    assert report.metric.key == "mean_return"
+
+
+def test_runs_without_a_common_figure_are_named(tmp_path: Path) -> None:
+    judged = [Judged(("touch",), 1, leave_run(tmp_path / "run", [{"step": 8, "loss": 1.0}], 0.5))]
+    with pytest.raises(ValueError, match=r"no metric in common: .*run"):
+        report_of("Any-v0", judged)
