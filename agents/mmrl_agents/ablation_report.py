@@ -179,7 +179,8 @@ def _subset(
     score = {
         run.seed: rows[run]["success_at_end"]["rate"] if knows_success else rows[run]["mean_return"] for run in runs
     }
-    force = {run.seed: rows[run].get("median_peak_force_n") for run in runs}
+    told = {run.seed: rows[run].get("median_peak_force_n") for run in runs}
+    force = {seed: float(value) for seed, value in told.items() if value is not None}
     longest = max(logs[run][-1]["step"] for run in runs)
     steps = np.linspace(0, longest, POINTS + 1)[1:]
     curves = np.stack([held(logs[run], metric.key, steps) for run in runs])  # (R, K)
@@ -188,7 +189,7 @@ def _subset(
     return Subset(
         runs[0].senses,
         _estimate(score),
-        _estimate(force) if all(value is not None for value in force.values()) else None,
+        _estimate(force) if len(force) == len(runs) else None,
         steps[known],
         np.stack([result.value, result.low, result.high]),
     )

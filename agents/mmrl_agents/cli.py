@@ -75,18 +75,23 @@ def _merged(base: "TrainConfig", config: "TrainConfig") -> "TrainConfig":
 
 def _ablate(args: Sequence[str]) -> int:
     from mmrl_agents.ablation import OWN_OPTIONS, AblateConfig, ablate
-    from mmrl_agents.config import TrainConfig
 
     for option in OWN_OPTIONS:
         written = f"--{option.replace('_', '-')}"
         if any(word.partition("=")[0].replace("_", "-") == written for word in args):
             raise ValueError(f"{written} is not for an ablation, which chooses it for every training by itself")
-    base = _train_defaults(args)
+    described = args
+    if args and args[0].startswith("-") and not {"-h", "--help"} & set(args):  # the environment comes after options
+        described = [tyro.cli(AblateConfig, args=args, prog="mmrl ablate").train.env, *args]
+    base = _train_defaults(described)
     description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
-    default = None if base is None else AblateConfig(train=base)
+    if base is None:
+        tyro.cli(AblateConfig, args=args, prog="mmrl ablate", description=description)
+        return 0
+    default = AblateConfig(train=base)
     config = tyro.cli(AblateConfig, args=args, prog="mmrl ablate", description=description, default=default)
-    training: TrainConfig = config.train if base is None else _merged(base, config.train)
-    return INTERRUPTED if ablate(replace(config, train=training)).interrupted else 0
+    result = ablate(replace(config, train=_merged(base, config.train)))
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":

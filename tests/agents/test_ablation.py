@@ -36,12 +36,12 @@ class Guess(gym.Env[dict[str, np.ndarray], np.ndarray]):
     interrupt_after: ClassVar[int | None] = None
     """Steps of all worlds after which somebody presses ^C."""
 
-    def __init__(self, names: tuple[str, ...] = ("eye", "ear")) -> None:
-        self.observation_space = spaces.Dict({name: spaces.Box(-1.0, 1.0, (2,), np.float32) for name in names})
+    def __init__(self) -> None:
+        self.observation_space = spaces.Dict({name: spaces.Box(-1.0, 1.0, (2,), np.float32) for name in ("eye", "ear")})
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def _observe(self) -> dict[str, np.ndarray]:
-        noise = {name: self.np_random.uniform(-1, 1, 2).astype(np.float32) for name in self.observation_space}
+        noise = {name: self.np_random.uniform(-1, 1, 2).astype(np.float32) for name in ("eye", "ear")}
         return {**noise, "eye": np.full(2, self._sign, np.float32)}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -284,7 +284,9 @@ def test_robots_are_built_with_the_sensors_of_the_subset(tmp_path: Path) -> None
         (["CartPole-v1"], "CartPole-v1 has observation and no choice of senses: there is nothing to ablate"),
         (["Guess-v0", "--seed", "3"], "--seed is not for an ablation"),
         (["Guess-v0", "--run_dir=x"], "--run-dir is not for an ablation"),
-        (["Guess-v0", "--subsets", "smell"], "'smell' is no subset of the senses"),
+        (["Guess-v0", "--subsets", "smell"], "'smell' is no subset of the senses; .* some of ear, eye"),
+        (["--subsets", "smell", "--seeds", "3", "--", "Guess-v0"], "'smell' is no subset of the senses"),
+        (["--seeds", "3", "--total-steps", "9", "Nothing-v0"], "Nothing"),
     ],
 )
 def test_what_cannot_be_ablated_is_named(

@@ -19,7 +19,7 @@ def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force
 
 
 def test_a_figure_is_held_until_the_next_and_after_the_last() -> None:
-    log = [{"step": 10, "x": 1.0}, {"step": 20, "x": None}, {"step": 30, "x": 3.0}, {"step": 35}]
+    log: list[dict[str, Any]] = [{"step": 10, "x": 1.0}, {"step": 20, "x": None}, {"step": 30, "x": 3.0}, {"step": 35}]
     np.testing.assert_array_equal(held(log, "x", np.array([5.0, 10.0, 29.0, 30.0, 90.0])), [np.nan, 1.0, 1.0, 3.0, 3.0])
 
 
