@@ -6,12 +6,14 @@ it by 255; the encoders read what the sense declares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from torch import Tensor, nn
@@ -106,6 +108,15 @@ class MultimodalExtractor(CombinedExtractor):
         """Copy encoders, their statistics and the fusion of a network of ours; RuntimeError where they differ."""
         self.encoders.load_state_dict(policy.encoders.state_dict())
         self.fusion.load_state_dict(policy.fusion.state_dict())
+
+    def apply(self, fn: Callable[[nn.Module], object]) -> MultimodalExtractor:
+        """As of any module, but that SB3's `ortho_init` stops here: these networks have initial weights of their own.
+
+        It would fail besides: it cannot fill convolutions whose weights lie in the memory order of NHWC images.
+        """
+        if isinstance(fn, partial) and fn.func is ActorCriticPolicy.init_weights:
+            return self
+        return super().apply(fn)  # type: ignore[arg-type]  # what fn returns is dropped
 
     @contextmanager
     def sensing(self, present: Presence | None) -> Iterator[None]:
