@@ -1,0 +1,357 @@
+"""Our PPO against Stable-Baselines3's PPO with `MultiInputPolicy` on the same environments.
+
+    python -m benchmarks.against_sb3 throughput --output docs/results/sb3_throughput.json
+    python -m benchmarks.against_sb3 race --seeds 1 2 3 --limit-minutes 60 --output docs/results/sb3_race
+
+`throughput`: environment steps per second of rollout and update, with the same network, rollouts of 2,048 steps,
+minibatches of 512, 3 epochs and no privileged critic; with a camera and with windows alone, at 8 and 64 worlds.
+`race`: seconds of wall clock until 90 % of the last 200 training episodes on PegInsertion succeed, building worlds and
+networks included. Ours is `mmrl train` with its recipe. SB3 gets the settings of that recipe as far as it has them,
+and either our network or its own.
+
+Every measurement is a process of its own, whose peak memory is told beside it; contenders take turns. Handing SB3 our
+vector environment is in its favour; `DummyVecEnv` over single environments is what it has itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.pong_against_sb3 import in_process
+
+ENV_ID = "mmrl/PegInsertion-v0"
+SENSES: Mapping[str, tuple[str, ...]] = {
+    "camera and windows": ("camera", "force_torque", "proprioception"),
+    "windows": ("force_torque", "proprioception"),
+}
+WORLDS = (8, 64)
+ROLLOUT, MINIBATCH, EPOCHS = 2048, 512, 3
+LEVEL, EPISODES = 0.9, 200
+RATES = ("steps_per_second", "steps_per_cpu_second")
+# Over which SB3 lets its step size fall; the level or the clock ends its training.
+SB3_STEPS = 2_000_000
+
+
+def peak_mib() -> float:
+    """Most memory that this process ever held; Linux counts in ru_maxrss what the parent held when it forked."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def speed(step: Callable[[], None], updates: int) -> dict[str, float]:
+    """Environment steps per second of wall clock and of processor time, medians over updates; the first warms up."""
+    step()
+    seconds, processor = list[float](), list[float]()
+    for _ in range(updates):
+        start, used = time.perf_counter(), time.process_time()
+        step()
+        seconds.append(time.perf_counter() - start)
+        processor.append(time.process_time() - used)
+    return {
+        "steps_per_second": ROLLOUT / statistics.median(seconds),
+        "steps_per_cpu_second": ROLLOUT / statistics.median(processor),
+        "peak_mib": peak_mib(),
+    }
+
+
+def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) -> dict[str, float]:
+    """Rollout and update of our PPO."""
+    import torch
+
+    from mmrl.policy import ActorCritic
+    from mmrl_agents.allocator import keep_freed_memory
+    from mmrl_agents.config import action_space_of, make_envs, modalities_and_privileged_size
+    from mmrl_agents.episodes import EpisodeStatistics
+    from mmrl_agents.ppo import PPO, PPOConfig
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.rollout import Rollout, RolloutStorage
+
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    settings = PPOConfig(num_steps=ROLLOUT // worlds, minibatch_size=MINIBATCH, epochs=EPOCHS)
+    with closing(make_envs(ENV_ID, worlds, {"sensors": senses})) as envs:
+        modalities, _ = modalities_and_privileged_size(envs)
+        policy = ActorCritic(modalities, action_space_of(envs), PEG_INSERTION.policy)
+        storage = RolloutStorage(settings.num_steps, worlds, modalities, action_space_of(envs), 0, torch.device("cpu"))
+        ppo = PPO(policy, settings, torch.Generator().manual_seed(1))
+        rollout = Rollout(envs, policy, storage, EpisodeStatistics(), torch.Generator().manual_seed(2))
+        rollout.start(1)
+
+        def step() -> None:
+            rollout.collect()
+            ppo.update(storage)
+            rollout.learn_statistics()
+
+        return speed(step, updates)
+
+
+def sb3_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int, dummy: bool) -> dict[str, float]:
+    """Rollout and update of SB3's PPO, on our vector environment or on SB3's own over single ones."""
+    import gymnasium as gym
+    import torch
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from mmrl_agents.sb3 import make_vec_env
+
+    torch.set_num_threads(threads)
+    with closing(make_vec_env(ENV_ID, worlds, sensors=senses)) as ours:
+        singles = [lambda: gym.make(ENV_ID, sensors=senses)] * worlds
+        model = sb3_model(ours, DummyVecEnv(singles) if dummy else ours, ROLLOUT // worlds, seed=1)
+
+        def step() -> None:
+            model.learn(ROLLOUT, reset_num_timesteps=False)
+
+        return speed(step, updates)
+
+
+def sb3_model(ours: Any, envs: Any, num_steps: int, seed: int, **changes: Any) -> Any:
+    """SB3's PPO with the network of our recipe, over worlds that `ours` declares the senses of."""
+    from stable_baselines3 import PPO
+
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.sb3 import multimodal_policy
+
+    sizes = PEG_INSERTION.policy
+    policy = multimodal_policy(
+        ours,
+        features=sizes.fused_features,
+        net_arch={"pi": list(sizes.actor_hidden), "vf": list(sizes.critic_hidden)},
+        log_std_init=sizes.log_std_init,
+    )
+    settings = {"n_steps": num_steps, "batch_size": MINIBATCH, "n_epochs": EPOCHS, "policy_kwargs": policy}
+    return PPO("MultiInputPolicy", envs, seed=seed, device="cpu", **{**settings, **changes})
+
+
+def our_race(seed: int, limit_s: float, threads: int) -> dict[str, Any]:
+    """`mmrl train` with the recipe of peg insertion, stopped at the level."""
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.train import train
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(
+            PEG_INSERTION,
+            seed=seed,
+            stop_at_success=LEVEL,
+            time_limit_minutes=limit_s / 60,
+            evaluate_episodes=0,
+            device="cpu",
+            threads=threads,
+            run_dir=Path(folder) / "run",
+        )
+        start = time.perf_counter()
+        result = train(config, Console(quiet=True))
+        seconds = time.perf_counter() - start
+        lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+    # What came before the first update counts too.
+    before = seconds - lines[-1]["wall_time_s"]
+    curve = [(before + line["wall_time_s"], line["success_rate"]) for line in lines if "success_rate" in line]
+    return outcome(seconds, result.steps, curve, int(lines[-1]["episodes"]))
+
+
+def sb3_race(seed: int, limit_s: float, threads: int, changes: Mapping[str, Any], own: bool) -> dict[str, Any]:
+    """SB3's PPO with the settings of our recipe that it has and `changes`, stopped at the level."""
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from mmrl_agents.episodes import EpisodeStatistics, episode_from
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.sb3 import WorldsVecEnv, make_vec_env
+
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    told, curve = EpisodeStatistics(EPISODES), list[tuple[float, float]]()
+
+    class UntilLevel(BaseCallback):
+        def _on_step(self) -> bool:
+            arrived = told.count >= EPISODES and bool(curve) and curve[-1][1] >= LEVEL
+            return not arrived and time.perf_counter() - start < limit_s
+
+        def _on_rollout_end(self) -> None:
+            if told.count:
+                curve.append((time.perf_counter() - start, told.metrics()["success_rate"]))
+
+    def hear(world: int, episode: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
+        if episode is not None:
+            told.add(episode_from(info, world, episode["r"], episode["l"]))
+
+    recipe = PEG_INSERTION.ppo
+    rate, final = recipe.learning_rate, recipe.final_learning_rate
+    settings = {
+        "learning_rate": lambda left: final + left * (rate - final),
+        "gamma": recipe.gamma,
+        "gae_lambda": recipe.gae_lambda,
+        "clip_range": recipe.clip,
+        "ent_coef": recipe.entropy_coef,
+        "vf_coef": recipe.value_coef,
+        "max_grad_norm": recipe.max_grad_norm,
+    }
+    if own:
+        settings["policy_kwargs"] = {"log_std_init": PEG_INSERTION.policy.log_std_init}
+    with closing(make_vec_env(ENV_ID, PEG_INSERTION.num_worlds)) as made:
+        envs = WorldsVecEnv(made.envs, hear)
+        # So that the worlds do not all end at once, as `mmrl train` has it.
+        envs.set_options({"elapsed_steps": np.arange(envs.num_envs) * 100 // envs.num_envs})
+        model = sb3_model(envs, envs, recipe.num_steps, seed, **{**settings, **changes})
+        model.learn(SB3_STEPS, callback=UntilLevel())
+    return outcome(time.perf_counter() - start, model.num_timesteps, curve, told.count)
+
+
+def outcome(seconds: float, steps: int, curve: list[tuple[float, float]], episodes: int) -> dict[str, Any]:
+    """What a race came to."""
+    reached = bool(curve) and episodes >= EPISODES and curve[-1][1] >= LEVEL
+    return {"reached": reached, "seconds": seconds, "steps": steps, "curve": curve, "peak_mib": peak_mib()}
+
+
+def throughput(options: argparse.Namespace) -> dict[str, Any]:
+    """A table of ratios; contenders take turns `repeats` times, and the median counts."""
+    contenders: dict[str, tuple[Callable[..., dict[str, float]], tuple[Any, ...]]] = {
+        "mmrl": (our_speed, ()),
+        "SB3, our worlds": (sb3_speed, (False,)),
+        "SB3, DummyVecEnv": (sb3_speed, (True,)),
+    }
+    rows: list[dict[str, Any]] = []
+    columns = ("senses", "worlds", "", "steps/s", "mmrl is faster", "by CPU time", "peak MiB")
+    table = Table(*columns, title="Rollout and update")
+    for label in options.senses:
+        for worlds in options.worlds:
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+            for _ in range(options.repeats):
+                for name, (work, more) in contenders.items():
+                    arguments = (worlds, SENSES[label], options.threads, options.updates, *more)
+                    runs[name].append(in_process(work, *arguments))
+            ours = medians(runs["mmrl"])
+            for name, measured in runs.items():
+                theirs = medians(measured)
+                wall, processor = (ours[rate] / theirs[rate] for rate in RATES)
+                row = {"senses": label, "worlds": worlds, "contender": name, "ratio": wall, "cpu_ratio": processor}
+                rows.append({**row, **theirs, "runs": measured})
+                told = (f"{theirs[RATES[0]]:,.0f}", f"{wall:.2f} x", f"{processor:.2f} x", f"{theirs['peak_mib']:,.0f}")
+                table.add_row(label, str(worlds), name, *told)
+    Console().print(table)
+    return {"rollout": ROLLOUT, "minibatch": MINIBATCH, "epochs": EPOCHS, "rows": rows}
+
+
+def medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The rates of the median run, and the largest peak."""
+    rates = {rate: statistics.median(run[rate] for run in runs) for rate in RATES}
+    return {**rates, "peak_mib": max(run["peak_mib"] for run in runs)}
+
+
+def race(options: argparse.Namespace) -> dict[str, Any]:
+    """A table of seconds to the level, and a picture of all curves."""
+    changes = dict(options.sb3_settings)
+    contenders: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
+        "mmrl": (our_race, ()),
+        "SB3, our network": (sb3_race, (changes, False)),
+        "SB3, its own network": (sb3_race, (changes, True)),
+    }
+    limit = 60 * options.limit_minutes
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
+    for seed in options.seeds:
+        for name, (work, more) in contenders.items():
+            Console().print(f"{name}, seed {seed} ...")
+            results[name].append({"seed": seed, **in_process(work, seed, limit, options.threads, *more)})
+    table = Table("", "reached", "median s", "seconds", "steps", "mmrl is faster", "peak MiB", title="To 90 % success")
+    ours = statistics.median(run["seconds"] for run in results["mmrl"])
+    for name, runs in results.items():
+        median, reached = statistics.median(run["seconds"] for run in runs), sum(run["reached"] for run in runs)
+        at_least = "" if reached == len(runs) else "at least "
+        table.add_row(
+            name,
+            f"{reached} of {len(runs)}",
+            f"{median:,.0f}",
+            ", ".join(f"{run['seconds']:,.0f}" for run in runs),
+            ", ".join(f"{run['steps']:,}" for run in runs),
+            f"{at_least}{median / ours:.1f} x",
+            f"{max(run['peak_mib'] for run in runs):,.0f}",
+        )
+    Console().print(table)
+    if options.output is not None:
+        draw(results, options.output.with_suffix(".png"))
+    return {"level": LEVEL, "episodes": EPISODES, "limit_minutes": options.limit_minutes, "results": results}
+
+
+def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
+    """Success against minutes of wall clock, a colour for each contender and a line for each seed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
+    for index, (name, runs) in enumerate(results.items()):
+        for run in runs:
+            minutes = [seconds / 60 for seconds, _ in run["curve"]]
+            success = [100 * rate for _, rate in run["curve"]]
+            axes.plot(minutes, success, color=f"C{index}", linewidth=1.4, label=name if run is runs[0] else None)
+    axes.axhline(100 * LEVEL, color="0.6", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="minutes of wall clock", ylabel=f"success of the last {EPISODES} episodes, %", ylim=(0, 102))
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def setting(text: str) -> tuple[str, float]:
+    """`n_epochs=5` or `learning_rate=5e-4` as a name and a number."""
+    name, _, value = text.partition("=")
+    number = float(value)
+    return name, int(number) if number.is_integer() else number
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(required=True)
+    speeds = commands.add_parser("throughput")
+    speeds.add_argument("--updates", type=int, default=5, help="measured, after one that warms up")
+    speeds.add_argument("--repeats", type=int, default=3)
+    speeds.add_argument("--worlds", type=int, nargs="+", default=list(WORLDS))
+    speeds.add_argument("--senses", nargs="+", choices=list(SENSES), default=list(SENSES))
+    speeds.set_defaults(work=throughput)
+    races = commands.add_parser("race")
+    races.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    races.add_argument("--limit-minutes", type=float, default=60.0)
+    races.add_argument("--sb3-settings", type=setting, nargs="*", default=[], help="such as learning_rate=5e-4")
+    races.set_defaults(work=race)
+    for command in (speeds, races):
+        command.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the networks")
+        command.add_argument("--output", type=Path, default=None, help="a JSON file to write, of a race a picture too")
+    return top
+
+
+def main() -> None:
+    """Command line."""
+    from mmrl_agents.runs import library_versions
+
+    options = parser().parse_args()
+    result = options.work(options)
+    if options.output is not None:
+        machine = {"platform": platform.platform(), "cpus": os.cpu_count(), "threads": options.threads}
+        document = {**result, "machine": machine, "versions": library_versions()}
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
