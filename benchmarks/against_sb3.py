@@ -272,22 +272,27 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
             results[name].append({"seed": seed, **in_process(work, seed, limit, options.threads, *more)})
     table = Table("", "reached", "median s", "seconds", "steps", "mmrl is faster", "peak MiB", title="To 90 % success")
     ours = statistics.median(run["seconds"] for run in results["mmrl"])
+    all_ours = all(run["reached"] for run in results["mmrl"])
     for name, runs in results.items():
         median, reached = statistics.median(run["seconds"] for run in runs), sum(run["reached"] for run in runs)
-        at_least = "" if reached == len(runs) else "at least "
         table.add_row(
             name,
             f"{reached} of {len(runs)}",
             f"{median:,.0f}",
             ", ".join(f"{run['seconds']:,.0f}" for run in runs),
             ", ".join(f"{run['steps']:,}" for run in runs),
-            f"{at_least}{median / ours:.1f} x",
+            faster(median / ours, all_ours, reached == len(runs)),
             f"{max(run['peak_mib'] for run in runs):,.0f}",
         )
     Console().print(table)
     if options.output is not None:
         draw(results, options.output.with_suffix(".png"))
     return {"level": LEVEL, "episodes": EPISODES, "limit_minutes": options.limit_minutes, "results": results}
+
+
+def faster(ratio: float, ours_arrived: bool, they_arrived: bool) -> str:
+    """What a ratio of seconds says; nothing where the clock stopped ours."""
+    return "-" if not ours_arrived else f"{ratio:.1f} x" if they_arrived else f"at least {ratio:.1f} x"
 
 
 def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:

@@ -55,7 +55,7 @@ class SB3Algorithm:
 
 
 _ROLLOUTS = MappingProxyType({"learning_rate": "lin_5e-4", "n_steps": 32, "batch_size": 512, "n_epochs": 3})
-# A transition with a camera of 64 x 64 pixels takes 26 kB, so that SB3's default of a million would take 26 GB.
+# A transition with a camera of 64 x 64 pixels takes 28 kB, so that SB3's default of a million would take 28 GB.
 _REPLAY = MappingProxyType(
     {"buffer_size": 50_000, "learning_starts": 2_000, "batch_size": 256, "train_freq": 4, "gradient_steps": 16}
 )
