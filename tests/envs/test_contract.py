@@ -1,5 +1,6 @@
 """What every registered environment keeps: one matrix, whatever the task."""
 
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,12 @@ from gymnasium.vector import AutoresetMode
 import mmrl_envs
 
 IDS = mmrl_envs.task_ids()
+BULLET = pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="PyBullet is not installed")
+WORLDS = [
+    *(pytest.param(env_id, "mujoco", id=env_id) for env_id in IDS),
+    *(pytest.param(env_id, "pybullet", id=f"{env_id}-pybullet", marks=BULLET) for env_id in IDS),
+]
+"""Every task in every physics engine."""
 TOUCH = ("force_torque", "proprioception")
 ALL = ("camera", *TOUCH)
 
@@ -93,17 +100,19 @@ def test_spaces_are_exact(env_id: str, sensors: tuple[str, ...]) -> None:
     envs.close()
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_seeded_twins_are_bit_equal(env_id: str) -> None:
-    for one, other in zip(play(env_id, 2, 8, sensors=ALL), play(env_id, 2, 8, sensors=ALL), strict=True):
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_seeded_twins_are_bit_equal(env_id: str, engine: str) -> None:
+    for one, other in zip(
+        play(env_id, 2, 8, sensors=ALL, engine=engine), play(env_id, 2, 8, sensors=ALL, engine=engine), strict=True
+    ):
         assert_equal(one[0], other[0])
         if len(one) == 5:
             np.testing.assert_array_equal(one[1], other[1])
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_one_world_equals_world_zero_of_eight(env_id: str) -> None:
-    alone, among = play(env_id, 1, 8, sensors=ALL), play(env_id, 8, 8, sensors=ALL)
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_one_world_equals_world_zero_of_eight(env_id: str, engine: str) -> None:
+    alone, among = play(env_id, 1, 8, sensors=ALL, engine=engine), play(env_id, 8, 8, sensors=ALL, engine=engine)
     for one, many in zip(alone, among, strict=True):
         assert_equal(rows(one[0], 0), rows(many[0], 0))
         if len(one) == 5:
@@ -111,10 +120,10 @@ def test_one_world_equals_world_zero_of_eight(env_id: str) -> None:
             np.testing.assert_array_equal(one[4]["privileged"][0], many[4]["privileged"][0])
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_both_doors_give_the_same_episode(env_id: str) -> None:
-    envs = gym.make_vec(env_id, num_envs=1, sensors=TOUCH)
-    env = gym.make(env_id, sensors=TOUCH)
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_both_doors_give_the_same_episode(env_id: str, engine: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=1, sensors=TOUCH, engine=engine)
+    env = gym.make(env_id, sensors=TOUCH, engine=engine)
     many, _ = envs.reset(seed=3)
     one, _ = env.reset(seed=3)
     assert_equal(one, rows(many, 0))
@@ -130,19 +139,19 @@ def test_both_doors_give_the_same_episode(env_id: str) -> None:
         assert isinstance(info["peak_force_n"], float)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_an_added_sensor_changes_no_other_reading(env_id: str) -> None:
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_an_added_sensor_changes_no_other_reading(env_id: str, engine: str) -> None:
     noisy = {"context": {"force_torque_noise": 0.5}}
-    few = play(env_id, 2, 8, sensors=TOUCH, **noisy)
-    more = play(env_id, 2, 8, sensors=("hole_estimate", *TOUCH, "joint_proprioception"), **noisy)
+    few = play(env_id, 2, 8, sensors=TOUCH, engine=engine, **noisy)
+    more = play(env_id, 2, 8, sensors=("hole_estimate", *TOUCH, "joint_proprioception"), engine=engine, **noisy)
     for one, other in zip(few, more, strict=True):
         for name in TOUCH:
             np.testing.assert_array_equal(one[0][name], other[0][name])
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_same_step_autoreset_hands_over_the_final_observation(env_id: str) -> None:
-    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH, max_episode_steps=6)
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_same_step_autoreset_hands_over_the_final_observation(env_id: str, engine: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH, engine=engine, max_episode_steps=6)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     envs.reset(seed=1, options={"elapsed_steps": np.array([0, 3])})
     previous = None
@@ -168,9 +177,9 @@ def test_same_step_autoreset_hands_over_the_final_observation(env_id: str) -> No
     envs.close()
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_reset_mask_leaves_other_worlds_alone(env_id: str) -> None:
-    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH)
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_reset_mask_leaves_other_worlds_alone(env_id: str, engine: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=2, sensors=TOUCH, engine=engine)
     envs.reset(seed=1)
     for action in actions(2, 2, envs.single_action_space.shape[0]):
         observation, *_ = envs.step(action)
@@ -179,21 +188,21 @@ def test_reset_mask_leaves_other_worlds_alone(env_id: str) -> None:
     assert not np.array_equal(masked["proprioception"][0], observation["proprioception"][0])
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_spec_survives_pickling(env_id: str) -> None:
-    env = gym.make(env_id, sensors=TOUCH)
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_spec_survives_pickling(env_id: str, engine: str) -> None:
+    env = gym.make(env_id, sensors=TOUCH, engine=engine)
     again = gym.make(pickle.loads(pickle.dumps(env.spec)))
     one, _ = env.reset(seed=2)
     other, _ = again.reset(seed=2)
     assert_equal(one, other)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_a_broken_world_ends_alone(env_id: str) -> None:
+@pytest.mark.parametrize(("env_id", "engine"), WORLDS)
+def test_a_broken_world_ends_alone(env_id: str, engine: str) -> None:
     """NaN in one world's physics is that world's failure, counted, and nobody else's."""
     histories = []
     for broken in (False, True):
-        envs = gym.make_vec(env_id, num_envs=3, sensors=TOUCH, max_episode_steps=50)
+        envs = gym.make_vec(env_id, num_envs=3, sensors=TOUCH, engine=engine, max_episode_steps=50)
         envs.reset(seed=4)
         history = []
         for step, action in enumerate(actions(4, 3, envs.single_action_space.shape[0])):

@@ -1,5 +1,6 @@
 """A saved environment goes on bit for bit, in a fresh object, across resets, whatever its senses."""
 
+import importlib.util
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from mmrl_envs import Camera, ForceTorque, Sensor
 from mmrl_envs.tasks.peg_expert import PegExpert
 
 IDS = mmrl_envs.task_ids()
+BULLET = pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="PyBullet is not installed")
 SENSORS = mmrl_envs.sensor_names()  # as they ship: other tests register more
 
 
@@ -25,12 +27,13 @@ def hard_senses() -> list[Sensor | str]:
     return [wrench, camera, "proprioception", "hole_estimate"]
 
 
-def make(env_id: str, num_worlds: int, sensors: Any = None) -> Any:
+def make(env_id: str, num_worlds: int, sensors: Any = None, engine: str = "mujoco") -> Any:
     return gym.make_vec(
         env_id,
         num_envs=num_worlds,
         sensors=hard_senses() if sensors is None else sensors,
         max_episode_steps=6,
+        engine=engine,
         context={"proprioception_noise": 0.5} if sensors is None else None,
     )
 
@@ -58,10 +61,18 @@ def assert_same(one: Any, other: Any, where: str = "") -> None:
 
 
 @pytest.mark.parametrize("env_id", IDS)
-@pytest.mark.parametrize("num_worlds", [1, 8])
-@pytest.mark.parametrize("before", [0, 7])
-def test_a_fresh_environment_goes_on_bit_for_bit(env_id: str, num_worlds: int, before: int) -> None:
-    envs = make(env_id, num_worlds)
+@pytest.mark.parametrize(
+    ("num_worlds", "before", "engine"),
+    [
+        (1, 0, "mujoco"),
+        (1, 7, "mujoco"),
+        (8, 0, "mujoco"),
+        (8, 7, "mujoco"),
+        pytest.param(3, 7, "pybullet", marks=BULLET),
+    ],
+)
+def test_a_fresh_environment_goes_on_bit_for_bit(env_id: str, num_worlds: int, before: int, engine: str) -> None:
+    envs = make(env_id, num_worlds, engine=engine)
     size = envs.single_action_space.shape[0]
     # Worlds out of step, of differing models, moved by a source of contexts.
     envs.reset(
@@ -82,7 +93,7 @@ def test_a_fresh_environment_goes_on_bit_for_bit(env_id: str, num_worlds: int, b
         envs.step(action)
     state = envs.unwrapped.get_state()
     first = [envs.step(action) for action in script[before:]]
-    fresh = make(env_id, num_worlds)
+    fresh = make(env_id, num_worlds, engine=engine)
     fresh.unwrapped.context_source = envs.unwrapped.context_source
     fresh.unwrapped.set_state(state)
     second = [fresh.step(action) for action in script[before:]]
@@ -115,10 +126,12 @@ def test_every_sense_there_is_goes_on(env_id: str) -> None:
         assert_same(envs.step(action), fresh.step(action))
 
 
-def test_an_insertion_goes_on_with_the_success_it_holds() -> None:
+@pytest.mark.parametrize("engine", ["mujoco", pytest.param("pybullet", marks=BULLET)])
+def test_an_insertion_goes_on_with_the_success_it_holds(engine: str) -> None:
     """Saved while the peg has been at the bottom for some, but not all, of the steps that make a success."""
     envs, fresh = (
-        gym.make_vec(IDS[0], num_envs=2, sensors=("proprioception",), context={"start_z_m": 0.01}) for _ in range(2)
+        gym.make_vec(IDS[0], num_envs=2, sensors=("proprioception",), context={"start_z_m": 0.01}, engine=engine)
+        for _ in range(2)
     )
     envs.reset(seed=0)
     expert = PegExpert(envs.unwrapped)

@@ -127,5 +127,3 @@ def steps_per_second(model: mujoco.MjModel) -> int:
     """Physics steps per second of a model."""
     timestep: float = model.opt.timestep
     return round(1.0 / timestep)
-
-

@@ -71,7 +71,8 @@ def _features(model: mujoco.MjModel) -> Iterator[str]:
         if count:
             yield f"it has {what} ({count})"
     if model.opt.disableflags or model.opt.enableflags:
-        yield f"physics options are switched (disableflags {model.opt.disableflags}, enableflags {model.opt.enableflags})"
+        flags = f"disableflags {model.opt.disableflags}, enableflags {model.opt.enableflags}"
+        yield f"physics options are switched ({flags})"
 
 
 def _joints(model: mujoco.MjModel) -> Iterator[str]:
@@ -79,10 +80,10 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
         kind = _JOINT(model.jnt_type[i])
         if kind not in (_JOINT.mjJNT_HINGE, _JOINT.mjJNT_SLIDE):
             yield f"joint {_name(model.joint, i)} is of type {kind.name}, only hinges and slides are known"
-    for i in np.flatnonzero(model.body_jntnum > 1):
-        yield f"body {_name(model.body, i)} has {model.body_jntnum[i]} joints, at most one is known"
-    for i in np.flatnonzero(model.dof_frictionloss):
-        yield f"joint {_name(model.joint, model.dof_jntid[i])} has frictionloss {model.dof_frictionloss[i]:g}"
+    for body in np.flatnonzero(model.body_jntnum > 1):
+        yield f"body {_name(model.body, body)} has {model.body_jntnum[body]} joints, at most one is known"
+    for dof in np.flatnonzero(model.dof_frictionloss):
+        yield f"joint {_name(model.joint, model.dof_jntid[dof])} has frictionloss {model.dof_frictionloss[dof]:g}"
 
 
 def _sensors(model: mujoco.MjModel) -> Iterator[str]:
@@ -171,6 +172,6 @@ _GEOM_CHECKS: tuple[Callable[[mujoco.MjModel, int], Iterator[str]], ...] = (
 )
 
 
-def _name(accessor: Callable[[int], object], number: int) -> str:
+def _name(accessor: Callable[[int], object], number: int | np.intp) -> str:
     name = accessor(int(number)).name  # type: ignore[attr-defined]  # MuJoCo's named views
     return repr(name) if name else f"#{number}"

@@ -71,7 +71,8 @@ class BulletScene:
         """Sensor data (D,) of the present state under actuator inputs (U,), as if nothing touched."""
         self._data.ctrl, self._data.xfrc_applied = control, 0.0
         mujoco.mj_forward(self._model, self._data)
-        return self._data.sensordata
+        readings: FloatArray = self._data.sensordata
+        return readings
 
     def follow_mocap(self, mocap_pos: FloatArray, mocap_quat: FloatArray) -> None:
         """Moves the fixed geoms of mocap bodies that were moved."""
@@ -89,10 +90,7 @@ class BulletScene:
         Returns:
             Whether the physics went well; if not, neither state nor readings mean anything.
         """
-        for inputs, reading in zip(control, readings, strict=True):
-            if not self._physics_step(inputs, reading):
-                return False
-        return True
+        return all(self._physics_step(inputs, reading) for inputs, reading in zip(control, readings, strict=True))
 
     def _physics_step(self, control: FloatArray, reading: FloatArray) -> bool:
         model, data = self._model, self._data

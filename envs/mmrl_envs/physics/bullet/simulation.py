@@ -105,9 +105,7 @@ class Simulation:
 
     def centres_of_mass(self) -> tuple[FloatArray, FloatArray]:
         """Where the centres of mass of the links are, (L, 3), and their principal axes, (L, 3, 3)."""
-        states = [
-            self._bullet.getLinkState(self._arm, j, computeForwardKinematics=1, **self._at) for j in self._joints
-        ]
+        states = [self._bullet.getLinkState(self._arm, j, computeForwardKinematics=1, **self._at) for j in self._joints]
         axes = [np.reshape(self._bullet.getMatrixFromQuaternion(s[1]), (3, 3)) for s in states]
         return np.array([s[0] for s in states]), np.array(axes)
 
@@ -206,7 +204,9 @@ class Simulation:
             )
 
     def _add_fixed(self, model: mujoco.MjModel, geom: int, column: int) -> int:
-        body: int = self._bullet.createMultiBody(baseMass=0.0, baseCollisionShapeIndex=self._shape(model, geom), **self._at)
+        body: int = self._bullet.createMultiBody(
+            baseMass=0.0, baseCollisionShapeIndex=self._shape(model, geom), **self._at
+        )
         self._bullet.changeDynamics(body, -1, lateralFriction=float(self.contacts.friction[column]), **self._at)
         return body
 
