@@ -177,7 +177,7 @@ def test_edited_models_take_effect_at_the_reset() -> None:
     """1.5 mm off the centre a peg lands beside a hole of 0.2 mm clearance and drops into one of 5 mm."""
     envs = make("pybullet", 2, shape="hexagonal", start_x_m=0.0, hole_x_m=0.0015, clearance_mm=5.0)
     for clearances in ([0.2, 5.0], [5.0, 0.2]):
-        envs.reset(seed=0, options={"context": {"clearance_mm": clearances, "hole_x_m": 0.0015}})
+        envs.reset(seed=0, options={"context": {"clearance_mm": np.array(clearances), "hole_x_m": 0.0015}})
         for _ in range(14):
             envs.step(np.tile(np.array([DOWN], np.float32), (2, 1)))
         height = envs.unwrapped.task.tip_pose()[:, 2]

@@ -31,6 +31,7 @@ from mmrl_envs.physics.bullet.links import GROUND, LinkTree
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.intp]
 
 
 FACE_POINTS = 3
@@ -55,17 +56,20 @@ class Contacts:
     """Damping per contact point in N s/m, (M,)."""
 
 
-def meeting(model: mujoco.MjModel, one: int | np.intp, other: int | np.intp) -> bool:
-    """Whether the contact bits of two geoms answer each other."""
-    bits = model.geom_contype[one] & model.geom_conaffinity[other]
-    return bool(bits | (model.geom_contype[other] & model.geom_conaffinity[one]))
+def meeting(model: mujoco.MjModel, some: IntArray, others: IntArray) -> BoolArray:
+    """Whether the contact bits of geoms (m,) and others (f,) answer each other, (m, f)."""
+    types, affinities = model.geom_contype, model.geom_conaffinity
+    there = types[some][:, None] & affinities[others][None, :]
+    back = affinities[some][:, None] & types[others][None, :]
+    answered: BoolArray = (there | back) != 0
+    return answered
 
 
 def touching_geoms(model: mujoco.MjModel, tree: LinkTree) -> tuple[list[int], list[int], BoolArray]:
     """Moving and fixed geoms that have a partner, and which meet, (M, F)."""
     links = tree.link_of[model.geom_bodyid]
     moving, fixed = np.flatnonzero(links != GROUND), np.flatnonzero(links == GROUND)
-    meets = np.array([[meeting(model, a, b) for b in fixed] for a in moving], np.bool_).reshape(len(moving), len(fixed))
+    meets = meeting(model, moving, fixed)
     kept_moving, kept_fixed = meets.any(axis=1), meets.any(axis=0)
     return moving[kept_moving].tolist(), fixed[kept_fixed].tolist(), meets[kept_moving][:, kept_fixed]
 

@@ -48,11 +48,19 @@ class NotExpressible(ValueError):
     """A scene that another engine cannot simulate as MuJoCo does."""
 
 
-def require_expressible(model: mujoco.MjModel) -> None:
-    """Raises NotExpressible, naming everything in the model that PyBullet would simulate otherwise or not at all."""
-    # contacts are looked at only between links, and links exist only where the joints are right
-    reasons = [reason for check in (_features, _joints, _sensors) for reason in check(model)]
-    reasons = reasons or [reason for check in (_masses, _contacts) for reason in check(model)]
+def require_expressible(model: mujoco.MjModel) -> LinkTree:
+    """The links of a model that PyBullet can simulate as MuJoCo does.
+
+    Raises:
+        NotExpressible: naming everything in the model that PyBullet would simulate otherwise or not at all.
+    """
+    _refuse([reason for check in (_features, _joints, _sensors) for reason in check(model)])
+    tree = read_links(model)  # there are links only where the joints are right
+    _refuse([*_masses(model, tree), *_contacts(model, tree)])
+    return tree
+
+
+def _refuse(reasons: list[str]) -> None:
     if reasons:
         raise NotExpressible(f"PyBullet cannot express this scene: {'; '.join(reasons)}")
 
@@ -105,14 +113,13 @@ def is_net_force(model: mujoco.MjModel, sensor: int) -> bool:
     )
 
 
-def _masses(model: mujoco.MjModel) -> Iterator[str]:
-    for link in read_links(model).links:
+def _masses(model: mujoco.MjModel, tree: LinkTree) -> Iterator[str]:
+    for link in tree.links:
         if not link.inertia.mass > 0 or not (link.inertia.diagonal > 0).all():
             yield f"what joint {_name(model.joint, link.joint)} moves has no mass or no inertia"
 
 
-def _contacts(model: mujoco.MjModel) -> Iterator[str]:
-    tree = read_links(model)
+def _contacts(model: mujoco.MjModel, tree: LinkTree) -> Iterator[str]:
     moving, fixed, meets = touching_geoms(model, tree)
     for geom in (*moving, *fixed):
         for check in _GEOM_CHECKS:
@@ -135,13 +142,12 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
 
 
 def _moving_pairs(model: mujoco.MjModel, tree: LinkTree) -> Iterator[str]:
-    links = tree.link_of[model.geom_bodyid]
-    geoms = np.flatnonzero(links != GROUND)
-    for i, one in enumerate(geoms):
-        for other in geoms[i + 1 :]:
-            neighbours = links[one] in (links[other], tree.links[links[other]].parent)  # MuJoCo lets those pass, too
-            if not neighbours and meeting(model, one, other):
-                yield f"geoms {_name(model.geom, one)} and {_name(model.geom, other)} may touch and both move"
+    geoms = np.flatnonzero(tree.link_of[model.geom_bodyid] != GROUND)
+    for one, other in np.argwhere(np.triu(meeting(model, geoms, geoms), 1)):
+        first, second = (tree.link_of[model.geom_bodyid[geoms[i]]] for i in (one, other))
+        if first not in (second, tree.links[second].parent):  # MuJoCo lets neighbours pass, too
+            names = f"{_name(model.geom, geoms[one])} and {_name(model.geom, geoms[other])}"
+            yield f"geoms {names} may touch and both move"
 
 
 def _shape(model: mujoco.MjModel, geom: int) -> Iterator[str]:

@@ -22,8 +22,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_envs.physics.bullet.expressible import is_net_force, require_expressible
-from mmrl_envs.physics.bullet.simulation import MAX_JOINT_SPEED, Simulation
+from mmrl_envs.physics.bullet.assembly import MAX_JOINT_SPEED
+from mmrl_envs.physics.bullet.expressible import is_net_force
+from mmrl_envs.physics.bullet.simulation import Simulation
 
 FloatArray = NDArray[np.float64]
 
@@ -40,7 +41,6 @@ class BulletScene:
         Raises:
             NotExpressible: naming what PyBullet cannot simulate.
         """
-        require_expressible(model)
         self.simulation.build(model)
         self._model = copy.copy(model)
         # contacts and limits are Bullet's
