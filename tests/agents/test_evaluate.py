@@ -271,3 +271,34 @@ def test_an_episode_is_the_same_however_many_are_judged_beside_it(remembering: A
     envs = gym.vector.SyncVectorEnv([Same] * 2, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
     episodes = run_episodes(envs, TorchPolicy(remembering, Dial.action_space), 3, seed=0)
     assert len(set(episodes.episode_return.round(6).tolist())) == 1
+
+
+def test_another_engine_judges_the_same_policy_into_a_file_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("pybullet", reason="PyBullet has wheels for Python 3.11 on Linux x86-64 only")
+    run, few_steps = tmp_path / "peg", {"max_episode_steps": 4}
+    config = replace(
+        SHORT,
+        env="mmrl/PegInsertion-v0",
+        sensors=("proprioception",),
+        total_steps=16,
+        env_kwargs=few_steps,
+        run_dir=run,
+    )
+    train(config, Console(file=io.StringIO()))
+    returns = {}
+    for engine in ("mujoco", "pybullet"):
+        report, text = judge(run, engine=engine, senses=False, episodes=2, num_worlds=2)
+        returns[engine] = report.rows[0].episodes.episode_return
+        path = run / f"evaluation_{engine}.json"
+        assert f"wrote {path}" in text
+        told = {"sensors": ["proprioception"], "engine": engine}
+        assert json.loads(path.read_text())["env_kwargs"] == {**few_steps, **told}
+    assert not (run / "evaluation.json").exists()
+    # The engines integrate damping differently: the same episodes, but not to the last bit.
+    np.testing.assert_allclose(returns["pybullet"], returns["mujoco"], rtol=1e-2)
+    assert (returns["pybullet"] != returns["mujoco"]).all()
+
+
+def test_an_engine_is_refused_by_environments_that_have_none(run: Path) -> None:
+    with pytest.raises(ValueError, match=r"does not accept .*'engine': 'pybullet'"):
+        judge(run, engine="pybullet")
