@@ -56,7 +56,7 @@ def judge(folder: Path, episodes: int) -> dict[str, Any]:
     """Success of the last weights over fixed episodes."""
     command = [sys.executable, "-m", "mmrl_agents", "evaluate", str(folder)]
     subprocess.run(
-        [*command, "--checkpoint", "last", "--no-senses", "--episodes", str(episodes)],
+        [*command, "--checkpoint", "last", "--no-without", "--episodes", str(episodes)],
         check=True,
         stdout=subprocess.DEVNULL,
     )

@@ -122,8 +122,13 @@ def _value_of(option: str, args: Sequence[str]) -> str | None:
 
 def _evaluate(args: Sequence[str]) -> int:
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+    from mmrl_agents.evaluate_senses import evaluate_senses
 
-    evaluate_run(tyro.cli(EvaluateConfig, args=args, prog="mmrl evaluate"))
+    config = tyro.cli(EvaluateConfig, args=args, prog="mmrl evaluate")
+    if config.senses:
+        evaluate_senses(config)
+    else:
+        evaluate_run(config)
     return 0
 
 

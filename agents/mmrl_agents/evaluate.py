@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
+from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.networks import Network
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
@@ -50,8 +51,12 @@ class EvaluateConfig:
     """best, last or a checkpoint file."""
     device: str = "auto"
     """Where the network lives: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
-    senses: bool = True
+    without: bool = True
     """Also run the same episodes without each sense, one after another."""
+    senses: bool = False
+    """Say instead what each sense is worth: every subset of the senses, and each sense broken in each way."""
+    broken: BrokenWays = field(default_factory=BrokenWays)
+    """How senses are broken for that."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     engine: str | None = None
@@ -59,7 +64,8 @@ class EvaluateConfig:
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
-    """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json."""
+    """The JSON file to write; unset is evaluation.json in the run folder, with `senses` senses.json; with another engine
+    the name ends in _ENGINE."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "num_worlds"):
@@ -91,6 +97,8 @@ def reset_options(
 def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Report:
     """Judge the policy of a run, print the report and write it to the run folder as JSON.
 
+    What `config.senses` asks for is `mmrl_agents.evaluate_senses`.
+
     Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy.
     """
     console = console or Console()
@@ -98,7 +106,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     trained = load_policy(config.run, device, config.checkpoint)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     senses = tuple(trained.document["senses"])
-    without = senses if config.senses and len(senses) > 1 else ()
+    without = senses if config.without and len(senses) > 1 else ()
     if num_worlds != config.num_worlds:
         console.print(
             f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
@@ -120,8 +128,8 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     return report
 
 
-def describe(report: Report, config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
-    """The document of evaluation.json: the report and all that is needed to repeat it."""
+def describe(report: Report | SensesReport, config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+    """The document of evaluation.json or senses.json: the report and all that is needed to repeat it."""
     return {
         **report.to_json(),
         "env_id": trained.env_id,

@@ -116,7 +116,7 @@ def test_worlds_are_rounded_down_to_a_divisor_and_that_is_said(run: Path) -> Non
 
 def test_output_is_written_where_asked_and_senses_can_be_left_out(run: Path, tmp_path: Path) -> None:
     before = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
-    report, _ = judge(run, senses=False, output=tmp_path / "other.json")
+    report, _ = judge(run, without=False, output=tmp_path / "other.json")
     assert len(report.rows) == 1
     assert len(json.loads((tmp_path / "other.json").read_text())["rows"]) == 1
     after = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
@@ -141,7 +141,7 @@ def test_context_of_the_training_is_kept_and_overridden(tmp_path: Path) -> None:
         ),
         Console(file=io.StringIO()),
     )
-    judge(folder, episodes=2, num_worlds=2, senses=False, context={"friction": 0.5})
+    judge(folder, episodes=2, num_worlds=2, without=False, context={"friction": 0.5})
     document = json.loads((folder / "evaluation.json").read_text())
     assert document["context"] == {"clearance_mm": 2.0, "friction": 0.5}
     # Every world hands its context on to the task, which knows no such parameter.
@@ -152,9 +152,9 @@ def test_context_of_the_training_is_kept_and_overridden(tmp_path: Path) -> None:
 def test_command_line_follows_the_fields() -> None:
     config = tyro.cli(
         EvaluateConfig,
-        args=["runs/a", "--episodes", "9", "--no-senses", "--context", "clearance_mm=1.5", "n=2"],
+        args=["runs/a", "--episodes", "9", "--no-without", "--context", "clearance_mm=1.5", "n=2"],
     )
-    expected = EvaluateConfig(run="runs/a", episodes=9, senses=False, context={"clearance_mm": 1.5, "n": 2})
+    expected = EvaluateConfig(run="runs/a", episodes=9, without=False, context={"clearance_mm": 1.5, "n": 2})
     assert config == expected
     assert tyro.cli(EvaluateConfig, args=[]).run == "pretrained:peg_insertion"
 

@@ -70,7 +70,7 @@ def success_in_recall(env_id: str, fusion: str, folder: Path) -> float:
         run_dir=folder / fusion,
     )
     result = train(config)
-    report = evaluate_run(EvaluateConfig(run=str(result.run_dir), checkpoint="last", episodes=200, senses=False))
+    report = evaluate_run(EvaluateConfig(run=str(result.run_dir), checkpoint="last", episodes=200, without=False))
     rate = report.rows[0].success_at_end.rate
     assert rate is not None
     return rate

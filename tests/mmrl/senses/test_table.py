@@ -21,7 +21,7 @@ WORLDS, EACH = 4, 10
 class Lock(gym.Env[dict[str, Any], NDArray[np.float32]]):
     """Opens while the action has the sign of left x right, which are 2 or -2; `lamp` is a picture that tells nothing.
 
-    An episode has 3 steps, and both signs turn in each of them: an old reading tells a wrong sign, two the right product.
+    An episode has 3 steps, and both signs turn in each: one old reading tells a wrong sign, two the right product.
     """
 
     observation_space = spaces.Dict(
