@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -167,19 +168,19 @@ def _cells(row: SenseRow, judged: bool) -> tuple[str, ...]:
         return _estimate(value, False, sign=""), "" if row.return_change is None else _estimate(
             row.return_change, False
         )
-    pair, forces = row.row.versus_all, row.row.to_json()
+    pair, episodes = row.row.versus_all, row.row.episodes
     change, p_value = "", ""
     if pair is not None and pair.difference is not None and pair.interval is not None and pair.p_value is not None:
         change = _estimate(Estimate(pair.difference, *pair.interval), True)
         p_value = "<.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}"
-    peak, mean = forces["median_peak_force_n"], forces["median_mean_force_n"]
-    return (
-        str(row.row.success_at_end),
-        change,
-        p_value,
-        "" if peak is None else f"{peak:.0f}",
-        "" if mean is None else f"{mean:.1f}",
-    )
+    forces = _median(episodes.peak_force_n, ".0f"), _median(episodes.mean_force_n, ".1f")
+    return str(row.row.success_at_end), change, p_value, *forces
+
+
+def _median(values: NDArray[np.float64], form: str) -> str:
+    """Of what is reported; empty where nothing is."""
+    finite = values[np.isfinite(values)]
+    return format(float(np.median(finite)), form) if finite.size else ""
 
 
 def _estimate(estimate: Estimate, judged: bool, sign: str = "+") -> str:
