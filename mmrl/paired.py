@@ -14,7 +14,7 @@ def difference_interval(gained: int, lost: int, pairs: int, confidence: float = 
     """Interval of the difference of two success rates on the same episodes, within -1..1.
 
     All differences d that the score test of (gained - lost) / pairs = d does not reject: Tango 1998, "Equivalence Test
-    and Confidence Interval for the Difference in Proportions for the Paired-Sample Design", eqs. 3 to 5. At d = 0 that
+    and Confidence Interval for the Difference in Proportions for the Paired-Sample Design". At d = 0 that
     test is McNemar's. Without any discordant pair it still has a width, z^2 / (pairs + z^2) to both sides. ValueError
     for counts that do not fit or no pairs.
     """
@@ -36,7 +36,7 @@ def _upper_end(gained: int, lost: int, pairs: int, z: float) -> float:
 
 
 def _constrained_share(gained: int, lost: int, pairs: int, difference: float) -> float:
-    """Most likely share of lost episodes if the rates differed by `difference`: Tango 1998, eq. 4."""
+    """Most likely share of lost episodes if the rates differed by `difference` (Tango 1998)."""
     a = 2 * pairs
     b = -gained - lost + (2 * pairs - gained + lost) * difference
     c = -lost * difference * (1 - difference)

@@ -17,8 +17,8 @@ class SenseDropout:
 
     Each sense is absent with the given probability, independently of the others. Where that would leave none, one of
     them, each as likely as any other, is there after all: a sense is absent in p - p^S / S of the episodes. Neverova et
-    al. 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", sec. 3.3, drop senses sample by sample and may drop
-    all; an episode is what a policy has to get through without a sense. What world i loses depends on (seed, i) alone.
+    al. 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", drop senses sample by sample; an episode is what a
+    policy has to get through without a sense. What world i loses depends on (seed, i) alone.
     """
 
     def __init__(self, senses: Sequence[str], num_worlds: int, probability: float, seed: int) -> None:

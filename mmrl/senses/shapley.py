@@ -21,7 +21,7 @@ def shapley_values(senses: Sequence[str], worth: Mapping[Subset, NDArray[Any]]) 
     """The Shapley value of each sense, elementwise over arrays of one shape.
 
     phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! (v(S with i) - v(S)): Shapley 1953, "A Value for n-Person
-    Games", eq. 13; here v(S) = worth[S]. It is what i adds on average when the senses are plugged in one after another,
+    Games"; here v(S) = worth[S]. It is what i adds on average when the senses are plugged in one after another,
     all n! orders alike, and the values of all senses sum to v(all) - v(none). ValueError where a subset is missing.
     """
     missing = [sorted(subset) for subset in subsets(senses) if subset not in worth]
