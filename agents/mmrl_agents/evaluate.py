@@ -64,8 +64,8 @@ class EvaluateConfig:
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
-    """The JSON file to write; unset is evaluation.json in the run folder, with `senses` senses.json; with another engine
-    the name ends in _ENGINE."""
+    """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json; with `senses` the
+    name begins with that."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "num_worlds"):

@@ -13,7 +13,6 @@ from mmrl.senses import SenseRow, SensesReport
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _NEUTRAL = "#4D4D4D"
 _HATCHES = {"only": "///", "broken": "..."}
-_NO_FRAME = {"axes.spines.right": False, "axes.spines.top": False}
 _GAP = 0.6  # between groups of bars, in bars
 _INCHES_PER_BAR, _WIDTH, _MARGIN = 0.2, 7.0, 1.6
 
@@ -29,7 +28,15 @@ def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Pat
     places = _places(report.rows)
     bars = (places[-1] + 1, 2 * len(senses))
     height = _MARGIN + _INCHES_PER_BAR * sum(bars)
-    with mpl.rc_context({"font.size": 8, "pdf.fonttype": 42, "hatch.linewidth": 0.4, **_NO_FRAME}):
+    with mpl.rc_context(
+        {
+            "font.size": 8,
+            "pdf.fonttype": 42,
+            "hatch.linewidth": 0.4,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+        }
+    ):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=9)

@@ -256,3 +256,7 @@ def test_what_cannot_be_dropped_is_refused() -> None:
         TrainConfig(env="CartPole-v1", sense_dropout=1.5)
     with pytest.raises(ValueError, match="needs two senses or more, of which one stays; there is observation"):
         train(TrainConfig(env="CartPole-v1", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))
+    if ENV_ID not in gym.registry:
+        gym.register(ENV_ID, entry_point=Walk)
+    with pytest.raises(ValueError, match="sb3-ppo always trains with all senses, so sense_dropout must be 0"):
+        train(TrainConfig(env=ENV_ID, agent="sb3-ppo", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))

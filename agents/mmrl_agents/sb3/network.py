@@ -136,6 +136,10 @@ def policy_arguments(
     network, algorithm = config.policy, ALGORITHMS[config.agent]
     if network.head != "auto":
         raise ValueError(f"policy.head {network.head!r} is one of mmrl's own: {config.agent} has a head of its own")
+    if config.sense_dropout:
+        raise ValueError(
+            f"{config.agent} always trains with all senses, so sense_dropout must be 0: {config.sense_dropout}"
+        )
     given = config.sb3.policy_options
     _require_known("policy_options", given, inspect.signature(chosen).parameters, _SET_BY_US)
     extractor = {
