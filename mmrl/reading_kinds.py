@@ -93,7 +93,7 @@ def read_image_chw(space: Space) -> Reading:
     if len(box.shape) != 3:
         raise Unreadable(f"reads a Box (C, H, W), not one of shape {box.shape}")
     low, high = (side.transpose(1, 2, 0) for side in (box.low, box.high))
-    image = read_image(spaces.Box(low, high, dtype=box.dtype.type))  # type: ignore[union-attr]  # a Box has a dtype
+    image = read_image(spaces.Box(low, high, dtype=box.dtype.type))
     return replace(image, convert=lambda value: image.convert(np.asarray(value).transpose(1, 2, 0)))
 
 

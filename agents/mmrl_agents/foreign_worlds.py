@@ -51,7 +51,9 @@ def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[s
     return unit_actions(env) if ours else _wrapped(env, modalities)
 
 
-def make_worlds(env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]) -> Any:
+def make_worlds(
+    env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]
+) -> VectorEnv[Any, Any, Any]:
     """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses."""
     maker = find_maker(env_id)
     if maker is None:
@@ -93,7 +95,7 @@ def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
     return env
 
 
-def _wrapped(env: Single, modalities: Mapping[str, Any]) -> Single:
+def _wrapped(env: Single, modalities: Mapping[str, Any]) -> Replayable:
     """The environment with senses and actions as policies know them, and able to be played again."""
     return Replayable(DeclaredSenses(unit_actions(env), {**_own_senses(env), **overrides_from(modalities)}))
 
