@@ -22,7 +22,6 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
@@ -73,7 +72,9 @@ class SB3Agent(ABC):
             options["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, float(deviation)))
         # A copy: the algorithms add to it.
         kwargs = dict(self.network.policy_kwargs)
-        algorithm, worlds = ALGORITHMS[self.name].load(), untransposed(self.worlds)
+        algorithm = ALGORITHMS[self.name].load()
+        # Tells SB3 that images were seen to: our encoders take them as they come.
+        worlds = VecTransposeImage(self.worlds, skip=True)
         try:
             model: BaseAlgorithm = algorithm(
                 self.network.policy_class, worlds, policy_kwargs=kwargs, device=setting.device, **options
@@ -187,10 +188,9 @@ class RolloutAgent(SB3Agent):
             return 0
         steps = self.collect()
         seen: Any = self._rollouts.rollout_buffer.observations
-        named = seen if isinstance(seen, dict) else {next(iter(self.worlds.modalities)): seen}
         for extractor in self.network.extractors:
             # (T, N, *shape) -> (T * N, *shape)
-            extractor.update_statistics({name: torch.as_tensor(x).flatten(0, 1) for name, x in named.items()})
+            extractor.update_statistics({name: torch.as_tensor(x).flatten(0, 1) for name, x in seen.items()})
         return steps
 
     def collect(self) -> int:
@@ -271,17 +271,11 @@ class ReplayAgent(SB3Agent):
         warnings.warn(text, ReplayBufferNotSaved, stacklevel=2)
 
 
-def untransposed(worlds: WorldsVecEnv) -> VecEnv:
-    """The worlds in a wrapper that tells SB3 images were seen to: our encoders take them as they come."""
-    space = worlds.observation_space
-    return VecTransposeImage(worlds, skip=True) if isinstance(space, spaces.Dict) or is_image_space(space) else worlds
-
-
 def require_memory(worlds: WorldsVecEnv, transitions: int) -> None:
     """Raise ValueError where a replay buffer, with the observations before and after, outgrows the machine."""
     space = worlds.observation_space
-    leaves = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    each = 2 * sum(math.prod(leaf.shape or ()) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
+    assert isinstance(space, spaces.Dict)
+    each = 2 * sum(math.prod(leaf.shape or ()) * np.dtype(leaf.dtype).itemsize for leaf in space.spaces.values())
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if transitions * each > machine:
         raise ValueError(

@@ -22,7 +22,6 @@ from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
 from mmrl_agents.config import TrainConfig, Worlds, action_space_of, modalities_and_privileged_size
 from mmrl_agents.sb3.extractor import MultimodalExtractor
-from mmrl_agents.sb3.vec_env import flat_space
 from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Algorithm
 
 
@@ -46,16 +45,15 @@ class SB3Network(nn.Module):
         algorithm = ALGORITHMS[config.agent]
         options = algorithm_options(config)
         modalities, _ = modalities_and_privileged_size(envs)
-        space = flat_space(envs.single_observation_space)
+        space = envs.single_observation_space
         _require_actions(algorithm, config.agent, envs)
-        self.policy_class = policy_class(algorithm, space)
+        self.policy_class: type[BasePolicy] = algorithm.load().policy_aliases[algorithm.policy]
         self.policy_kwargs = policy_arguments(config, self.policy_class, modalities)
         known = inspect.signature(self.policy_class).parameters
         exploration = {"use_sde": options["use_sde"]} if "use_sde" in options and "use_sde" in known else {}
         self.policy: BasePolicy = self.policy_class(
             space, action_space_of(envs), _no_step_size, **self.policy_kwargs, **exploration
         )
-        self._named = isinstance(space, spaces.Dict)
 
     @property
     def state_size(self) -> int:
@@ -92,7 +90,7 @@ class SB3Network(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Acted:
         """Act: as `ActorCritic.step`, but for the value and the probability, which not every algorithm has."""
-        given: Any = dict(obs) if self._named else next(iter(obs.values()))
+        given: Any = dict(obs)
         with ExitStack() as stack:
             for extractor in self.extractors:
                 stack.enter_context(extractor.sensing(present))
@@ -120,13 +118,6 @@ def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
     with torch.random.fork_rng([generator.device] if generator.device.type == "cuda" else []):
         torch.manual_seed(int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device)))
         yield
-
-
-def policy_class(algorithm: SB3Algorithm, space: spaces.Space[Any]) -> type[BasePolicy]:
-    """The policy of the algorithm for observations with names or without."""
-    named = isinstance(space, spaces.Dict)
-    aliases: Mapping[str, type[BasePolicy]] = algorithm.load().policy_aliases
-    return aliases[algorithm.policy if named else algorithm.policy.replace("MultiInput", "Mlp")]
 
 
 def policy_arguments(

@@ -54,7 +54,6 @@ class WorldsVecEnv(VecEnv):
         if mode is not AutoresetMode.SAME_STEP:
             raise ValueError(f"SB3 restarts finished worlds in the same step, these have autoreset_mode {mode}")
         self.envs = envs
-        self.modalities: dict[str, Modality] = modalities_and_privileged_size(envs)[0]
         self._listener = listener
         self._named = isinstance(envs.single_observation_space, spaces.Dict)
         self._actions: NDArray[Any] = np.zeros(0)
@@ -65,6 +64,14 @@ class WorldsVecEnv(VecEnv):
         self._lengths = np.zeros(envs.num_envs, np.int64)
         self._whole = np.ones(envs.num_envs, np.bool_)
         super().__init__(envs.num_envs, flat_space(envs.single_observation_space), envs.single_action_space)
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """The senses by name; ValueError for worlds that declare none."""
+        try:
+            return modalities_and_privileged_size(self.envs)[0]
+        except (AssertionError, AttributeError) as error:
+            raise ValueError(f"{self.envs} declare no senses: make them with make_vec_env") from error
 
     def reset(self) -> VecEnvObs:
         """Begins episodes in all worlds, with the seed and the options given since the last reset."""

@@ -310,7 +310,7 @@ def test_a_missing_package_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch
         ALGORITHMS["sb3-tqc"].load()
 
 
-def test_networks_of_foreign_worlds_are_built_from_one_array() -> None:
+def test_networks_of_foreign_worlds_take_their_only_sense() -> None:
     config = replace(config_of("sb3-ppo"), env="CartPole-v1", sensors=(), env_kwargs={})
     envs = make_envs("CartPole-v1", 2, {})
     network = build_network(config, envs).eval()

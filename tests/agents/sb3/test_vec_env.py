@@ -12,7 +12,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from mmrl_agents.config import make_envs, unit_actions
+from mmrl_agents.config import make_envs
+from mmrl_agents.foreign_worlds import make_world
 from mmrl_agents.sb3 import MultimodalExtractor, WorldsVecEnv, make_vec_env, multimodal_policy
 
 PEG = "mmrl/PegInsertion-v0"
@@ -26,7 +27,7 @@ def peg() -> Iterator[WorldsVecEnv]:
 
 
 def single(env_id: str, **kwargs: Any) -> gym.Env[Any, Any]:
-    return Monitor(unit_actions(gym.make(env_id, **kwargs)))
+    return Monitor(make_world(env_id, kwargs, {}))
 
 
 def actions(worlds: VecEnv, steps: int) -> list[np.ndarray]:
@@ -142,8 +143,7 @@ def test_vec_normalize_of_rewards_and_chosen_senses_trains(peg: WorldsVecEnv) ->
 
 def test_vec_frame_stack_stacks_vectors_and_is_refused_for_windows(peg: WorldsVecEnv) -> None:
     with closing(make_vec_env("CartPole-v1", 2)) as pole:
-        stacked = VecFrameStack(pole, 4)
-        assert stacked.reset().shape == (2, 16)
+        assert VecFrameStack(pole, 4).reset()["observation"].shape == (2, 16)
     with pytest.raises(ValueError, match=r"'force_torque' is declared as .* VecFrameStack .* longer history"):
         MultimodalExtractor(VecFrameStack(peg, 2).observation_space, peg.modalities)
 
@@ -214,6 +214,15 @@ def test_worlds_that_declare_no_senses_have_no_policy_of_ours() -> None:
     worlds = DummyVecEnv([lambda: gym.make("CartPole-v1")])
     with closing(worlds), pytest.raises(ValueError, match="make_vec_env declare their senses, got DummyVecEnv"):
         multimodal_policy(worlds)
+
+
+def test_worlds_of_any_vector_environment_step_and_only_declared_senses_are_encoded() -> None:
+    """SB3's own policies take what Gymnasium itself gives, an array without a name."""
+    worlds = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    with closing(WorldsVecEnv(worlds)) as envs:
+        PPO("MlpPolicy", envs, n_steps=32, batch_size=16, n_epochs=1).learn(64)
+        with pytest.raises(ValueError, match="declare no senses: make them with make_vec_env"):
+            multimodal_policy(envs)
 
 
 def test_frames_are_those_of_the_worlds() -> None:
