@@ -175,7 +175,11 @@ def _cells(row: SenseRow, judged: bool) -> tuple[str, ...]:
         change = _estimate(Estimate(pair.difference, *pair.interval), True)
         p_value = "<.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}"
     forces = _median(episodes.peak_force_n, ".0f"), _median(episodes.mean_force_n, ".1f")
-    return str(row.row.success_at_end), change, p_value, *forces
+    rate = row.row.success_at_end
+    if rate.rate is None or rate.interval is None:
+        return str(rate), change, p_value, *forces
+    low, high = rate.interval  # without decimals, which leave no room for long names in 80 columns
+    return f"{rate.rate:.0%} [{100 * low:.0f}, {100 * high:.0f}]", change, p_value, *forces
 
 
 def _median(values: NDArray[np.float64], form: str) -> str:

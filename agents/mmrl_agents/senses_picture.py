@@ -99,7 +99,7 @@ def _draw_worth(panel: Any, report: SensesReport, colours: dict[str, str]) -> No
     panel.set_yticks(range(len(labels)), labels)
     panel.set_ylim(len(labels) - 0.4, -0.6)
     panel.axvline(0, color="black", linewidth=0.6)
-    panel.set_xlabel("success" if report.judged else "return")
+    panel.set_xlabel("worth in success rate" if report.judged else "worth in mean return")
     if report.judged:
         panel.xaxis.set_major_formatter("{x:+.0%}")
 
