@@ -109,9 +109,10 @@ def _show(report: SensesReport, trained: TrainedPolicy, console: Console) -> Non
     console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
     console.print(_conditions(report))
     console.print(_worth(report))
-    unit = " points" if report.judged else ""
-    together = _estimate(report.worth.complementarity, report.judged)
-    console.print(f"complementarity: all senses over {report.worth.best_single} alone {together}{unit}", soft_wrap=True)
+    if len(report.worth.redundancy) > 1:
+        unit = " points" if report.judged else ""
+        together = _estimate(report.worth.complementarity, report.judged)
+        console.print(f"complementarity: all senses over {report.worth.best_single} alone {together}{unit}")
     episodes = len(report.rows[0].row.episodes)
     console.print(
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of {report.num_worlds} worlds, seed "
