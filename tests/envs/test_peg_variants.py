@@ -66,7 +66,7 @@ def test_the_expert_reaches_success_under_blind() -> None:
 
 
 def test_a_spiral_finds_the_hole_by_feel() -> None:
-    """From observations alone. It found 47 of the first 48 holes of this seed."""
+    """From observations alone. Of 48 worlds of this seed it found the hole in 47."""
     envs = make(BLIND, 5)
     assert set(envs.modalities) == set(SENSES)
     observation, _ = envs.reset(seed=0)
