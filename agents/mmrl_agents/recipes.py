@@ -90,7 +90,6 @@ POINT_MAZE = TrainConfig(
     env="gymnasium_robotics:PointMaze_UMaze-v3",
     num_worlds=16,
     total_steps=300_000,
-    stop_at_success=1.0,
     ppo=PPOConfig(
         learning_rate=1e-3,
         num_steps=128,
@@ -101,7 +100,10 @@ POINT_MAZE = TrainConfig(
     # The point is pushed for a hundredth of a second: small pushes in all directions cancel before it moves.
     policy=PolicyConfig(log_std_init=0.0),
 )
-"""A goal task of Gymnasium-Robotics with its sparse reward: 1 in every step near the goal, else 0."""
+"""A goal task of Gymnasium-Robotics with its sparse reward: 1 in every step near the goal, else 0.
+
+Drawn actions succeed 200 times in a row before the mean action does, so it runs to its end.
+"""
 
 PANDA_REACH = TrainConfig(
     env="panda_gym:PandaReach-v3",
@@ -119,7 +121,7 @@ PANDA_REACH = TrainConfig(
 )
 """A PyBullet task of panda-gym with its sparse reward: -1 in every step until the goal is reached.
 
-Drawn actions succeed 200 times in a row before the mean action does, so it runs to its end.
+It runs to its end for the same reason.
 """
 
 # Rewards of an Atari game come many steps after what earned them; a point of Pong ends what led to it.
