@@ -1,0 +1,173 @@
+"""The race of `benchmarks.against_sb3`: seconds of wall clock to 90 % success on peg insertion, seed by seed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.against_sb3 import ENV_ID, peak_mib, sb3_model
+from benchmarks.pong_against_sb3 import in_process
+
+LEVEL, EPISODES = 0.9, 200
+# Over which SB3 lets its step size fall; the level or the clock ends its training.
+SB3_STEPS = 2_000_000
+
+
+def setting(text: str) -> tuple[str, float]:
+    """`n_epochs=5` or `learning_rate=5e-4` as a name and a number."""
+    name, _, value = text.partition("=")
+    number = float(value)
+    return name, int(number) if number.is_integer() else number
+
+
+def our_race(seed: int, limit_s: float, threads: int) -> dict[str, Any]:
+    """`mmrl train` with the recipe of peg insertion, stopped at the level."""
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.train import train
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(
+            PEG_INSERTION,
+            seed=seed,
+            stop_at_success=LEVEL,
+            time_limit_minutes=limit_s / 60,
+            evaluate_episodes=0,
+            device="cpu",
+            threads=threads,
+            run_dir=Path(folder) / "run",
+        )
+        start = time.perf_counter()
+        result = train(config, Console(quiet=True))
+        seconds = time.perf_counter() - start
+        lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+    # What came before the first update counts too.
+    before = seconds - lines[-1]["wall_time_s"]
+    curve = [(before + line["wall_time_s"], line["success_rate"]) for line in lines if "success_rate" in line]
+    return outcome(seconds, result.steps, curve, int(lines[-1]["episodes"]))
+
+
+def sb3_race(seed: int, limit_s: float, threads: int, changes: Mapping[str, Any], own: bool) -> dict[str, Any]:
+    """SB3's PPO with the settings of our recipe that it has and `changes`, stopped at the level."""
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from mmrl_agents.episodes import EpisodeStatistics, episode_from
+    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.sb3 import WorldsVecEnv, make_vec_env
+
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    told, curve = EpisodeStatistics(EPISODES), list[tuple[float, float]]()
+
+    class UntilLevel(BaseCallback):
+        def _on_step(self) -> bool:
+            arrived = told.count >= EPISODES and bool(curve) and curve[-1][1] >= LEVEL
+            return not arrived and time.perf_counter() - start < limit_s
+
+        def _on_rollout_end(self) -> None:
+            if told.count:
+                curve.append((time.perf_counter() - start, told.metrics()["success_rate"]))
+
+    def hear(world: int, episode: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
+        if episode is not None:
+            told.add(episode_from(info, world, episode["r"], episode["l"]))
+
+    recipe = PEG_INSERTION.ppo
+    rate, final = recipe.learning_rate, recipe.final_learning_rate
+    settings = {
+        "learning_rate": lambda left: final + left * (rate - final),
+        "gamma": recipe.gamma,
+        "gae_lambda": recipe.gae_lambda,
+        "clip_range": recipe.clip,
+        "ent_coef": recipe.entropy_coef,
+        "vf_coef": recipe.value_coef,
+        "max_grad_norm": recipe.max_grad_norm,
+    }
+    if own:
+        settings["policy_kwargs"] = {"log_std_init": PEG_INSERTION.policy.log_std_init}
+    with closing(make_vec_env(ENV_ID, PEG_INSERTION.num_worlds)) as made:
+        envs = WorldsVecEnv(made.envs, hear)
+        # So that the worlds do not all end at once, as `mmrl train` has it.
+        envs.set_options({"elapsed_steps": np.arange(envs.num_envs) * 100 // envs.num_envs})
+        model = sb3_model(envs, envs, recipe.num_steps, seed, **{**settings, **changes})
+        model.learn(SB3_STEPS, callback=UntilLevel())
+    return outcome(time.perf_counter() - start, model.num_timesteps, curve, told.count)
+
+
+def outcome(seconds: float, steps: int, curve: list[tuple[float, float]], episodes: int) -> dict[str, Any]:
+    """What a race came to."""
+    reached = bool(curve) and episodes >= EPISODES and curve[-1][1] >= LEVEL
+    return {"reached": reached, "seconds": seconds, "steps": steps, "curve": curve, "peak_mib": peak_mib()}
+
+
+def race(options: argparse.Namespace) -> dict[str, Any]:
+    """A table of seconds to the level, and a picture of all curves."""
+    changes = dict(options.sb3_settings)
+    contenders: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
+        "mmrl": (our_race, ()),
+        "SB3, our network": (sb3_race, (changes, False)),
+        "SB3, its own network": (sb3_race, (changes, True)),
+    }
+    limit = 60 * options.limit_minutes
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
+    for seed in options.seeds:
+        for name, (work, more) in contenders.items():
+            Console().print(f"{name}, seed {seed} ...")
+            results[name].append({"seed": seed, **in_process(work, seed, limit, options.threads, *more)})
+    table = Table("", "reached", "median s", "seconds", "steps", "mmrl is faster", "peak MiB", title="To 90 % success")
+    ours = statistics.median(run["seconds"] for run in results["mmrl"])
+    all_ours = all(run["reached"] for run in results["mmrl"])
+    for name, runs in results.items():
+        median, reached = statistics.median(run["seconds"] for run in runs), sum(run["reached"] for run in runs)
+        table.add_row(
+            name,
+            f"{reached} of {len(runs)}",
+            f"{median:,.0f}",
+            ", ".join(f"{run['seconds']:,.0f}" for run in runs),
+            ", ".join(f"{run['steps']:,}" for run in runs),
+            faster(median / ours, all_ours, reached == len(runs)),
+            f"{max(run['peak_mib'] for run in runs):,.0f}",
+        )
+    Console(width=120).print(table)
+    if options.output is not None:
+        draw(results, options.output.with_suffix(".png"))
+    return {"level": LEVEL, "episodes": EPISODES, "limit_minutes": options.limit_minutes, "results": results}
+
+
+def faster(ratio: float, ours_arrived: bool, they_arrived: bool) -> str:
+    """What a ratio of seconds says; nothing where the clock stopped ours."""
+    return "-" if not ours_arrived else f"{ratio:.1f} x" if they_arrived else f"at least {ratio:.1f} x"
+
+
+def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
+    """Success against minutes of wall clock, a colour for each contender and a line for each seed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
+    for index, (name, runs) in enumerate(results.items()):
+        for run in runs:
+            minutes = [seconds / 60 for seconds, _ in run["curve"]]
+            success = [100 * rate for _, rate in run["curve"]]
+            axes.plot(minutes, success, color=f"C{index}", linewidth=1.4, label=name if run is runs[0] else None)
+    axes.axhline(100 * LEVEL, color="0.6", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="minutes of wall clock", ylabel=f"success of the last {EPISODES} episodes, %", ylim=(0, 102))
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
