@@ -16,7 +16,7 @@ from mmrl.inputs import Memory
 from mmrl_agents.checkpoint import load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig, make_envs
-from mmrl_agents.networks import build_network
+from mmrl_agents.networks import Network, build_network
 from mmrl_agents.player import load_policy
 from mmrl_agents.runs import RunFolder
 from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Config
@@ -72,6 +72,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
+@pytest.fixture(scope="module")
+def policy(run: Path) -> Network:
+    return load_policy(run, checkpoint="last").policy
+
+
 def refusal(config: TrainConfig) -> str:
     with pytest.raises(ValueError) as error:
         Trainer(config, RunFolder(Path("nowhere")))
@@ -105,16 +110,14 @@ def test_the_judge_takes_it_with_and_without_each_sense(run: Path) -> None:
     assert len(returns) == 3, "without a sense the policy acts otherwise"
 
 
-def test_weights_are_loaded_as_they_were_saved(run: Path) -> None:
-    policy = load_policy(run, checkpoint="last").policy
+def test_weights_are_loaded_as_they_were_saved(run: Path, policy: Network) -> None:
     saved = load_checkpoint(RunFolder(run).checkpoint("last"))["policy"]
     assert {name: weight.tolist() for name, weight in policy.state_dict().items()} == {
         name: weight.tolist() for name, weight in saved.items()
     }
 
 
-def test_drawn_actions_follow_the_seed_and_leave_the_global_generator_alone(run: Path) -> None:
-    policy = load_policy(run, checkpoint="last").policy
+def test_drawn_actions_follow_the_seed_and_leave_the_global_generator_alone(run: Path, policy: Network) -> None:
     config = json.loads((run / "config.json").read_text())["senses"]
     obs = {name: torch.randn(5, sense["history"], *sense["shape"]) for name, sense in config.items()}
     memory = Memory(torch.zeros(5, policy.state_size), torch.zeros(1, 5, dtype=torch.bool))
@@ -130,8 +133,7 @@ def test_drawn_actions_follow_the_seed_and_leave_the_global_generator_alone(run:
     assert torch.equal(one, other) is not drawn
 
 
-def test_a_recurrent_policy_remembers_until_it_is_told_to_forget(run: Path) -> None:
-    policy = load_policy(run, checkpoint="last").policy
+def test_a_recurrent_policy_remembers_until_it_is_told_to_forget(run: Path, policy: Network) -> None:
     config = json.loads((run / "config.json").read_text())
     if config["train"]["agent"] != "sb3-recurrent-ppo":
         assert policy.state_size == 0
