@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # More arguments for the program behind a goal: make train ARGS="--seed 1", make test ARGS="-k noise -x"
 ARGS ?=
+# Tests share the cores; more processes than this would spend longer importing than testing.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
 
 ifndef RUN
 RUN := runs/peg-insertion-$(shell date +%Y%m%d-%H%M%S)
@@ -23,7 +25,7 @@ train: $(INSTALLED)  ## train peg insertion, judge the policy and film it (RUN=f
 	$(BIN)/mmrl watch "$(RUN)"
 
 test: $(INSTALLED)  ## the fast tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: $(INSTALLED)  ## the tests that learn
 	$(BIN)/python -m pytest -m slow $(ARGS)
@@ -33,7 +35,7 @@ check: $(INSTALLED)  ## format, lint, types, imports and the fast tests: what CI
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 bench: $(INSTALLED)  ## measure speed
 	$(BIN)/python -m benchmarks $(ARGS)
