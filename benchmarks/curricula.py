@@ -8,7 +8,7 @@ place of the hole and height of the start, all at once; friction is drawn from i
 `uniform` draws from the whole box between easy and hard. "target" is no curriculum at all: the task itself.
 
 Every 16,384 steps the policy is judged on 64 fixed episodes of the task, whatever it practises; a training ends at 80 %
-or after 500,000 steps. Stopped anywhere, the command goes on where it was. Steps do not depend on the machine's speed.
+or after `--total-steps`. Stopped anywhere, the command goes on where it was. Steps do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from benchmarks.training import Training, finish_all, first_step_at, metric_over
 from mmrl_agents.judging import SUCCESS
 
 ENV = "mmrl/PegInsertion-v0"
-TOTAL_STEPS, GOAL = 500_000, 0.8
+GOAL = 0.8
 TASK = (
     *("--sensors", "hole_estimate", "force_torque", "proprioception"),
     *("--set", "action=xyz_yaw"),
-    *("--total-steps", str(TOTAL_STEPS), "--stop-at-success", "None", "--evaluate-episodes", "0"),
+    *("--stop-at-success", "None", "--evaluate-episodes", "0"),
     *("--judge-every", "16384", "--judge-episodes", "64", "--stop-at-judged-success", str(GOAL), "--threads", "1"),
 )
 # A square peg comes back to itself with a quarter turn, so that this is any yaw.
@@ -57,15 +57,17 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def training(name: str, seed: int, folder: Path) -> Training:
-    """The run of one scheduler, or of "target"."""
+def training(name: str, seed: int, steps: int, folder: Path) -> Training:
+    """The run of one scheduler, or of "target", for at most so many steps."""
     friction = "friction=[0.2,1.0]"
     if name == "target":
         how: tuple[str, ...] = ("--context", friction, *TARGET)
     else:
         options = ("--curriculum-options", *OPTIONS[name]) if OPTIONS[name] else ()
         how = ("--context", friction, "--curriculum", name, *options, "--vary", *VARY)
-    return Training(ENV, folder / name / f"seed_{seed}", ("--seed", str(seed), *TASK, *how))
+    return Training(
+        ENV, folder / name / f"seed_{seed}", ("--seed", str(seed), "--total-steps", str(steps), *TASK, *how)
+    )
 
 
 def result(name: str, runs: list[Training]) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def median_steps(steps: list[int | None]) -> float | None:
     return None if middle == float("inf") else middle
 
 
-def show(results: list[dict[str, Any]]) -> None:
+def show(results: list[dict[str, Any]], total_steps: int) -> None:
     """One line a scheduler, the fewest steps first."""
     control = next((median_steps(r["steps_to_goal"]) for r in results if r["name"] == "uniform"), None)
     table = Table("curriculum", "median steps to 80 %", "each seed", "uniform / this", "last judged success")
@@ -91,16 +93,16 @@ def show(results: list[dict[str, Any]]) -> None:
         median = median_steps(entry["steps_to_goal"])
         table.add_row(
             entry["name"],
-            _steps(median),
-            ", ".join(map(_steps, entry["steps_to_goal"])),
-            f"{(control or TOTAL_STEPS) / median:.1f}{'' if control else ' or more'}" if median else "",
+            _steps(median, total_steps),
+            ", ".join(_steps(step, total_steps) for step in entry["steps_to_goal"]),
+            f"{(control or total_steps) / median:.1f}{'' if control else ' or more'}" if median else "",
             ", ".join(f"{100 * value:.0f} %" for value in entry["last_success"]),
         )
     Console().print(table)
 
 
-def _steps(steps: float | None) -> str:
-    return f"over {TOTAL_STEPS:,}" if steps is None else f"{steps:,.0f}"
+def _steps(steps: float | None, total: int) -> str:
+    return f"over {total:,}" if steps is None else f"{steps:,.0f}"
 
 
 def draw(names: list[str], runs: dict[str, list[Training]], path: Path) -> None:
@@ -126,19 +128,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curricula", nargs="+", default=[*OPTIONS, "target"], choices=[*OPTIONS, "target"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--total-steps", type=int, default=500_000, help="after which a training ends anyway")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, one thread each")
     parser.add_argument("--runs", type=Path, default=Path("runs/curricula"))
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
     options = parser.parse_args()
-    runs = {name: [training(name, seed, options.runs) for seed in options.seeds] for name in options.curricula}
+    runs = {
+        name: [training(name, seed, options.total_steps, options.runs) for seed in options.seeds]
+        for name in options.curricula
+    }
     # Seed by seed, so that what there is after some of the time compares all of them.
     finish_all([run for seeds in zip(*runs.values(), strict=True) for run in seeds], options.jobs)
     results = [result(name, runs[name]) for name in options.curricula]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     document = {"env": ENV, "train_arguments": TASK, "vary": VARY, "options": OPTIONS, "seeds": options.seeds}
+    document["total_steps"] = options.total_steps
     options.output.with_suffix(".json").write_text(json.dumps({**document, "results": results}, indent=1) + "\n")
     draw(options.curricula, runs, options.output.with_suffix(".png"))
-    show(results)
+    show(results, options.total_steps)
 
 
 if __name__ == "__main__":
