@@ -24,9 +24,12 @@ from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.returns import generalized_advantage_estimation
 from mmrl_agents.sense_dropout import SenseDropout
+from mmrl_envs.multimodal import GroupedWorlds
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024
+ALL = slice(None)
+"""All worlds."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,11 @@ class RolloutStorage:
         """Which senses are there in some rows, None if all always are."""
         return None if self.present is None else {name: mask[rows] for name, mask in self.present.items()}
 
-    def memory(self, step: int) -> Memory | None:
-        """What the policy is told of the past at a step, None if it remembers nothing."""
-        return None if self.states is None else Memory(self.states[step], self.episode_starts[step : step + 1])
+    def memory(self, step: int, worlds: slice = ALL) -> Memory | None:
+        """What the policy is told of the past at a step of some worlds, None if it remembers nothing."""
+        if self.states is None:
+            return None
+        return Memory(self.states[step, worlds], self.episode_starts[step : step + 1, worlds])
 
     def finish(self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False) -> None:
         """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end."""
@@ -178,12 +183,18 @@ class Final(NamedTuple):
     """Episodes truncated at step t: where, and the info of that step."""
 
     t: int
-    worlds: NDArray[np.int64]
+    first: int
+    """The world that row 0 of the info is about."""
+    rows: NDArray[np.int64]
+    """Which rows of the info."""
     info: dict[str, Any]
 
 
 class Rollout:
-    """Steps the worlds with the policy and fills a storage, rollout after rollout."""
+    """Steps the worlds with the policy and fills a storage, rollout after rollout.
+
+    Worlds that come in groups are stepped group by group: the policy decides for one group while another is under way.
+    """
 
     def __init__(
         self,
@@ -227,25 +238,43 @@ class Rollout:
         for rows in self._rows_with_successor():
             rows[0].copy_(rows[-1])
         with one_thread():
-            finals = [final for t in range(storage.num_steps) if (final := self._step(t))]
+            finals = self._steps()
         storage.require_finite()
         self._evaluate(finals)
 
-    def _step(self, t: int) -> Final | None:
-        """One step of all worlds into row t; returns the episodes that were cut short by it."""
+    def _steps(self) -> list[Final]:
+        """T steps of all worlds; returns the episodes that were cut short."""
+        envs, finals = self.envs, list[Final | None]()
+        if not isinstance(envs, GroupedWorlds):
+            for t in range(self.storage.num_steps):
+                finals.append(self._record(t, ALL, envs.step(self._act(t, ALL))))
+        else:
+            groups = tuple(enumerate(envs.groups))
+            for group, worlds in groups:
+                envs.send(self._act(0, worlds), group)
+            for t in range(self.storage.num_steps):
+                for group, worlds in groups:
+                    finals.append(self._record(t, worlds, envs.receive(group)))
+                    if t + 1 < self.storage.num_steps:
+                        envs.send(self._act(t + 1, worlds), group)
+        return [final for final in finals if final]
+
+    def _record(self, t: int, worlds: slice, step: tuple[Any, ...]) -> Final | None:
+        """What a step of some worlds gave, into row t; returns the episodes that were cut short by it."""
         storage = self.storage
-        step = self.envs.step(self._act(t))
         observation, reward, terminated, truncated, info = step
-        self._check_rewards(reward)
-        storage.rewards[t].copy_(torch.from_numpy(reward))
-        storage.terminated[t].copy_(torch.from_numpy(terminated))
-        storage.truncated[t].copy_(torch.from_numpy(truncated))
-        self._write(t + 1, observation, info)
-        storage.episode_starts[t + 1].copy_(torch.from_numpy(terminated | truncated))
-        self._drop(np.flatnonzero(terminated | truncated), t + 1)
-        self._count(t, reward, terminated | truncated, info)
+        first = worlds.start or 0
+        self._check_rewards(reward, first)
+        storage.rewards[t, worlds].copy_(torch.from_numpy(reward))
+        storage.terminated[t, worlds].copy_(torch.from_numpy(terminated))
+        storage.truncated[t, worlds].copy_(torch.from_numpy(truncated))
+        self._write(t + 1, observation, info, worlds)
+        done = terminated | truncated
+        storage.episode_starts[t + 1, worlds].copy_(torch.from_numpy(done))
+        self._drop(first + np.flatnonzero(done), t + 1, worlds)
+        self._count(t, worlds, reward, done, info)
         cut = np.flatnonzero(truncated & ~terminated)
-        return Final(t, cut, info) if cut.size else None
+        return Final(t, first, cut, info) if cut.size else None
 
     def learn_statistics(self) -> None:
         """Feed the last rollout to the running statistics of the policy.
@@ -270,49 +299,49 @@ class Rollout:
             storage.episode_starts,
         ]
 
-    def _act(self, t: int) -> NDArray[Any]:
+    def _act(self, t: int, worlds: slice) -> NDArray[Any]:
         """The storage keeps what was drawn, the worlds get what their action space admits."""
         storage = self.storage
-        here = {name: rows[t] for name, rows in storage.observations.items()}
+        here = {name: rows[t, worlds] for name, rows in storage.observations.items()}
         try:
             action, log_prob, value, state = self.policy.step(
-                here, storage.memory(t), present=storage.presence(t), generator=self.generator
+                here, storage.memory(t, worlds), present=storage.presence((t, worlds)), generator=self.generator
             )
         except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
             storage.require_finite()
             raise
-        storage.actions[t].copy_(action)
-        storage.log_probs[t].copy_(log_prob)
+        storage.actions[t, worlds].copy_(action)
+        storage.log_probs[t, worlds].copy_(log_prob)
         if value is not None:
-            storage.values[t].copy_(value)
+            storage.values[t, worlds].copy_(value)
         if storage.states is not None and state is not None:
-            storage.states[t + 1].copy_(state)
+            storage.states[t + 1, worlds].copy_(state)
         array: NDArray[Any] = action.cpu().numpy()
         if not np.isfinite(array).all():
             storage.require_finite()
             raise ValueError("the policy gives actions that are not finite, its weights are lost")
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
-    def _write(self, row: int, observation: Any, info: Mapping[str, Any]) -> None:
+    def _write(self, row: int, observation: Any, info: Mapping[str, Any], worlds: slice = ALL) -> None:
         arrays = flatten_observation(observation)
         for name, rows in self.storage.observations.items():
-            rows[row].copy_(torch.from_numpy(arrays[name]))
+            rows[row, worlds].copy_(torch.from_numpy(arrays[name]))
         if self.storage.privileged is not None:
-            self.storage.privileged[row].copy_(torch.from_numpy(info["privileged"]))
+            self.storage.privileged[row, worlds].copy_(torch.from_numpy(info["privileged"]))
 
-    def _drop(self, worlds: NDArray[np.integer], row: int) -> None:
-        """Episodes begin in these worlds: settle their senses, and note those of all worlds."""
+    def _drop(self, beginning: NDArray[np.integer], row: int, worlds: slice = ALL) -> None:
+        """Episodes begin in some worlds: settle their senses, and note those of `worlds`."""
         if self.dropout is None or self.storage.present is None:
             return
-        if worlds.size:
-            self.dropout.begin(worlds)
-        for name, mask in zip(self.dropout.senses, self.dropout.present.T, strict=True):
-            self.storage.present[name][row].copy_(torch.from_numpy(mask.copy()))
+        if beginning.size:
+            self.dropout.begin(beginning)
+        for name, mask in zip(self.dropout.senses, self.dropout.present[worlds].T, strict=True):
+            self.storage.present[name][row, worlds].copy_(torch.from_numpy(mask.copy()))
 
-    def _check_rewards(self, reward: NDArray[np.float64]) -> None:
+    def _check_rewards(self, reward: NDArray[np.float64], first: int) -> None:
         if not np.isfinite(reward).all():
-            world = int(np.flatnonzero(~np.isfinite(reward))[0])
-            raise ValueError(f"the reward of world {world} is {reward[world]}, not a finite number")
+            row = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise ValueError(f"the reward of world {first + row} is {reward[row]}, not a finite number")
 
     def _evaluate(self, finals: Sequence[Final]) -> None:
         storage = self.storage
@@ -326,8 +355,8 @@ class Rollout:
         storage.values[first:].view(-1).copy_(self._value(flat, privileged, states, starts, present))
         storage.next_values.copy_(storage.values[1:])
         if finals:
-            steps = torch.from_numpy(np.concatenate([np.full(final.worlds.size, final.t) for final in finals]))
-            worlds = torch.from_numpy(np.concatenate([final.worlds for final in finals]))
+            steps = torch.from_numpy(np.concatenate([np.full(final.rows.size, final.t) for final in finals]))
+            worlds = torch.from_numpy(np.concatenate([final.first + final.rows for final in finals]))
             # What was remembered when the last observation came; the next row has begun anew.
             states = None if storage.states is None else storage.states[steps + 1, worlds]
             nowhere = torch.zeros(len(steps), dtype=torch.bool, device=storage.values.device)
@@ -337,7 +366,7 @@ class Rollout:
 
     def _last_observations(self, finals: Sequence[Final]) -> tuple[dict[str, Tensor], Tensor | None]:
         """Observations (B, ...) and privileged vectors (B, P) that ended the truncated episodes."""
-        last = [final.info["final_obs"][world] for final in finals for world in final.worlds]
+        last = [final.info["final_obs"][row] for final in finals for row in final.rows]
         arrays = [flatten_observation(observation) for observation in last]
         device = self.storage.values.device
         stacked = {
@@ -346,7 +375,7 @@ class Rollout:
         }
         if self.storage.privileged is None:
             return stacked, None
-        extra = [final.info["final_info"]["privileged"][final.worlds] for final in finals]
+        extra = [final.info["final_info"]["privileged"][final.rows] for final in finals]
         return stacked, torch.from_numpy(np.concatenate(extra)).to(device, torch.float32)
 
     def _value(
@@ -372,17 +401,19 @@ class Rollout:
             ]
         )
 
-    def _count(self, t: int, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]) -> None:
-        self._returns += reward
-        self._lengths += 1
+    def _count(
+        self, t: int, worlds: slice, reward: NDArray[np.float64], done: NDArray[np.bool_], info: Mapping[str, Any]
+    ) -> None:
+        self._returns[worlds] += reward
+        self._lengths[worlds] += 1
         final = info.get("final_info", {})
-        for world in np.flatnonzero(done).tolist():
-            episode = None
+        for row in np.flatnonzero(done).tolist():
+            world, episode = (worlds.start or 0) + row, None
             if self._whole[world]:
                 total, length = float(self._returns[world]), int(self._lengths[world])
-                episode = episode_from(final, world, total, length)
+                episode = episode_from(final, row, total, length)
                 self.statistics.add(episode)
-            self.ended.append(Ended(world, context_from(final, world), episode, t))
+            self.ended.append(Ended(world, context_from(final, row), episode, t))
             self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ N is the number of worlds.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -28,6 +29,27 @@ class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def privileged_size(self) -> int:
         """Size P of `info["privileged"]`, (N, P), which only a critic may see; 0 without any."""
         return 0
+
+
+class GroupedWorlds(MultimodalVectorEnv):
+    """Worlds in groups that step by themselves, so that a policy decides for one while another is under way.
+
+    `send` begins a step of a group and `receive` waits for its end. `step` is both, of all groups; it may come
+    between, but not while a group is under way.
+    """
+
+    groups: tuple[slice, ...]
+    """The worlds of each group: slices that follow on each other."""
+
+    @abstractmethod
+    def send(self, actions: NDArray[Any], group: int = 0) -> None:
+        """Begins a step of a group, with one action for each of its n worlds."""
+
+    @abstractmethod
+    def receive(
+        self, group: int = 0
+    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """What that step gave: as `step`, with n in place of N."""
 
 
 class SingleWorld(gym.Env[Observation, Any]):

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +15,7 @@ from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.episodes import Episode, EpisodeStatistics
 from mmrl_agents.rollout import Rollout, RolloutStorage
+from mmrl_envs.multimodal import GroupedWorlds
 
 LIMIT = 5
 
@@ -68,13 +69,56 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
         return {"privileged": np.array([self.position, self.goal, self.steps], np.float32)}
 
 
+class ReachInGroups(GroupedWorlds):
+    """Two groups of such worlds, of which each may be under way once."""
+
+    def __init__(self, num_worlds: int, broken: str) -> None:
+        first = (num_worlds + 1) // 2
+        self.num_envs = num_worlds
+        self.groups = (slice(0, first), slice(first, num_worlds))[: min(num_worlds, 2)]
+        self.parts = [worlds_of(group.stop - group.start, broken) for group in self.groups]
+        self.single_observation_space: spaces.Space[Any] = Reach.observation_space
+        self.single_action_space = Reach.action_space
+        self.under_way: dict[int, NDArray[Any]] = {}
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        assert not self.under_way
+        observations, infos = zip(
+            *(part.reset(seed=seed + group.start) for part, group in zip(self.parts, self.groups, strict=True)),
+            strict=True,
+        )
+        joined = {
+            "position": np.concatenate([one["position"] for one in observations]),
+            "goal": {"at": np.concatenate([one["goal"]["at"] for one in observations])},
+        }
+        return joined, {"privileged": np.concatenate([info["privileged"] for info in infos])}
+
+    def send(self, actions: NDArray[Any], group: int = 0) -> None:
+        assert group not in self.under_way
+        self.under_way[group] = actions.copy()
+
+    def receive(self, group: int = 0) -> Any:
+        return self.parts[group].step(self.under_way.pop(group))
+
+
+def worlds_of(count: int, broken: str) -> SyncVectorEnv:
+    return SyncVectorEnv([lambda: Reach(broken)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "in groups"])
+def in_groups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever holds of a rollout holds with worlds in groups too."""
+    if request.param:
+        monkeypatch.setitem(globals(), "worlds_of_a_rollout", ReachInGroups)
+
+
+worlds_of_a_rollout: Callable[[int, str], VectorEnv[Any, Any, Any]] = worlds_of
+
+
 def make_rollout(
     num_worlds: int = 3, num_steps: int = 16, privileged: bool = False, broken: str = "", fusion: str = "concat"
 ) -> Rollout:
-    envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
-        [lambda: Reach(broken)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP
-    )
-    return rollout_in(envs, num_steps, 3 if privileged else 0, fusion)
+    return rollout_in(worlds_of_a_rollout(num_worlds, broken), num_steps, 3 if privileged else 0, fusion)
 
 
 def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: int, fusion: str = "concat") -> Rollout:
@@ -92,8 +136,8 @@ def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: 
 
 
 def finals(rollout: Rollout) -> list[list[tuple[float, float, int]]]:
-    assert isinstance(rollout.envs, SyncVectorEnv)
-    return [env.unwrapped.final_ones for env in rollout.envs.envs]  # type: ignore[attr-defined]
+    parts = rollout.envs.parts if isinstance(rollout.envs, ReachInGroups) else [rollout.envs]
+    return [env.unwrapped.final_ones for part in parts for env in part.envs]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("privileged", [False, True])

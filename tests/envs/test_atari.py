@@ -13,7 +13,8 @@ from gymnasium.vector import AutoresetMode
 
 import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.modality import DifferenceMLP, ImageConv
-from mmrl_envs.atari import field_of_pong
+from mmrl_envs.atari import PongWorlds, field_of_pong
+from mmrl_envs.multimodal import GroupedWorlds
 
 ale_vector = pytest.importorskip("ale_py.vector_env", reason="ale-py is not installed: pip install 'mmrl[atari]'")
 
@@ -162,6 +163,30 @@ def test_masked_reset_leaves_the_other_worlds_alone() -> None:
     assert (after["image"][0] != before[0]).any()
     np.testing.assert_array_equal(after["image"][0, ..., 0], after["image"][0, ..., 1])
     assert first.shape == after["image"].shape
+
+
+def test_groups_step_by_themselves() -> None:
+    together, apart = (gym.make_vec("mmrl/Pong-v0", num_envs=8).unwrapped for _ in range(2))
+    assert isinstance(together, GroupedWorlds)
+    assert isinstance(apart, GroupedWorlds)
+    assert len(apart.groups) == 2
+    for envs in (together, apart):
+        envs.reset(seed=5)
+    actions = np.random.default_rng(0).integers(3, size=(80, 8))
+    lost = 0.0
+    for joint in actions:
+        observation, reward, *_ = together.step(joint)
+        for group, worlds in enumerate(apart.groups):
+            apart.send(joint[worlds], group)
+        parts = [apart.receive(group) for group in range(2)]
+        np.testing.assert_array_equal(observation["image"], np.concatenate([part[0]["image"] for part in parts]))
+        np.testing.assert_array_equal(reward, np.concatenate([part[1] for part in parts]))
+        lost += reward.sum()
+    assert lost < 0
+    filmed = PongWorlds(8, render_mode="rgb_array")
+    filmed.reset(seed=5)
+    with pytest.raises(ValueError, match="step all at once"):
+        filmed.send(actions[0, :4])
 
 
 def test_networks_by_name() -> None:
