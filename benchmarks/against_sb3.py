@@ -77,7 +77,8 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl_agents.episodes import EpisodeStatistics
     from mmrl_agents.ppo import PPO, PPOConfig
     from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.rollout import Rollout, RolloutStorage
+    from mmrl_agents.rollout import Rollout
+    from mmrl_agents.storage import RolloutStorage
 
     torch.set_num_threads(threads)
     keep_freed_memory()

@@ -19,9 +19,10 @@ from mmrl_agents.episodes import Ended, EpisodeStatistics
 from mmrl_agents.networks import Network
 from mmrl_agents.ppo import PPO
 from mmrl_agents.reinforce import Reinforce
-from mmrl_agents.rollout import Rollout, RolloutStorage
+from mmrl_agents.rollout import Rollout
 from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Algorithm
 from mmrl_agents.sense_dropout import SenseDropout
+from mmrl_agents.storage import RolloutStorage
 
 
 class Agent(Protocol):

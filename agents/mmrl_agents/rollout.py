@@ -1,13 +1,12 @@
 """Collecting experience: the only place that knows autoreset and final observations.
 
-T is the number of steps of a rollout, N the number of worlds, B the samples of a minibatch, M the numbers that a
+T is the number of steps of a rollout, N the number of worlds, B a number of samples, M the numbers that a
 recurrent policy remembers. The
 worlds follow Gymnasium's SAME_STEP autoreset: the observation of a done world is already that of
 its next episode, and the last one of the finished episode stands in `info["final_obs"]`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,165 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmrl.foreign import flatten_observation
-from mmrl.modality import Modality
 from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
-from mmrl_agents.returns import generalized_advantage_estimation
 from mmrl_agents.sense_dropout import SenseDropout
+from mmrl_agents.storage import ALL, RolloutStorage
 from mmrl_envs.multimodal import GroupedWorlds
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024
-ALL = slice(None)
-"""All worlds."""
-
-
-@dataclass(frozen=True)
-class Minibatch:
-    """Samples of a rollout, every tensor (B, ...); advantages already normalised if asked."""
-
-    observations: dict[str, Tensor]
-    privileged: Tensor | None
-    actions: Tensor
-    log_probs: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-    memory: Memory | None = None
-    """For a recurrent policy, whose samples are whole sequences of some worlds, step by step."""
-    present: dict[str, Tensor] | None = None
-    """Which senses are there, if any are dropped."""
-
-
-class RolloutStorage:
-    """Preallocated tensors of one rollout on the training device; images stay uint8, NHWC.
-
-    `observations`, `privileged`, `values`, `states`, `episode_starts` and `present` have T + 1 rows: the last is what
-    follows the rollout. `states` is None for a policy that remembers nothing, `present` where all senses always are.
-    """
-
-    def __init__(
-        self,
-        num_steps: int,
-        num_worlds: int,
-        modalities: Mapping[str, Modality],
-        action_space: spaces.Space[Any],
-        privileged_size: int,
-        device: torch.device,
-    ) -> None:
-        rows, steps = (num_steps + 1, num_worlds), (num_steps, num_worlds)
-        self.num_steps, self.num_worlds = num_steps, num_worlds
-        self.observations = {
-            name: torch.zeros(
-                (*rows, *modality.space.shape),
-                dtype=torch.uint8 if modality.dtype == "uint8" else torch.float32,
-                device=device,
-            )
-            for name, modality in modalities.items()
-        }
-        self.privileged = torch.zeros((*rows, privileged_size), device=device) if privileged_size else None
-        discrete = isinstance(action_space, spaces.Discrete)
-        self.actions = torch.zeros(
-            (*steps, *(action_space.shape or ())),
-            dtype=torch.int64 if discrete else torch.float32,
-            device=device,
-        )
-        self.values = torch.zeros(rows, device=device)
-        names = ("log_probs", "rewards", "terminated", "truncated", "next_values")
-        self.log_probs, self.rewards, self.terminated, self.truncated, self.next_values = (
-            torch.zeros(steps, device=device) for _ in names
-        )
-        self.advantages = torch.zeros(steps, device=device)
-        self.returns = torch.zeros(steps, device=device)
-        self.states: Tensor | None = None
-        self.episode_starts = torch.zeros(rows, dtype=torch.bool, device=device)
-        self.present: dict[str, Tensor] | None = None
-
-    def remember(self, state_size: int) -> None:
-        """Make room for the states (T + 1, N, M) that a recurrent policy carries into each step, if M > 0."""
-        if state_size:
-            self.states = torch.zeros((*self.episode_starts.shape, state_size), device=self.values.device)
-
-    def drop_senses(self) -> None:
-        """Make room for which senses (T + 1, N) are there."""
-        self.present = {name: torch.ones_like(self.episode_starts) for name in self.observations}
-
-    def presence(self, rows: Any) -> dict[str, Tensor] | None:
-        """Which senses are there in some rows, None if all always are."""
-        return None if self.present is None else {name: mask[rows] for name, mask in self.present.items()}
-
-    def memory(self, step: int, worlds: slice = ALL) -> Memory | None:
-        """What the policy is told of the past at a step of some worlds, None if it remembers nothing."""
-        if self.states is None:
-            return None
-        return Memory(self.states[step, worlds], self.episode_starts[step : step + 1, worlds])
-
-    def finish(self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False) -> None:
-        """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end."""
-        ended = torch.maximum(self.terminated, (self.rewards != 0).float()) if cut_at_rewards else self.terminated
-        self.advantages, self.returns = generalized_advantage_estimation(
-            self.rewards,
-            self.values[:-1],
-            self.next_values,
-            ended,
-            self.truncated,
-            gamma,
-            lam,
-        )
-        if normalize:
-            deviation = self.advantages.std(correction=0)
-            self.advantages = (self.advantages - self.advantages.mean()) / (deviation + 1e-8)
-
-    def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
-        """Every sample once, in random order; a remainder below `size` comes last.
-
-        With states it is whole sequences that come in random order, as many as fit in `size`, at least one.
-        """
-        for index, memory in (
-            self._samples(size, generator) if self.states is None else self._sequences(size, generator)
-        ):
-            yield Minibatch(
-                {name: self._gather(rows, index) for name, rows in self.observations.items()},
-                None if self.privileged is None else self._gather(self.privileged, index),
-                self._gather(self.actions, index),
-                self._gather(self.log_probs, index),
-                self._gather(self.values, index),
-                self._gather(self.advantages, index),
-                self._gather(self.returns, index),
-                memory,
-                None
-                if self.present is None
-                else {name: self._gather(mask, index) for name, mask in self.present.items()},
-            )
-
-    def _samples(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, None]]:
-        total = self.num_steps * self.num_worlds
-        order = torch.randperm(total, generator=generator).to(self.values.device)
-        return ((index, None) for index in order.split(size))
-
-    def _sequences(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Memory]]:
-        assert self.states is not None
-        order = torch.randperm(self.num_worlds, generator=generator).to(self.values.device)
-        steps = torch.arange(self.num_steps, device=order.device).unsqueeze(1)
-        for worlds in order.split(max(1, size // self.num_steps)):
-            # (T, 1) and (worlds,) -> (T * worlds,), step by step
-            index = (steps * self.num_worlds + worlds).flatten()
-            yield index, Memory(self.states[0, worlds], self.episode_starts[:-1, worlds])
-
-    def _gather(self, rows: Tensor, index: Tensor) -> Tensor:
-        # (T or T + 1, N, *shape) -> (B, *shape); with two axes index_select is a memcpy per row
-        flat = rows.reshape(rows.shape[0] * rows.shape[1], -1)
-        return flat.index_select(0, index).view(len(index), *rows.shape[2:])
-
-    def require_finite(self) -> None:
-        """Raise ValueError naming the sense that holds a value which is not a number."""
-        for name, rows in self.observations.items():
-            if rows.is_floating_point() and not torch.isfinite(rows).all():
-                count = int((~torch.isfinite(rows)).sum())
-                raise ValueError(f"observation {name!r} has {count} values that are not finite")
-        if self.privileged is not None and not torch.isfinite(self.privileged).all():
-            raise ValueError("info['privileged'] has values that are not finite")
 
 
 class Final(NamedTuple):

@@ -32,7 +32,7 @@ from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.trainer import choose_device
 from mmrl_agents.video import VideoWriter
-from mmrl_envs.atari import Game
+from mmrl_envs.emulators import Game
 
 SPAN_S = 2.0
 # In Pong the ball needs longer than that to come back.

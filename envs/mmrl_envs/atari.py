@@ -8,36 +8,23 @@ Reinforcement Learning: Pong from Pixels").
 The protocol, unless an argument says otherwise: every action is held for 4 frames (60 frames a second), no sticky
 actions, up to 30 frames without action at the start, games to the end (Pong: 21 points), at most 108,000 frames.
 
-ale-py is GPL-2.0 and so an optional dependency, imported only when a game is made.
-
 Letters: N = worlds, n = a subset.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.modality import DifferenceMLP, EncoderSpec, ImageConv, Modality
-from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld
-
-FRAMES_PER_SECOND = 60
-SCREEN = (210, 160)
-"""Height and width of the emulator's picture in pixels."""
-SENSE = "image"
-MAX_FRAMES = 108_000
+from mmrl_envs.emulators import SCREEN, SENSE, EmulatorWorlds, Game, decisions_per_second
+from mmrl_envs.multimodal import SingleWorld
 
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
     {
@@ -48,194 +35,6 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
 )
 """Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", of Mnih et al. 2015, and of
 Karpathy 2016."""
-
-MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
-"""What a lever does in a game whose name for it does not tell: by game and name."""
-
-_MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
-
-
-class GameAction(NamedTuple):
-    """One choice of a policy and what the console is sent for it."""
-
-    name: str
-    code: int
-
-
-Outcome = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
-
-
-class EmulatorWorlds(GroupedWorlds):
-    """N games side by side on native threads.
-
-    Actions are (N,) integers, the observation {"image": uint8 (N, H, W, C)}. Rewards are the game's own points, or
-    their signs. `info` has `lives` (N,) and, with autoreset, `final_obs` as in Gymnasium's SAME_STEP mode.
-
-    World i of seed s plays the same game whatever N is. From 8 worlds on they come in two groups.
-
-    `render()` shows a second set of emulators that is sent the same actions, since the first ones draw in grey and in
-    another size.
-    """
-
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable
-        "render_modes": ["rgb_array"],
-        "render_fps": FRAMES_PER_SECOND // 4,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
-
-    def __init__(  # noqa: PLR0913 - Gymnasium hands over keyword arguments one by one
-        self,
-        game: str,
-        num_envs: int,
-        modality: Modality,
-        screen: Mapping[str, Any],
-        *,
-        actions: Sequence[str] = (),
-        frame_skip: int = 4,
-        sticky: float = 0.0,
-        noop_max: int = 30,
-        clip_rewards: bool = True,
-        max_frames: int = MAX_FRAMES,
-        render_mode: str | None = None,
-        num_threads: int = 0,
-        autoreset: bool = True,
-    ) -> None:
-        _require(num_envs >= 1, "num_envs must be at least 1", num_envs)
-        _require(0 <= sticky < 1, "sticky is a probability in [0, 1)", sticky)
-        _require(noop_max >= 0, "noop_max must not be negative", noop_max)
-        _require(render_mode in (None, "rgb_array"), "render_mode must be None or 'rgb_array'", render_mode)
-        self.num_envs, self.render_mode = num_envs, render_mode
-        mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.NEXT_STEP
-        # A world that nobody restarts: the emulator has no such mode, but one that waits for the next step will do.
-        declared = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
-        rate = round(modality.rate_hz)
-        self.metadata = {**self.metadata, "autoreset_mode": declared, "render_fps": rate}  # type: ignore[misc]
-        emulators = partial(
-            _emulators(game),
-            autoreset_mode=mode,
-            frameskip=frame_skip,
-            repeat_action_probability=sticky,
-            noop_max=noop_max,
-            reward_clipping=clip_rewards,
-            max_num_frames_per_episode=max_frames,
-            num_threads=num_threads,
-            use_fire_reset=False,
-        )
-        self.groups = _groups(num_envs)
-        self._emulators = [emulators(worlds.stop - worlds.start, **screen) for worlds in self.groups]
-        maxpool = screen.get("maxpool", True)
-        self._spectator = emulators(num_envs, **_PICTURE, maxpool=maxpool) if render_mode else None
-        self._picture: NDArray[np.uint8] | None = None
-        self._images = np.zeros((num_envs, *modality.shape), np.uint8)
-        self._random = np.random.default_rng().spawn(num_envs)
-        self.actions = _choose(actions, self._emulators[0].ale.get_action_set())
-        self.action_labels = tuple(_label(game, action.name) for action in self.actions)
-        """What the actions do in this game, for people to read."""
-        self._codes = np.array([action.code for action in self.actions], np.int64)
-        self.modalities = {modality.name: modality}
-        self.single_observation_space = spaces.Dict({modality.name: modality.space})
-        self.single_action_space = spaces.Discrete(len(self.actions))
-        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
-        self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
-
-    @abstractmethod
-    def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Images (n, H, W, C) of worlds (n,) whose game begins with frames (n, stack, h, w)."""
-
-    @abstractmethod
-    def _follow(self, frames: NDArray[np.uint8], worlds: slice) -> NDArray[np.uint8]:
-        """Images (n, H, W, C) after a step of a group's worlds that led to frames (n, stack, h, w)."""
-
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Starts games; `options={"reset_mask": (N,) bool}` those of some worlds only."""
-        mask: NDArray[np.bool_] = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
-        worlds = np.flatnonzero(mask)
-        if seed is not None:
-            if not isinstance(seed, int | np.integer) or seed < 0:
-                raise ValueError(f"the seed must be an integer, not negative, got {seed!r}")
-            self._random = [np.random.default_rng([int(seed), world]) for world in range(self.num_envs)]
-        seeds = np.zeros(self.num_envs, np.int64)
-        seeds[worlds] = [self._random[world].integers(2**31 - 1) for world in worlds]
-        lives = np.zeros(self.num_envs, np.int32)
-        for emulator, group in zip(self._emulators, self.groups, strict=True):
-            frames, info = _restart(emulator, seeds[group], mask[group])
-            lives[group] = info["lives"]
-            begun = np.flatnonzero(mask[group])
-            self._images[group][begun] = self._begin(frames[begun], group.start + begun)
-        if self._spectator is not None:
-            self._picture = _restart(self._spectator, seeds, mask)[0][:, 0]
-        return {SENSE: self._images.copy()}, {"lives": lives}
-
-    def step(self, actions: NDArray[Any]) -> Outcome:
-        """Holds an action of every world for `frame_skip` frames."""
-        codes = self._codes[self._checked(actions, self.num_envs)]
-        for emulator, worlds in zip(self._emulators, self.groups, strict=True):
-            emulator.send(codes[worlds])
-        if self._spectator is not None:
-            self._picture = self._spectator.step(codes)[0][:, 0]
-        parts = [self.receive(group) for group in range(len(self.groups))]
-        if len(parts) == 1:
-            return parts[0]
-        observations, rewards, terminated, truncated, infos = zip(*parts, strict=True)
-        return (
-            {SENSE: np.concatenate([observation[SENSE] for observation in observations])},
-            np.concatenate(rewards),
-            np.concatenate(terminated),
-            np.concatenate(truncated),
-            self._joined(infos),
-        )
-
-    def send(self, actions: NDArray[Any], group: int = 0) -> None:
-        """Begins to hold an action (n,) of every world of a group for `frame_skip` frames."""
-        if self._spectator is not None:
-            raise ValueError("worlds that are rendered step all at once: use step, or no render_mode")
-        worlds = self.groups[group]
-        self._emulators[group].send(self._codes[self._checked(actions, worlds.stop - worlds.start)])
-
-    def receive(self, group: int = 0) -> Outcome:
-        """What the step that was begun gave."""
-        worlds = self.groups[group]
-        frames, reward, terminated, truncated, info = self._emulators[group].recv()
-        told: dict[str, Any] = {"lives": info["lives"]}
-        if "final_obs" not in info:
-            images = self._follow(frames, worlds)
-        else:
-            done = terminated | truncated
-            last = self._follow(np.where(done[:, None, None, None], info["final_obs"], frames), worlds)
-            told["final_obs"] = np.full(len(done), None, object)
-            for row in np.flatnonzero(done):
-                told["final_obs"][row] = {SENSE: last[row]}
-            told["_final_obs"] = done
-            images = last.copy()
-            images[done] = self._begin(frames[done], worlds.start + np.flatnonzero(done))
-        self._images[worlds] = images
-        return {SENSE: images}, reward.astype(np.float64), terminated, truncated, told
-
-    def _joined(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The infos of all groups as one; without final observations unless a group has some."""
-        told: dict[str, Any] = {"lives": np.concatenate([info["lives"] for info in infos])}
-        if any("final_obs" in info for info in infos):
-            told["final_obs"] = np.full(self.num_envs, None, object)
-            told["_final_obs"] = np.zeros(self.num_envs, np.bool_)
-            for worlds, info in zip(self.groups, infos, strict=True):
-                for name in info.keys() & {"final_obs", "_final_obs"}:
-                    told[name][worlds] = info[name]
-        return told
-
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Frames (210, 160, 3) of all worlds in mode "rgb_array"; of a world that just restarted, its new game."""
-        return None if self._picture is None else tuple(self._picture)
-
-    def _checked(self, actions: NDArray[Any], count: int) -> NDArray[np.intp]:
-        chosen = np.asarray(actions)
-        if chosen.shape != (count,) or not np.issubdtype(chosen.dtype, np.integer):
-            raise ValueError(f"actions need shape ({count},) and integers, got {chosen.shape} {chosen.dtype}")
-        # An action that the emulator does not know would leave its threads waiting for ever.
-        if chosen.min() < 0 or chosen.max() >= len(self.actions):
-            raise ValueError(f"actions must lie in 0..{len(self.actions) - 1}, got {chosen.min()}..{chosen.max()}")
-        return chosen.astype(np.intp)
 
 
 class AtariWorlds(EmulatorWorlds):
@@ -262,7 +61,7 @@ class AtariWorlds(EmulatorWorlds):
         modality = Modality(
             SENSE,
             (84, 84, 4),
-            _decisions_per_second(frame_skip),
+            decisions_per_second(frame_skip),
             _encoder(encoder, background, 64.0),
             dtype="uint8",
         )
@@ -300,7 +99,7 @@ class PongWorlds(EmulatorWorlds):
         modality = Modality(
             SENSE,
             (80, 80, 2),
-            _decisions_per_second(frame_skip),
+            decisions_per_second(frame_skip),
             _encoder(encoder, 0.0, 1.0),
             low=0,
             high=1,
@@ -322,20 +121,6 @@ class PongWorlds(EmulatorWorlds):
         return images
 
 
-class Game(SingleWorld):
-    """One game behind Gymnasium's single-environment interface."""
-
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable
-        "render_modes": EmulatorWorlds.metadata["render_modes"],
-        "render_fps": EmulatorWorlds.metadata["render_fps"],
-    }
-
-    def __init__(self, vector: EmulatorWorlds) -> None:
-        super().__init__(vector)
-        self.action_labels = vector.action_labels
-        self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
-
-
 def field_of_pong(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Grey frames (n, 210, 160) -> (n, 80, 80): 1 for paddles and ball, 0 for the background.
 
@@ -354,54 +139,6 @@ def interleaved(channels: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     for channel, plane in enumerate(planes):
         images[..., channel] = plane
     return images
-
-
-def _groups(num_envs: int) -> tuple[slice, ...]:
-    """Two halves, where half the worlds still keep the cores and a network busy."""
-    if num_envs < 2 * _FEW:
-        return (slice(0, num_envs),)
-    half = num_envs // 2
-    return slice(0, half), slice(half, num_envs)
-
-
-def _restart(emulator: Any, seeds: NDArray[np.int64], mask: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], Any]:
-    """Frames (n, stack, h, w) and info of emulators of which those in the mask (n,) begin anew."""
-    partly = None if mask.all() else {"reset_mask": mask}
-    result: tuple[NDArray[np.uint8], Any] = emulator.reset(seed=seeds[mask], options=partly)
-    return result
-
-
-_FEW = 4
-_PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1}
-
-
-def _emulators(game: str) -> Callable[..., Any]:
-    """What makes N emulators of a game; names the games there are when it is none of them."""
-    try:
-        from ale_py import roms
-        from ale_py.vector_env import AtariVectorEnv
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(_MISSING) from error
-    known = roms.get_all_rom_ids()
-    if game not in known:
-        near = difflib.get_close_matches(game, known, n=3) or sorted(known)[:8]
-        raise ValueError(f"no Atari game {game!r}; did you mean {', '.join(near)}? There are {len(known)} games.")
-    return partial(AtariVectorEnv, game)
-
-
-def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, ...]:
-    """The named actions, or all that the game knows, in the emulator's order."""
-    codes = {action.name: code for code, action in enumerate(offered)}
-    for name in names:
-        if name not in codes:
-            raise ValueError(f"the game has no action {name!r}; it has {', '.join(codes)}")
-    return tuple(GameAction(name, codes[name]) for name in names or codes)
-
-
-def _label(game: str, name: str) -> str:
-    """What an action does: "up+fire" for Pong's "RIGHTFIRE"."""
-    levers = re.findall("FIRE|UP|DOWN|RIGHT|LEFT", name) or [name]
-    return "+".join(MEANINGS.get(game, {}).get(lever, lever.lower()) for lever in levers)
 
 
 def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> EncoderSpec:
@@ -443,16 +180,6 @@ def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str,
     if max_episode_steps is None:
         return kwargs
     return {**kwargs, "max_frames": max_episode_steps * int(kwargs.get("frame_skip", 4))}
-
-
-def _decisions_per_second(frame_skip: int) -> float:
-    _require(frame_skip >= 1, "frame_skip must be at least 1", frame_skip)
-    return FRAMES_PER_SECOND / frame_skip
-
-
-def _require(holds: bool, rule: str, value: object) -> None:
-    if not holds:
-        raise ValueError(f"{rule}, got {value!r}")
 
 
 gym.register(

@@ -12,7 +12,8 @@ from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
 from mmrl_agents.recipes import recipe_for
-from mmrl_agents.rollout import Minibatch, Rollout, RolloutStorage
+from mmrl_agents.rollout import Rollout
+from mmrl_agents.storage import Minibatch, RolloutStorage
 
 torch.set_num_threads(1)
 

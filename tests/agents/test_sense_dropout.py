@@ -22,9 +22,10 @@ from mmrl_agents.episodes import EpisodeStatistics
 from mmrl_agents.games import Games
 from mmrl_agents.ppo import PPOConfig, ppo_loss
 from mmrl_agents.reinforce import ReinforceConfig, reinforce_loss
-from mmrl_agents.rollout import Rollout, RolloutStorage
+from mmrl_agents.rollout import Rollout
 from mmrl_agents.runs import RunFolder
 from mmrl_agents.sense_dropout import SenseDropout
+from mmrl_agents.storage import RolloutStorage
 from mmrl_agents.train import train
 
 ENV_ID = "test-dropout/Walk-v0"
