@@ -57,6 +57,9 @@ class PPOConfig:
     """Bring the advantages of a rollout to zero mean and unit deviation."""
     target_kl: float | None = None
     """Stop the epochs of an update once the policy moved further than this; unset never stops."""
+    scale_values: bool = True
+    """Let the critic predict in standard deviations of recent returns (PopArt), so that their size does not matter.
+    Better without where rewards are 0, 1 and -1 anyway and too rare to tell their spread from one rollout."""
     clip_value: float | None = None
     """Clip the change of the value prediction as well, to this much; unset leaves it free."""
 
@@ -156,7 +159,8 @@ class PPO:
         """Run the epochs over a finished rollout; a step that is not finite is left out."""
         config = self.config
         storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards)
-        self.policy.follow_returns(storage.returns)
+        if config.scale_values:
+            self.policy.follow_returns(storage.returns)
         seen: list[Loss] = []
         norms: list[Tensor] = []
         skipped = 0

@@ -137,6 +137,7 @@ _ATARI_PPO = PPOConfig(
     clip=0.1,
     entropy_coef=0.01,
     final_entropy_coef=0.002,
+    scale_values=False,
 )
 
 ATARI = TrainConfig(
@@ -163,7 +164,7 @@ PONG_STANDARD = replace(
 PONG_FAST = replace(
     PONG_STANDARD,
     env="mmrl/Pong-v0",
-    env_kwargs={"encoder": "dqn2013"},
+    env_kwargs={"encoder": "half_dqn2013"},
     ppo=replace(PONG_STANDARD.ppo, learning_rate=2e-3),
 )
 """Pong from two black and white frames 80 x 80 with three actions."""

@@ -206,7 +206,10 @@ def test_networks_by_name() -> None:
     [
         ({"game": "brekout"}, r"no Atari game 'brekout'; did you mean breakout\?"),
         ({"game": "pong", "actions": ["UP"]}, "no action 'UP'; it has NOOP, FIRE, RIGHT, LEFT"),
-        ({"game": "pong", "encoder": "resnet"}, "unknown encoder 'resnet'; encoders are dqn2013, nature, difference"),
+        (
+            {"game": "pong", "encoder": "resnet"},
+            "unknown encoder 'resnet'; encoders are dqn2013, half_dqn2013, nature, difference",
+        ),
         ({"game": "pong", "sticky": 1.0}, r"sticky is a probability in \[0, 1\), got 1.0"),
         ({"game": "pong", "frame_skip": 0}, "frame_skip must be at least 1, got 0"),
         ({"game": "pong", "render_mode": "human"}, "render_mode must be None or 'rgb_array', got 'human'"),
