@@ -32,6 +32,22 @@ PEG_INSERTION = TrainConfig(
 PEG_ALL_SHAPES = replace(PEG_INSERTION, context={"shape": "all"}, total_steps=250_000, stop_at_success=None)
 """One policy for the five shapes. The common ones succeed 200 times in a row before the rare failures are gone."""
 
+PEG_RANDOMIZED = replace(
+    PEG_INSERTION,
+    context={
+        "clearance_mm": [1.0, 3.0],
+        "friction": [0.2, 1.0],
+        "camera_shift_m": [0.0, 0.005],
+        "camera_turn_rad": [0.0, 0.02],
+        "light_azimuth_rad": [-3.14, 3.14],
+        "light_intensity": [0.6, 1.4],
+    },
+    total_steps=400_000,
+    stop_at_success=None,
+)
+"""Domain randomisation: contact, camera and light differ in every episode (Tobin et al. 2017, "Domain Randomization for
+Transferring Deep Neural Networks from Simulation to the Real World")."""
+
 PEG_BLURRED = replace(PEG_INSERTION, env="mmrl/PegInsertionBlurred-v0", total_steps=600_000)
 """A hole that is seen to some millimetres and has to be felt for the rest."""
 
@@ -183,7 +199,11 @@ PONG_REINFORCE = TrainConfig(
 
 RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
     {
-        "mmrl/PegInsertion-v0": {"default": PEG_INSERTION, "all_shapes": PEG_ALL_SHAPES},
+        "mmrl/PegInsertion-v0": {
+            "default": PEG_INSERTION,
+            "all_shapes": PEG_ALL_SHAPES,
+            "randomized": PEG_RANDOMIZED,
+        },
         "mmrl/PegInsertionBlurred-v0": {"default": PEG_BLURRED},
         "mmrl/PegInsertionBlind-v0": {"default": PEG_BLIND},
         "CartPole-v1": {"default": CARTPOLE},
