@@ -57,6 +57,24 @@ def test_the_expert_manages_a_tight_hole() -> None:
 
 
 @pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
+def test_a_start_below_the_face_is_in_the_hole(shape: str) -> None:
+    envs = make(num_envs=8, action="xyz_yaw")
+    context = {"shape": shape, "clearance_mm": 0.3, "start_z_m": (-0.02, -0.01)}
+    _, info = envs.reset(seed=1, options={"context": context})
+    np.testing.assert_allclose(info["depth_m"], -info["context"]["start_z_m"], atol=1e-5)
+    down = np.zeros((8, 4))
+    *_, info = envs.step(down)
+    assert (info["depth_m"] > 0.009).all()
+    assert (info["peak_force_n"] < 5).all()
+    down[:, 2] = -1
+    succeeded = np.zeros(8, bool)
+    for _ in range(20):
+        *_, info = envs.step(down)
+        succeeded |= info["is_success"]
+    assert succeeded.all()
+
+
+@pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
 def test_a_peg_beside_the_hole_never_succeeds(shape: str) -> None:
     """Pressed down with full force 6 to 40 mm off the axis, off the block's edge included."""
     offsets = np.array([0.006, -0.008, 0.015, -0.025, 0.04, -0.04])

@@ -116,9 +116,9 @@ class PegInsertion(Task):
             Parameter(
                 "start_z_m",
                 (0.02, 0.05),
-                0.005,
+                -0.02,
                 0.08,
-                "height of the tip above the block at the start",
+                "height of the tip above the block at the start; below 0 it starts in the hole, turned as that is",
             ),
             Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
             Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
@@ -195,6 +195,8 @@ class PegInsertion(Task):
         self._estimate[worlds, :2] += error
         self._held[worlds] = 0
         start = np.stack([context[f"start_{axis}_m"] for axis in "xyz"] + [np.zeros(len(worlds))], axis=1)
+        inside = start[:, 2] < 0
+        start[inside, :2], start[inside, 3] = hole[inside, :2], hole[inside, 3]
         self._tip[worlds] = start
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
@@ -209,9 +211,14 @@ class PegInsertion(Task):
         bottomed = self.bottomed()
         self._held = np.where(bottomed, self._held + 1, 0)
         success = self._held >= HOLD_STEPS
-        depth = np.where(self.over_hole(), np.maximum(-self._tip[:, 2], 0.0), 0.0)
+        depth = self.depth()
         reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
         return Outcome(reward, success, {"depth_m": depth})
+
+    def depth(self) -> FloatArray:
+        """How far the tip is in the hole, metres, (N,)."""
+        depth: FloatArray = np.where(self.over_hole(), np.maximum(-self._tip[:, 2], 0.0), 0.0)
+        return depth
 
     def _observe(self) -> None:
         self._tip[:, :3] = self.world.recorded("tip_position")[:, -1]
@@ -304,8 +311,8 @@ class PegInsertion(Task):
         return self._tip
 
     def figures_at_start(self) -> dict[str, FloatArray]:
-        """Depth zero."""
-        return {"depth_m": np.zeros(self.world.num_worlds)}
+        """The depth."""
+        return {"depth_m": self.depth()}
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Where hole and tip are, what the hole is like, how long success has been held."""
