@@ -2,9 +2,10 @@
 
     python -m benchmarks.curricula --seeds 1 2 3 --output docs/results/curricula
 
-The task is the square peg at 0.3 mm clearance, a hole at any place and any yaw, friction 0.2 to 1.0, four-dimensional
-actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`. A curriculum may ease clearance, yaw,
-place of the hole and height of the start, all at once; friction is drawn from its whole range by all of them.
+The task is the recipe `tight`: the square peg at 0.3 mm clearance, a hole at any place and any yaw, friction 0.2 to
+1.0, four-dimensional actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`. A curriculum may
+ease clearance, yaw, place of the hole and the start, down to one 2 cm deep in the hole; friction is drawn from its
+whole range by all of them.
 `uniform` draws from the whole box between easy and hard. "target" is no curriculum at all: the task itself.
 
 Every 16,384 steps the policy is judged on 64 fixed episodes of the task, whatever it practises; a training ends at 80 %
@@ -28,30 +29,20 @@ from rich.table import Table
 
 from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
 from mmrl_agents.judging import SUCCESS
+from mmrl_agents.recipes import recipe_for
 
 ENV = "mmrl/PegInsertion-v0"
 GOAL = 0.8
 TASK = (
-    *("--sensors", "hole_estimate", "force_torque", "proprioception"),
-    *("--set", "action=xyz_yaw"),
-    *("--stop-at-success", "None", "--evaluate-episodes", "0"),
+    *("--recipe", "tight", "--evaluate-episodes", "0"),
     *("--judge-every", "16384", "--judge-episodes", "64", "--stop-at-judged-success", str(GOAL), "--threads", "1"),
 )
-# A square peg comes back to itself with a quarter turn, so that this is any yaw.
-VARY = (
-    "clearance_mm=[2.24,0.3]",
-    "hole_yaw_rad=[0,[-0.785,0.785]]",
-    "hole_x_m=[0,[-0.04,0.04]]",
-    "hole_y_m=[0,[-0.04,0.04]]",
-    "start_z_m=[0.005,[0.02,0.05]]",
-)
-TARGET = ("clearance_mm=0.3", "hole_yaw_rad=[-0.785,0.785]")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "uniform": (),
     "linear": ("over_steps=150000",),
     "stepwise": ("every_steps=30000",),
     "staged": ("episodes=64",),
-    "success_gated": ("episodes=64",),
+    "success_gated": ("episodes=64", "step_harder=0.1", "step_easier=0.06"),
     "learning_progress": (),
     "prioritized": (),
 }
@@ -59,12 +50,20 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 def training(name: str, seed: int, steps: int, folder: Path) -> Training:
     """The run of one scheduler, or of "target", for at most so many steps."""
-    friction = "friction=[0.2,1.0]"
     if name == "target":
-        how: tuple[str, ...] = ("--context", friction, *TARGET)
+        target = recipe_for(ENV, name="tight").vary
+        hard = [f"{axis}={json.dumps(ends[1])}".replace(" ", "") for axis, ends in target.items()]
+        how: tuple[str, ...] = (
+            "--curriculum",
+            "None",
+            "--vary",
+            "--curriculum-options",
+            "--context",
+            "friction=[0.2,1.0]",
+            *hard,
+        )
     else:
-        options = ("--curriculum-options", *OPTIONS[name]) if OPTIONS[name] else ()
-        how = ("--context", friction, "--curriculum", name, *options, "--vary", *VARY)
+        how = ("--curriculum", name, "--curriculum-options", *OPTIONS[name])
     return Training(
         ENV, folder / name / f"seed_{seed}", ("--seed", str(seed), "--total-steps", str(steps), *TASK, *how)
     )
@@ -141,7 +140,13 @@ def main() -> None:
     finish_all([run for seeds in zip(*runs.values(), strict=True) for run in seeds], options.jobs)
     results = [result(name, runs[name]) for name in options.curricula]
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    document = {"env": ENV, "train_arguments": TASK, "vary": VARY, "options": OPTIONS, "seeds": options.seeds}
+    document = {
+        "env": ENV,
+        "train_arguments": TASK,
+        "vary": recipe_for(ENV, name="tight").vary,
+        "options": OPTIONS,
+        "seeds": options.seeds,
+    }
     document["total_steps"] = options.total_steps
     options.output.with_suffix(".json").write_text(json.dumps({**document, "results": results}, indent=1) + "\n")
     draw(options.curricula, runs, options.output.with_suffix(".png"))
