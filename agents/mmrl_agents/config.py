@@ -61,6 +61,9 @@ class TrainConfig:
     """How keys of an environment of another package are read, such as force.kind=window force.features=32."""
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
+    workers: int = 0
+    """Processes that step the worlds of an environment of another package, side by side; 0 steps them one after
+    another in this process. One that dies is replaced."""
     curriculum: str | None = None
     """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
     vary: Settings = field(default_factory=dict)
@@ -109,6 +112,8 @@ class TrainConfig:
         for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates", "judge_episodes"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, got {self.workers}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
         if self.judge_every is not None and self.judge_every < 1:
@@ -170,14 +175,17 @@ def make_envs(
     num_worlds: int,
     env_kwargs: Mapping[str, Any],
     modalities: Mapping[str, Any] = MappingProxyType({}),
+    workers: int = 0,
 ) -> Worlds:
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
     Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
     id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
     one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
-    observations are read, as `TrainConfig.modalities`. Raises ValueError on an unknown id, on keyword arguments
-    that the environment does not take and on observations that could be read in more ways than one.
+    observations are read, as `TrainConfig.modalities`, and `workers` in how many processes they step.
+
+    Raises ValueError on an unknown id, on keyword arguments that the environment does not take, on observations that
+    could be read in more ways than one, and on workers for environments of mmrl.
     """
     module, _, name = env_id.rpartition(":")
     name, env_kwargs = known_as(name, env_kwargs)
@@ -186,9 +194,12 @@ def make_envs(
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
                 _require_none(modalities, env_id)
+                if workers:
+                    envs.close()
+                    raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
                 return envs
             envs.close()  # its resets take a step of their own
-        return make_worlds(f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities)
+        return make_worlds(f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers)
     except gym.error.UnregisteredEnv as error:
         ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error

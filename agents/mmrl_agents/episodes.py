@@ -20,6 +20,10 @@ class Episode:
     physics_error: bool
 
 
+LOST = "worker_lost"
+"""What the last info of an episode says that ended because the process of its world did."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """An episode that ended in one of the worlds, as a curriculum hears of it."""
@@ -92,6 +96,11 @@ def episode_from(final_info: Mapping[str, Any], world: int, total_reward: float,
         _number(final_info, "peak_force_n", world),
         bool(_number(final_info, "physics_error", world)),
     )
+
+
+def was_lost(final_info: Mapping[str, Any], world: int) -> bool:
+    """Whether the episode ended because its process did, which says nothing of the policy."""
+    return bool(_number(final_info, LOST, world))
 
 
 def context_from(info: Mapping[str, Any], world: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mmrl.foreign import DeclaredSenses, Override, overrides_from
 from mmrl_agents.replaying import Replayable
+from mmrl_agents.workers import WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
 Single = gym.Env[Any, Any]
@@ -52,9 +53,14 @@ def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[s
 
 
 def make_worlds(
-    env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]
+    env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any], workers: int = 0
 ) -> VectorEnv[Any, Any, Any]:
-    """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses."""
+    """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses.
+
+    With `workers` they step in so many processes.
+    """
+    if workers:
+        return WorkerWorlds(partial(make_world, env_id, dict(env_kwargs), dict(modalities)), num_worlds, workers)
     maker = find_maker(env_id)
     if maker is None:
         return gym.make_vec(

@@ -14,6 +14,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.foreign import flatten_observation
+from mmrl_agents.workers import RemoteWorld
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -91,8 +92,8 @@ def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> 
             env.set_state(saved)
 
 
-def _replayable(worlds: VectorEnv[Any, Any, Any]) -> list[Replayable]:
+def _replayable(worlds: VectorEnv[Any, Any, Any]) -> list[Replayable | RemoteWorld]:
     """The single worlds, [] unless each of them remembers its episode."""
     singles = worlds.envs if isinstance(worlds, SyncVectorEnv) else ()
-    able = [env for env in singles if isinstance(env, Replayable)]
+    able = [env for env in singles if isinstance(env, Replayable | RemoteWorld)]
     return able if len(able) == len(singles) else []

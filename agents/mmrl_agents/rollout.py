@@ -19,7 +19,7 @@ from torch import Tensor
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
-from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
+from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.sense_dropout import SenseDropout
 from mmrl_agents.storage import ALL, RolloutStorage
 from mmrl_envs.multimodal import GroupedWorlds
@@ -258,7 +258,7 @@ class Rollout:
         final = info.get("final_info", {})
         for row in np.flatnonzero(done).tolist():
             world, episode = (worlds.start or 0) + row, None
-            if self._whole[world]:
+            if self._whole[world] and not was_lost(final, row):
                 total, length = float(self._returns[world]), int(self._lengths[world])
                 episode = episode_from(final, row, total, length)
                 self.statistics.add(episode)

@@ -13,6 +13,7 @@ from rich.console import Console
 from mmrl_agents.allocator import keep_freed_memory, use_cores
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.context_picture import draw_contexts
+from mmrl_agents.incidents import survived
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
 from mmrl_agents.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, read_status, write_status
@@ -175,6 +176,8 @@ def _say_what_next(result: TrainResult, console: Console) -> None:
     run = shlex.quote(str(result.run_dir))
     rate = result.metrics.get("steps_per_second", 0.0)
     console.print(f"{result.steps:,} steps, {headline(result.metrics)}, {rate:,.0f} steps/s")
+    if told := survived(result.metrics):
+        console.print(told, style="yellow", soft_wrap=True)
     _say_how_to_resume(result.run_dir, console)
     console.print(f"evaluate with: mmrl evaluate {run}", soft_wrap=True)
     console.print(f"watch with:    mmrl watch {run}", soft_wrap=True)

@@ -21,6 +21,7 @@ from mmrl_agents.config import (
     world_kwargs,
 )
 from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.incidents import incidents_of
 from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
@@ -62,7 +63,7 @@ class Trainer:
         """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
         self.config, self.run = config, run
         self.device = choose_device(config.device)
-        self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config), config.modalities)
+        self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config), config.modalities, config.workers)
         require_context_known(config.env, config.context, self.envs)
         modalities, _ = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
@@ -92,6 +93,7 @@ class Trainer:
         self.best_score = -np.inf
         self.skipped = 0
         self.failures_in_a_row = 0
+        self._earlier_incidents: dict[str, int] = {}
         self.metrics: dict[str, float] = {}
 
     def close(self) -> None:
@@ -151,6 +153,7 @@ class Trainer:
         self._count_failures(update["skipped_updates"])
         self.metrics = {
             **self.statistics.metrics(),
+            **{name: float(count) for name, count in self._incidents().items()},
             **update,
             **taught,
             "skipped_updates_in_all": float(self.skipped),
@@ -164,6 +167,10 @@ class Trainer:
             self.policy.eval()
             self.metrics |= self.judge.metrics()
         self.run.log(self.step, self.metrics)
+
+    def _incidents(self) -> dict[str, int]:
+        """Counts over the whole run, what was before it was resumed included."""
+        return {name: count + self._earlier_incidents.get(name, 0) for name, count in incidents_of(self.envs).items()}
 
     def _teach(self) -> dict[str, float]:
         """Tell the curriculum what it brought about; returns its metrics."""
@@ -239,6 +246,7 @@ class Trainer:
             "episodes": [dataclasses.asdict(episode) for episode in self.statistics.recent],
             "episode_count": self.statistics.count,
             "physics_errors": self.statistics.physics_errors,
+            "incidents": self._incidents(),
             "device": self.device.type,
             "actions": self.actions.get_state(),
             "curriculum": None if self.teacher is None else self.teacher.curriculum.state_dict(),
@@ -283,6 +291,7 @@ class Trainer:
         self.statistics.recent.extend(build(Episode, episode) for episode in state["episodes"])
         self.statistics.count = int(state["episode_count"])
         self.statistics.physics_errors = int(state["physics_errors"])
+        self._earlier_incidents = dict(state.get("incidents", {}))  # older checkpoints count none
 
     def _restore_worlds(self, state: Mapping[str, Any]) -> str:
         if state["worlds"] is None:

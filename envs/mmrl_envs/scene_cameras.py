@@ -27,6 +27,7 @@ class SceneCameras:
         self._world, self._num_threads = world, num_threads
         self._policy_renderer: Renderer | None = None
         self._video_renderer: Renderer | None = None
+        self._failures = 0  # of renderers that are closed
 
     def sense(
         self, worlds: NDArray[np.integer[Any]], camera: str, height: int, width: int, *, depth: bool
@@ -50,11 +51,19 @@ class SceneCameras:
         every = np.arange(self._world.num_worlds)
         return self._draw(self._video_renderer, every, "scene_camera", height, width, depth=False)
 
+    @property
+    def failures(self) -> int:
+        """How often OpenGL failed so that something else had to draw."""
+        return self._failures + sum(renderer.failures for renderer in self._renderers())
+
+    def _renderers(self) -> list[Renderer]:
+        return [renderer for renderer in (self._policy_renderer, self._video_renderer) if renderer is not None]
+
     def close(self) -> None:
         """Closes the renderers; the next image opens a new one."""
-        for renderer in (self._policy_renderer, self._video_renderer):
-            if renderer is not None:
-                renderer.close()
+        self._failures = self.failures
+        for renderer in self._renderers():
+            renderer.close()
         self._policy_renderer = self._video_renderer = None
 
     def _draw(

@@ -261,6 +261,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
             **{f"senses/{name}": buffer for name, buffer in self._buffers.items()},
         }
 
+    @property
+    def renderer_failures(self) -> int:
+        """How often OpenGL failed since the worlds were made, so that something else had to draw."""
+        return self._cameras.failures
+
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers, window and worlds."""
         self._cameras.close()

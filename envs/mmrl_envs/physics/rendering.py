@@ -40,6 +40,9 @@ _COUNTS = (
 class Renderer(Protocol):
     """Draws the worlds of one compiled scene."""
 
+    failures: int
+    """How often OpenGL failed and something else went on in its place."""
+
     @property
     def backend(self) -> str:
         """What draws: "egl", "osmesa", "glfw", "cgl" or "raycast"."""
@@ -135,6 +138,7 @@ class _PooledRenderer:
         self._backend = backend
         self._pool: PainterPool | None = None
         self._closed = False
+        self.failures = 0
 
     @property
     def backend(self) -> str:
@@ -209,6 +213,7 @@ class _PooledRenderer:
             f"(slower, plain shading); {gl.INSTALL_HINT}"
         )
         self._backend = "raycast"
+        self.failures += 1
         if self._pool is not None:
             self._pool.close()
             self._pool = None

@@ -1,0 +1,278 @@
+"""Worlds that step in processes of their own, side by side; a process that dies is replaced and the rest goes on.
+
+For environments of other packages, which come one at a time and keep the interpreter busy while they step.
+"""
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numpy.typing import NDArray
+
+from mmrl_agents.episodes import LOST
+
+_MOST_STARTS = 3  # of one worker, before it has done anything
+_GONE = (EOFError, ConnectionError)
+
+Maker = Callable[[], gym.Env[Any, Any]]
+
+
+class Outcome(NamedTuple):
+    """A step of one world."""
+
+    observation: Any
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+    begun: tuple[Any, dict[str, Any]] | None
+    """Observation and info of the next episode where this one is over."""
+
+
+class WorkerWorlds(SyncVectorEnv):
+    """N single environments, the same everywhere, spread over processes; otherwise as Gymnasium's SyncVectorEnv.
+
+    Autoreset is SAME_STEP. When a process dies, killed for want of memory, say, another takes its place: the
+    episodes of its worlds are truncated where they were, their last info says `worker_lost`, and new ones begin.
+    `lost` counts the processes.
+
+    Args:
+        make: makes a world; pickled, so no lambda.
+        num_worlds: N.
+        num_workers: processes, at most N.
+    """
+
+    def __init__(self, make: Maker, num_worlds: int, num_workers: int) -> None:
+        shares = np.array_split(np.arange(num_worlds), min(num_workers, num_worlds))
+        self.lost = 0
+        self._spare_seeds = np.random.default_rng()
+        self.workers = [Worker(make, len(share), self._replaced) for share in shares]
+        worlds = [RemoteWorld(worker, row) for worker in self.workers for row in range(worker.count)]
+        super().__init__([partial(_given, world) for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins episodes in all worlds; world i of seed s is seeded with s + i."""
+        if isinstance(seed, int):
+            self._spare_seeds = np.random.default_rng([seed, 1])
+        for worker in self.workers:
+            worker.forget()
+        return super().reset(seed=seed, options=options)
+
+    def step(self, actions: Any) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """One step of all worlds, begun in all processes before the first is waited for."""
+        rows = list(gym.vector.utils.iterate(self.action_space, actions))
+        first = 0
+        for worker in self.workers:
+            worker.begin_step(rows[first : first + worker.count])
+            first += worker.count
+        return super().step(actions)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Ends the processes."""
+        for worker in self.workers:
+            worker.close()
+
+    def _replaced(self, count: int) -> list[int]:
+        self.lost += 1
+        return [int(seed) for seed in self._spare_seeds.integers(2**31, size=count)]
+
+
+class Worker:
+    """A process with some worlds, as the process that learns sees it."""
+
+    def __init__(self, make: Maker, count: int, on_loss: Callable[[int], list[int]]) -> None:
+        """`on_loss` hears of a death and gives seeds for the episodes that begin after it."""
+        self.count = count
+        self._make, self._on_loss = make, on_loss
+        self._last: list[Any] = [None] * count
+        self._begun: list[tuple[Any, dict[str, Any]] | None] = [None] * count
+        self._outcomes: list[Outcome] | None = None
+        self._start()
+        self.description: Mapping[str, Any] = self.ask("describe")
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that is at work now."""
+        return self._process.pid
+
+    def ask(self, what: str, *arguments: Any) -> Any:
+        """Sends a request and waits for its answer; raises what the world raised, EOFError if the process is gone."""
+        self._connection.send((what, arguments))
+        return self._answer()
+
+    def reset(self, row: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """The episode that began by itself, or a new one."""
+        begun, self._begun[row] = self._begun[row], None
+        if begun is None or seed is not None:
+            try:
+                begun = self.ask("reset", row, seed, options)
+            except _GONE:
+                self._replace()
+                begun = self.ask("reset", row, seed, options)
+                # The worlds beside it were lost in mid-episode, too; their first episode stands for it.
+        self._last[row] = begun[0]
+        return begun
+
+    def forget(self) -> None:
+        """All worlds are about to be reset: what they have begun by themselves is of no use."""
+        self._begun = [None] * self.count
+
+    def begin_step(self, actions: Sequence[Any]) -> None:
+        """Have all worlds take a step; `outcome` waits for it."""
+        self._outcomes = None
+        try:
+            self._connection.send(("step", (list(actions),)))
+        except _GONE:
+            self._outcomes = self._cut_short()
+
+    def outcome(self, row: int) -> Outcome:
+        """What the step of a world came to."""
+        if self._outcomes is None:
+            try:
+                self._outcomes = self._answer()
+            except _GONE:
+                self._outcomes = self._cut_short()
+        outcome = self._outcomes[row]
+        self._last[row], self._begun[row] = outcome.observation, outcome.begun
+        return outcome
+
+    def close(self) -> None:
+        """End the process."""
+        with suppress(*_GONE):
+            self._connection.send(("close", ()))
+        self._connection.close()
+        self._process.join(timeout=5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _start(self) -> None:
+        # A fork would inherit the threads' locks of torch and MuJoCo, but not the threads.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, self._make, self.count), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _answer(self) -> Any:
+        succeeded, answer = self._connection.recv()
+        if not succeeded:
+            raise answer
+        return answer
+
+    def _replace(self) -> list[tuple[Any, dict[str, Any]]]:
+        """Another process with fresh worlds; returns the episodes that began in it."""
+        seeds = self._on_loss(self.count)
+        for _ in range(_MOST_STARTS):
+            self._connection.close()
+            self._process.join(timeout=5)
+            self._start()
+            try:
+                return [self.ask("reset", row, seed, None) for row, seed in enumerate(seeds)]
+            except _GONE:
+                continue
+        raise RuntimeError(
+            f"a worker process died {_MOST_STARTS} times before its worlds had begun: "
+            "is there too little memory for them? Try fewer --workers or --num-worlds"
+        )
+
+    def _cut_short(self) -> list[Outcome]:
+        """The process died: its episodes end where they were last seen."""
+        return [
+            Outcome(last, 0.0, False, True, {LOST: True}, begun)
+            for last, begun in zip(self._last, self._replace(), strict=True)
+        ]
+
+
+class RemoteWorld(gym.Env[Any, Any]):
+    """One world of a worker."""
+
+    def __init__(self, worker: Worker, row: int) -> None:
+        self._worker, self._row = worker, row
+        for name, value in worker.description.items():
+            setattr(self, name, value)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        return self._worker.reset(self._row, seed, options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """What came of the action that all worlds were sent."""
+        outcome = self._worker.outcome(self._row)
+        return outcome.observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
+
+    def get_state(self) -> dict[str, Any]:
+        """As the world's own."""
+        state: dict[str, Any] = self._worker.ask("call", self._row, "get_state")
+        return state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """As the world's own."""
+        self._worker.ask("call", self._row, "set_state", state)
+
+
+def serve(connection: Connection, make: Maker, count: int) -> None:
+    """What a worker process does until it is told to close or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    worlds: list[gym.Env[Any, Any]] = []
+
+    def describe() -> dict[str, Any]:
+        env = worlds[0]
+        names = ("observation_space", "action_space", "metadata", "modalities")
+        return {name: env.get_wrapper_attr(name) for name in names if env.has_wrapper_attr(name)}
+
+    def reset(row: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        return worlds[row].reset(seed=seed, options=options)
+
+    def step(actions: list[Any]) -> list[Outcome]:
+        outcomes = []
+        for env, action in zip(worlds, actions, strict=True):
+            observation, reward, terminated, truncated, info = env.step(action)
+            begun = env.reset() if terminated or truncated else None
+            outcomes.append(Outcome(observation, float(reward), bool(terminated), bool(truncated), info, begun))
+        return outcomes
+
+    def call(row: int, name: str, *arguments: Any) -> Any:
+        return getattr(worlds[row], name)(*arguments)
+
+    answers: dict[str, Callable[..., Any]] = {"describe": describe, "reset": reset, "step": step, "call": call}
+    while True:
+        try:
+            what, arguments = connection.recv()
+        except (EOFError, OSError):
+            break
+        if what == "close":
+            break
+        try:
+            while len(worlds) < count:
+                worlds.append(make())
+            connection.send((True, answers[what](*arguments)))
+        except BrokenPipeError:
+            break
+        except Exception as error:
+            connection.send((False, _portable(error)))
+    for env in worlds:
+        env.close()
+
+
+def _given(world: RemoteWorld) -> RemoteWorld:
+    return world
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that survives the way to another process, at the cost of its type if need be."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

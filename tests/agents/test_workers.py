@@ -1,0 +1,148 @@
+"""Worlds in processes of their own: the same games, and what happens when a process is killed."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from mmrl_agents.cli import main
+from mmrl_agents.config import TrainConfig, make_envs
+from mmrl_agents.incidents import incidents_of
+from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.train import open_run
+from mmrl_agents.trainer import Trainer
+from mmrl_agents.workers import WorkerWorlds
+
+CARTPOLE = "CartPole-v1"
+
+
+def kill(worlds: WorkerWorlds, worker: int) -> None:
+    process = worlds.workers[worker].process_id
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+
+
+def workers_of(trainer: Trainer) -> WorkerWorlds:
+    assert isinstance(trainer.envs, WorkerWorlds)
+    return trainer.envs
+
+
+@pytest.fixture
+def worlds() -> Any:
+    made = make_envs(CARTPOLE, 3, {}, workers=2)
+    yield made
+    made.close()
+
+
+def test_they_play_the_same_games_as_one_after_another(worlds: Any) -> None:
+    alone = make_envs(CARTPOLE, 3, {})
+    assert worlds.single_observation_space == alone.single_observation_space
+    assert worlds.single_action_space == alone.single_action_space
+    (one, _), (other, _) = alone.reset(seed=3), worlds.reset(seed=3)
+    ended = 0
+    for actions in np.random.default_rng(0).integers(2, size=(60, 3)):
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+        one, *results, info = alone.step(actions)
+        other, *others, told = worlds.step(actions)
+        np.testing.assert_array_equal(results, others)
+        assert info.keys() == told.keys()
+        for world in np.flatnonzero(results[1] | results[2]):
+            ended += 1
+            for name, last in info["final_obs"][world].items():
+                np.testing.assert_array_equal(last, told["final_obs"][world][name])
+    assert ended >= 3
+    assert incidents_of(worlds) == {"workers_lost": 0}
+
+
+def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
+    worlds.reset(seed=0)
+    before, *_ = worlds.step(np.array([0, 1, 0]))
+    kill(worlds, 0)
+    observation, reward, terminated, truncated, info = worlds.step(np.array([0, 1, 0]))
+    assert truncated.tolist() == [True, True, False]
+    assert not terminated.any()
+    assert reward.tolist() == [0, 0, 1]
+    assert info["final_info"]["worker_lost"].tolist() == [True, True, False]
+    for world in (0, 1):
+        for name, last in info["final_obs"][world].items():
+            np.testing.assert_array_equal(last, before[name][world])
+        assert abs(observation["observation"][world]).max() <= 0.05  # where an episode of CartPole begins
+    assert incidents_of(worlds) == {"workers_lost": 1}
+    for _ in range(20):
+        *_, info = worlds.step(np.array([0, 1, 0]))
+
+
+def test_one_killed_between_episodes_is_replaced_too(worlds: Any) -> None:
+    worlds.reset(seed=0)
+    kill(worlds, 1)
+    observation, _ = worlds.reset(seed=4)
+    same = make_envs(CARTPOLE, 3, {}).reset(seed=4)[0]
+    np.testing.assert_array_equal(observation["observation"], same["observation"])
+    assert incidents_of(worlds) == {"workers_lost": 1}
+
+
+def test_one_that_cannot_live_says_so() -> None:
+    worlds = WorkerWorlds(partial(short_lived), 1, 1)
+    with pytest.raises(RuntimeError, match="died 3 times before its worlds had begun: is there too little memory"):
+        worlds.reset(seed=0)
+
+
+class ShortLived(gym.Env[Any, Any]):
+    observation_space = gym.spaces.Box(0, 1, (1,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        os._exit(9)
+
+
+def short_lived() -> gym.Env[Any, Any]:
+    return ShortLived()
+
+
+def test_what_a_world_raises_comes_through() -> None:
+    worlds = make_envs(CARTPOLE, 2, {}, workers=1)
+    with pytest.raises(gym.error.ResetNeeded):
+        worlds.step(np.zeros(2, np.int64))
+    worlds.close()
+    with pytest.raises(ValueError, match="CartPole-v1 does not accept"):
+        make_envs(CARTPOLE, 2, {"wind": 1}, workers=1)
+
+
+def config(folder: Path) -> TrainConfig:
+    ppo = PPOConfig(num_steps=32, minibatch_size=32, epochs=1)
+    return TrainConfig(CARTPOLE, num_worlds=4, workers=2, total_steps=10_000, threads=1, ppo=ppo, run_dir=folder)
+
+
+def test_training_survives_the_death_of_a_worker_and_counts_it(tmp_path: Path) -> None:
+    trainer = Trainer(config(tmp_path / "run"), open_run(config(tmp_path / "run")))
+    trainer.begin()
+    trainer.advance()
+    episodes = trainer.statistics.count
+    kill(workers_of(trainer), 1)
+    trainer.advance()
+    assert trainer.metrics["workers_lost"] == 1
+    assert trainer.statistics.count > episodes
+    # An episode that was cut off tells nothing of the policy: the least that CartPole gives is 8.
+    assert min(episode.total_reward for episode in trainer.statistics.recent) >= 8
+    path = trainer.save()
+    again = Trainer(config(tmp_path / "other"), open_run(config(tmp_path / "other")))
+    assert again.restore(path, trainer.run.load("last")[1]) == ""
+    for one in (trainer, again):
+        one.advance()
+        assert one.metrics["workers_lost"] == 1
+    for ours, theirs in zip(trainer.policy.parameters(), again.policy.parameters(), strict=True):
+        np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())
+    trainer.close()
+    again.close()
+
+
+def test_worlds_of_our_own_need_no_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "mmrl/PegInsertion-v0", "--workers", "2", "--run-dir", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    assert "steps its worlds on threads; workers are for environments of others" in capsys.readouterr().err
