@@ -16,6 +16,7 @@ from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.runs import RunFolder
 from mmrl_agents.trainer import Trainer
+from mmrl_envs.physics import gl, rendering
 
 # What the clock decides.
 TIMES = {"seconds", "steps_per_second", "collect_seconds", "update_seconds", "wall_time_s"}
@@ -185,3 +186,25 @@ def test_seeds_do_not_depend_on_how_many_are_asked_for() -> None:
 
     assert seeds(7, 4)[:3] == seeds(7, 3)
     assert len(set(np.ravel([seeds([7, i], 3) for i in range(50)]))) == 150
+
+
+def test_a_renderer_that_dies_is_replaced_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if gl.preferred() == "raycast":
+        pytest.skip("no OpenGL platform to replace")
+    seeing = replace(PEG, sensors=("camera", "proprioception"), context={"start_z_m": 0.02})
+
+    def paint(*arguments: Any, **options: Any) -> None:
+        raise OSError("the device is lost")
+
+    with closing(trainer(seeing, tmp_path / "run")) as run, closing(trainer(seeing, tmp_path / "other")) as again:
+        run.begin()
+        run.advance()
+        assert run.metrics["renderer_failures"] == 0
+        monkeypatch.setattr(rendering.OpenGLPainter, "paint", paint)
+        run.advance()
+        assert run.metrics["renderer_failures"] == 1
+        run.advance()
+        again.restore(tmp_path, state_of(run))
+        monkeypatch.undo()
+        again.advance()
+        assert again.metrics["renderer_failures"] == 1

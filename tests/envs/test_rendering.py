@@ -444,6 +444,7 @@ def test_a_broken_driver_is_replaced_by_ray_casting_with_one_warning(
         renderer = make_renderer(SCENE, num_threads=2)
         np.testing.assert_array_equal(worlds.draw(renderer), worlds.draw(exact))
         assert renderer.backend == "raycast"
+        assert renderer.failures == 1
         renderer.close()
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
