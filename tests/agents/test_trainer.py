@@ -194,7 +194,7 @@ def test_a_renderer_that_dies_is_replaced_and_counted(tmp_path: Path, monkeypatc
     seeing = replace(PEG, sensors=("camera", "proprioception"), context={"start_z_m": 0.02})
 
     def paint(*arguments: Any, **options: Any) -> None:
-        raise OSError("the device is lost")
+        raise OSError("the cable is cut")
 
     with closing(trainer(seeing, tmp_path / "run")) as run, closing(trainer(seeing, tmp_path / "other")) as again:
         run.begin()
