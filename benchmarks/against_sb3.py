@@ -74,11 +74,11 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl.policy import ActorCritic
     from mmrl_agents.allocator import keep_freed_memory
     from mmrl_agents.config import action_space_of, make_envs, modalities_and_privileged_size
-    from mmrl_agents.episodes import EpisodeStatistics
+    from mmrl_agents.experience.episodes import EpisodeStatistics
+    from mmrl_agents.experience.rollout import Rollout
+    from mmrl_agents.experience.storage import RolloutStorage
     from mmrl_agents.ppo import PPO, PPOConfig
     from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.rollout import Rollout
-    from mmrl_agents.storage import RolloutStorage
 
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -197,7 +197,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Command line."""
-    from mmrl_agents.runs import library_versions
+    from mmrl_agents.records.runs import library_versions
 
     options = parser().parse_args()
     result = options.work(options)

@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.training import Training, finish_all, first_step_at
 from mmrl.fusion import FUSIONS
 from mmrl_agents.recipes import recipe_for
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import Trainer
 

@@ -63,7 +63,7 @@ def sb3_race(seed: int, limit_s: float, threads: int, changes: Mapping[str, Any]
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from mmrl_agents.episodes import EpisodeStatistics, episode_from
+    from mmrl_agents.experience.episodes import EpisodeStatistics, episode_from
     from mmrl_agents.recipes import PEG_INSERTION
     from mmrl_agents.sb3 import WorldsVecEnv, make_vec_env
 

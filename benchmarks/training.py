@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mmrl_agents.run_status import FINISHED, read_status
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.run_status import FINISHED, read_status
+from mmrl_agents.records.runs import RunFolder
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from gymnasium.vector import VectorEnv
 from mmrl.modality import Modality
 from mmrl.policy import ActorCritic
 from mmrl_agents.config import TrainConfig, action_space_of
-from mmrl_agents.episode_errors import EpisodeErrors
-from mmrl_agents.episodes import Ended, EpisodeStatistics
+from mmrl_agents.experience.episode_errors import EpisodeErrors
+from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
+from mmrl_agents.experience.rollout import Rollout
+from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.networks import Network
 from mmrl_agents.ppo import PPO
 from mmrl_agents.reinforce import Reinforce
-from mmrl_agents.rollout import Rollout
 from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Algorithm
-from mmrl_agents.sense_dropout import SenseDropout
-from mmrl_agents.storage import RolloutStorage
 
 
 class Agent(Protocol):

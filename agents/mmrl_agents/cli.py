@@ -74,7 +74,7 @@ def _merged(base: "TrainConfig", config: "TrainConfig") -> "TrainConfig":
 
 
 def _ablate(args: Sequence[str]) -> int:
-    from mmrl_agents.ablation import OWN_OPTIONS, AblateConfig, ablate
+    from mmrl_agents.ablation.ablation import OWN_OPTIONS, AblateConfig, ablate
 
     for option in OWN_OPTIONS:
         written = f"--{option.replace('_', '-')}"
@@ -98,7 +98,7 @@ def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
     """The run to be resumed or the recipe of the environment; None where neither is named."""
     from mmrl_agents.config import TrainConfig, recorded_config
     from mmrl_agents.recipes import recipe_for
-    from mmrl_agents.runs import RunFolder
+    from mmrl_agents.records.runs import RunFolder
 
     resume = _value_of("--resume", args)
     if resume is not None:
@@ -133,7 +133,7 @@ def _evaluate(args: Sequence[str]) -> int:
 
 
 def _watch(args: Sequence[str]) -> int:
-    from mmrl_agents.watch import WatchConfig, watch_run
+    from mmrl_agents.watching.watch import WatchConfig, watch_run
 
     watch_run(tyro.cli(WatchConfig, args=args, prog="mmrl watch"))
     return 0
@@ -149,7 +149,7 @@ def _export(args: Sequence[str]) -> int:
 
 
 def _runs(args: Sequence[str]) -> int:
-    from mmrl_agents.list_runs import RunsConfig, list_runs
+    from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
     list_runs(tyro.cli(RunsConfig, args=args, prog="mmrl runs"))
     return 0

@@ -20,11 +20,11 @@ from mmrl.foreign import overrides_from
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
-from mmrl_agents.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
+from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder
 
 # More points than this hide one another, and take long to draw.
 _MOST_POINTS = 20_000

@@ -30,7 +30,7 @@ from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.networks import Network
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.runs import RunFolder, library_versions, write_json
+from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
 

@@ -17,10 +17,10 @@ from rich.table import Table
 from mmrl.evaluation import divisor_worlds
 from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.senses.conditions import MOST_SENSES
+from mmrl_agents.ablation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluate import EvaluateConfig, describe, reset_options
-from mmrl_agents.finished_conditions import FinishedConditions
 from mmrl_agents.player import TrainedPolicy, load_policy
-from mmrl_agents.runs import library_versions, write_json
+from mmrl_agents.records.runs import library_versions, write_json
 from mmrl_agents.senses_picture import draw_senses
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
-from mmrl_agents.frames import Picture
-from mmrl_agents.panels import Pixels
-from mmrl_agents.saliency import overlay
+from mmrl_agents.watching.frames import Picture
+from mmrl_agents.watching.panels import Pixels
+from mmrl_agents.watching.saliency import overlay
 
 
 def picture_of(

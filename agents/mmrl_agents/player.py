@@ -10,7 +10,6 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mmrl_agents.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
 from mmrl_agents.config import (
     TrainConfig,
     Worlds,
@@ -20,9 +19,10 @@ from mmrl_agents.config import (
     recorded_config,
     world_kwargs,
 )
-from mmrl_agents.model_card import model_card
 from mmrl_agents.networks import Network, build_network
-from mmrl_agents.runs import RunFolder, write_json
+from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
+from mmrl_agents.records.model_card import model_card
+from mmrl_agents.records.runs import RunFolder, write_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _PREFIX = "pretrained:"

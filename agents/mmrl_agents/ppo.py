@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mmrl.policy import ActorCritic
+from mmrl_agents.experience.returns import explained_variance
+from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
-from mmrl_agents.returns import explained_variance
-from mmrl_agents.storage import Minibatch, RolloutStorage
 
 
 @dataclass(frozen=True)

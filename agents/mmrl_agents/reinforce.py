@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
-from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.games import Games, Samples
+from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
-from mmrl_agents.games import Games, Samples
-from mmrl_agents.sense_dropout import SenseDropout
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048

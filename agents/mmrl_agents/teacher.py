@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
 from mmrl_agents.config import TrainConfig, require_context_known
-from mmrl_agents.episodes import Ended
+from mmrl_agents.experience.episodes import Ended
 from mmrl_envs.vector_env import RobotVectorEnv
 
 PREFIX = "curriculum/"

@@ -13,12 +13,12 @@ from rich.console import Console
 from mmrl_agents.allocator import keep_freed_memory, use_cores
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.context_picture import draw_contexts
-from mmrl_agents.incidents import survived
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
-from mmrl_agents.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, read_status, write_status
-from mmrl_agents.runs import RunFolder, run_name
+from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, read_status, write_status
+from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.trainer import Trainer
+from mmrl_agents.worlds.incidents import survived
 
 
 @dataclass(frozen=True)

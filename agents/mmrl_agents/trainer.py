@@ -11,7 +11,6 @@ import torch
 
 from mmrl.documents import build
 from mmrl_agents.agents import AGENTS, Setting
-from mmrl_agents.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.config import (
     TrainConfig,
     config_to_dict,
@@ -20,14 +19,15 @@ from mmrl_agents.config import (
     require_context_known,
     world_kwargs,
 )
-from mmrl_agents.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
-from mmrl_agents.incidents import incidents_of
+from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
 from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
-from mmrl_agents.replaying import restore_worlds, worlds_state
-from mmrl_agents.runs import RunFolder, library_versions
+from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.teacher import make_teacher
+from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -19,13 +19,13 @@ import torch
 from gymnasium import spaces
 from rich.console import Console
 
-from mmrl_agents import ablation
-from mmrl_agents.ablation import AblateConfig, AblationResult, ablate, expand
+from mmrl_agents.ablation import ablation
+from mmrl_agents.ablation.ablation import AblateConfig, AblationResult, ablate, expand
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.run_status import read_status
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.run_status import read_status
+from mmrl_agents.records.runs import RunFolder
 
 SENSES = ("eye", "ear", "nose")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmrl_agents.ablation_report import Judged, draw, held, report_of
+from mmrl_agents.ablation.ablation_report import Judged, draw, held, report_of
 
 
 def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force: float | None = None) -> Path:

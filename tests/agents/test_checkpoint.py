@@ -16,7 +16,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mmrl_agents.checkpoint import (
+from mmrl_agents.records.checkpoint import (
     CheckpointError,
     leftovers,
     load_checkpoint,
@@ -56,7 +56,7 @@ def test_what_cannot_be_loaded_is_refused_when_it_is_saved(tmp_path: Path) -> No
 def test_what_a_killed_process_leaves_is_found(tmp_path: Path) -> None:
     program = f"""
 import os, pathlib, signal
-from mmrl_agents.checkpoint import save_checkpoint, write_atomically
+from mmrl_agents.records.checkpoint import save_checkpoint, write_atomically
 path = pathlib.Path({str(tmp_path / "a.pt")!r})
 save_checkpoint(path, {{"step": 1}})
 def dies(stream):
@@ -255,7 +255,7 @@ import sys, torch
 from mmrl.modality import MLP, Modality
 from mmrl.policy import ActorCritic
 from gymnasium import spaces
-from mmrl_agents.checkpoint import load_checkpoint, save_checkpoint
+from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 torch.manual_seed(int(sys.argv[2]))
 sense = Modality("state", (3,), rate_hz=1.0, encoder=MLP())
 policy = ActorCritic({"state": sense}, spaces.Box(-1, 1, (2,)))

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mmrl.fusion import FUSIONS
-from mmrl_agents.checkpoint import load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.player import load_policy
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.runs import RunFolder
 
 ENV_ID = "mmrl/PegInsertion-v0"
 TOUCH = ("force_torque", "proprioception")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmrl_agents.episode_errors import EpisodeErrors
+from mmrl_agents.experience.episode_errors import EpisodeErrors
 
 
 def test_means_by_hand_across_rollouts() -> None:

@@ -18,10 +18,10 @@ from rich.console import Console
 from mmrl.episodes import run_episodes
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
-from mmrl_agents.checkpoint import CheckpointError
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.checkpoint import CheckpointError
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.train import train
 

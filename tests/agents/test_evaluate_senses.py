@@ -17,11 +17,11 @@ from rich.console import Console
 
 import mmrl_agents.evaluate_senses as module
 from mmrl.senses import BrokenWays, SensesReport
+from mmrl_agents.ablation.finished_conditions import FinishedConditions
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluate_senses import evaluate_senses
-from mmrl_agents.finished_conditions import FinishedConditions
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.senses_picture import draw_senses
 from mmrl_agents.train import train

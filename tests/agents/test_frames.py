@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmrl_agents.frames import HEADER, SCENE, Caption, Picture, compose, compose_game, enlarge
-from mmrl_agents.panels import HEIGHT, LABEL, MARGIN, WIDTH, Trace
+from mmrl_agents.watching.frames import HEADER, SCENE, Caption, Picture, compose, compose_game, enlarge
+from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH, Trace
 
 
 def wave(labels: tuple[str, ...], bounds: tuple[float, float], plugged: bool = True) -> Trace:

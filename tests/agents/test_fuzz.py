@@ -19,9 +19,9 @@ import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from mmrl_agents.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.cli import COMMANDS, main
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
+from mmrl_agents.records.runs import RunFolder
 
 BUDGET = [
     *("--num-worlds", "2", "--total-steps", "32", "--threads", "1", "--device", "cpu", "--evaluate-episodes", "0"),

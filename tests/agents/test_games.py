@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.episodes import EpisodeStatistics
-from mmrl_agents.games import Games
+from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.games import Games
 
 Actions = list[tuple[int, int, float]]
 

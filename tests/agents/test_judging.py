@@ -15,10 +15,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mmrl_agents.checkpoint import load_checkpoint
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.train import TrainResult, train
 
 ENV_ID = "test-judging/Aim-v0"

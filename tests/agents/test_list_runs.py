@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mmrl_agents.cli import main
-from mmrl_agents.list_runs import RunsConfig, Summary, list_runs, summary
-from mmrl_agents.run_status import RunStatus, write_status
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.list_runs import RunsConfig, Summary, list_runs, summary
+from mmrl_agents.records.run_status import RunStatus, write_status
+from mmrl_agents.records.runs import RunFolder
 
 
 def make(path: Path, status: RunStatus | None, *metrics: dict[str, float]) -> RunFolder:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmrl_agents.packing import Packing
+from mmrl_agents.experience.packing import Packing
 
 
 @given(

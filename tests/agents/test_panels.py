@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from mmrl_agents.panels import COLOURS, FRAME, HEIGHT, LABEL, PAPER, WIDTH, Trace, draw_panels, nice_bounds
+from mmrl_agents.watching.panels import COLOURS, FRAME, HEIGHT, LABEL, PAPER, WIDTH, Trace, draw_panels, nice_bounds
 
 
 def test_nice_bounds_by_hand() -> None:

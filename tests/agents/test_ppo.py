@@ -9,11 +9,11 @@ from gymnasium.vector import AutoresetMode
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.rollout import Rollout
+from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
 from mmrl_agents.recipes import recipe_for
-from mmrl_agents.rollout import Rollout
-from mmrl_agents.storage import Minibatch, RolloutStorage
 
 torch.set_num_threads(1)
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from mmrl.foreign import modalities_of
 from mmrl.modality import DifferenceMLP, Modality
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.checkpoint import load_checkpoint, save_checkpoint
-from mmrl_agents.episodes import EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.reinforce import (
     OPTIMIZERS,
     Reinforce,

@@ -9,9 +9,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrl_agents.checkpoint import numpy_tree, plain
 from mmrl_agents.config import make_envs
-from mmrl_agents.replaying import Replayable, restore_worlds, worlds_state
+from mmrl_agents.records.checkpoint import numpy_tree, plain
+from mmrl_agents.worlds.replaying import Replayable, restore_worlds, worlds_state
 from mmrl_envs.snapshot import OtherWorlds
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl_agents.returns import explained_variance, generalized_advantage_estimation
+from mmrl_agents.experience.returns import explained_variance, generalized_advantage_estimation
 
 GAMMA, LAM = 0.5, 0.5
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
-from mmrl_agents.episodes import Episode, EpisodeStatistics
-from mmrl_agents.rollout import Rollout
-from mmrl_agents.storage import RolloutStorage
+from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
+from mmrl_agents.experience.rollout import Rollout
+from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_envs.multimodal import GroupedWorlds
 
 LIMIT = 5

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl_agents.run_status import STATES, RunStatus, read_status, write_status
+from mmrl_agents.records.run_status import STATES, RunStatus, read_status, write_status
 
 
 @contextmanager

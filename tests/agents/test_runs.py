@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mmrl_agents.checkpoint import CheckpointError, load_checkpoint
-from mmrl_agents.runs import DamagedCheckpoint, RunFolder, run_name
+from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
+from mmrl_agents.records.runs import DamagedCheckpoint, RunFolder, run_name
 
 
 def test_name_says_what_ran() -> None:
@@ -162,7 +162,7 @@ def test_a_full_disk_costs_no_older_checkpoint(tmp_path: Path, monkeypatch: pyte
     def full(path: Path, write: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mmrl_agents.checkpoint.write_atomically", full)
+    monkeypatch.setattr("mmrl_agents.records.checkpoint.write_atomically", full)
     with pytest.raises(OSError, match="No space"):
         run.save(4, {"step": 4}, best=True, keep=1)
     assert run.load("last")[1] == {"step": 3}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmrl.modality import Custom, DifferenceMLP, ImageConv, Modality
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.saliency import heat_of, overlay, pixel_gradients
+from mmrl_agents.watching.saliency import heat_of, overlay, pixel_gradients
 
 SIDE = 20
 TWO_FRAMES = Modality("image", (SIDE, SIDE, 2), 15.0, DifferenceMLP(1), low=0, high=1, dtype="uint8")

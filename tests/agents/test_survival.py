@@ -21,12 +21,12 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mmrl_agents.checkpoint import load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.run_status import RunStatus, read_status, write_status
-from mmrl_agents.runs import DamagedCheckpoint, RunFolder
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.run_status import RunStatus, read_status, write_status
+from mmrl_agents.records.runs import DamagedCheckpoint, RunFolder
 from mmrl_agents.train import TrainingFailed, train
 
 KILLED = [

@@ -15,11 +15,11 @@ from mmrl.curriculum import make_curriculum
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig, config_from_dict, config_to_dict
 from mmrl_agents.context_picture import draw_contexts, read_contexts
-from mmrl_agents.episodes import Ended, Episode
 from mmrl_agents.evaluate import reset_options
+from mmrl_agents.experience.episodes import Ended, Episode
 from mmrl_agents.player import load_policy
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.teacher import Teacher
 from mmrl_agents.train import train
 

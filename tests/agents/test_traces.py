@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrl.modality import MLP, Modality, TemporalConv
-from mmrl_agents.decisions import Decision
-from mmrl_agents.traces import DecisionRecorder, TraceRecorder, components_of
+from mmrl_agents.watching.decisions import Decision
+from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder, components_of
 
 
 def wrench(name: str = "force_torque", history: int | None = 4) -> Modality:

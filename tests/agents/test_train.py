@@ -17,7 +17,6 @@ import torch
 from rich.console import Console
 
 from mmrl.policy import PolicyConfig
-from mmrl_agents.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import (
     TrainConfig,
@@ -28,7 +27,8 @@ from mmrl_agents.config import (
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.recipes import RECIPES, recipe_for
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.train import TrainResult, train
 from mmrl_agents.trainer import choose_device
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmrl_agents.checkpoint import CheckpointError
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.checkpoint import CheckpointError
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.reinforce import ReinforceConfig
-from mmrl_agents.runs import RunFolder
 from mmrl_agents.trainer import Trainer
 from mmrl_envs.physics import gl, rendering
 

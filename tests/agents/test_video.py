@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmrl_agents.video import VideoWriter
+from mmrl_agents.watching.video import VideoWriter
 
 
 def frames_of(path: Path) -> NDArray[np.uint8]:

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from mmrl_agents import watch
+from mmrl_agents.watching import watch
 from mmrl_agents.config import TrainConfig
-from mmrl_agents.frames import COLUMN, HEADER, SCENE
-from mmrl_agents.panels import HEIGHT, LABEL, MARGIN, WIDTH
 from mmrl_agents.player import load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.train import train
-from mmrl_agents.watch import WatchConfig, watch_run
+from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
+from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
+from mmrl_agents.watching.watch import WatchConfig, watch_run
 
 ENV_ID = "test-watch/Traffic-v0"
 EPISODE_STEPS = 4

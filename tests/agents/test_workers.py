@@ -12,11 +12,11 @@ import pytest
 
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig, make_envs
-from mmrl_agents.incidents import incidents_of
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.train import open_run
 from mmrl_agents.trainer import Trainer
-from mmrl_agents.workers import WorkerWorlds
+from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.workers import WorkerWorlds
 
 CARTPOLE = "CartPole-v1"
 

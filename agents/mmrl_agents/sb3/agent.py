@@ -26,9 +26,9 @@ from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 from mmrl_agents.agents import Agent, Setting
-from mmrl_agents.checkpoint import numpy_tree
-from mmrl_agents.episodes import Ended, context_from, episode_from
+from mmrl_agents.experience.episodes import Ended, context_from, episode_from
 from mmrl_agents.finiteness import first_weight_not_finite
+from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.sb3 import random_state
 from mmrl_agents.sb3.network import SB3Network, algorithm_options
 from mmrl_agents.sb3.vec_env import WorldsVecEnv

@@ -13,12 +13,12 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 
 from mmrl.inputs import Memory
-from mmrl_agents.checkpoint import load_checkpoint
 from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig, make_envs
 from mmrl_agents.networks import Network, build_network
 from mmrl_agents.player import load_policy
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Config
 from mmrl_agents.trainer import Trainer
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
-from mmrl_agents.episodes import Ended, EpisodeStatistics, context_from, episode_from
-from mmrl_agents.packing import Packing
-from mmrl_agents.sense_dropout import SenseDropout
+from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from
+from mmrl_agents.experience.packing import Packing
+from mmrl_agents.experience.sense_dropout import SenseDropout
 
 
 class Step(NamedTuple):

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmrl_agents.run_status import read_status
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.run_status import read_status
+from mmrl_agents.records.runs import RunFolder
 
 # Enough for the last line of a log, however many metrics it has.
 _TAIL_BYTES = 1 << 16

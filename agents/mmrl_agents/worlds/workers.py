@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
-from mmrl_agents.episodes import LOST
+from mmrl_agents.experience.episodes import LOST
 
 _MOST_STARTS = 3  # of one worker, before it has done anything
 _GONE = (EOFError, ConnectionError)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
-from mmrl_agents.decisions import Decision
-from mmrl_agents.panels import COLOURS, Trace, nice_bounds
+from mmrl_agents.watching.decisions import Decision
+from mmrl_agents.watching.panels import COLOURS, Trace, nice_bounds
 
 MOST_LINES = len(COLOURS)
 

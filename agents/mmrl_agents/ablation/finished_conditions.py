@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_agents.checkpoint import leftovers, write_atomically
+from mmrl_agents.records.checkpoint import leftovers, write_atomically
 
 # An array may have any name, also that of a parameter of numpy.savez.
 _PREFIX = "array."

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from mmrl.policy import ActorCritic, Observation, Presence
-from mmrl_agents.panels import Pixels
+from mmrl_agents.watching.panels import Pixels
 
 # Standard deviation in pixels: a convolution's gradient is ragged from one pixel to the next.
 _BLUR = 1.0

@@ -21,17 +21,17 @@ from mmrl.episodes import SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as
-from mmrl_agents.decisions import Decision, Introspection
 from mmrl_agents.evaluate import reset_options
-from mmrl_agents.foreign_worlds import make_world
-from mmrl_agents.frames import Caption, Picture, compose, compose_game
-from mmrl_agents.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.torch_policy import TorchPolicy
-from mmrl_agents.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.trainer import choose_device
-from mmrl_agents.video import VideoWriter
+from mmrl_agents.watching.decisions import Decision, Introspection
+from mmrl_agents.watching.frames import Caption, Picture, compose, compose_game
+from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace
+from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
+from mmrl_agents.watching.video import VideoWriter
+from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_envs.emulators import Game
 
 SPAN_S = 2.0

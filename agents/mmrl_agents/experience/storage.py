@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmrl.modality import Modality
 from mmrl.policy import Memory
-from mmrl_agents.returns import generalized_advantage_estimation
+from mmrl_agents.experience.returns import generalized_advantage_estimation
 
 ALL = slice(None)
 """All worlds."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 
-from mmrl_agents.workers import WorkerWorlds
+from mmrl_agents.worlds.workers import WorkerWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 
 KINDS: Mapping[str, str] = {

@@ -20,11 +20,11 @@ import tyro
 from rich.console import Console
 
 from mmrl.reading_kinds import IGNORE
-from mmrl_agents.ablation_report import Judged, Report, write_report
+from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
 from mmrl_agents.config import TrainConfig, config_to_dict, make_envs, modalities_and_privileged_size, world_kwargs
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.run_status import FINISHED, read_status
-from mmrl_agents.runs import RunFolder, library_versions, read_json, write_json
+from mmrl_agents.records.run_status import FINISHED, read_status
+from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
 from mmrl_agents.train import TrainingFailed, train
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.vector_env import RobotVectorEnv

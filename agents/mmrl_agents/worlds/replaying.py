@@ -14,7 +14,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.foreign import flatten_observation
-from mmrl_agents.workers import RemoteWorld
+from mmrl_agents.worlds.workers import RemoteWorld
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 

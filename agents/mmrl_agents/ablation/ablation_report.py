@@ -22,7 +22,7 @@ from rich.table import Table
 
 from mmrl.aggregate import aggregate
 from mmrl_agents.judging import RETURN, SUCCESS
-from mmrl_agents.runs import RunFolder, library_versions, read_json, write_json
+from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
 
 FloatArray = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mmrl.foreign import DeclaredSenses, Override, overrides_from
-from mmrl_agents.replaying import Replayable
-from mmrl_agents.workers import WorkerWorlds
+from mmrl_agents.worlds.replaying import Replayable
+from mmrl_agents.worlds.workers import WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
 Single = gym.Env[Any, Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mmrl_agents.panels import (
+from mmrl_agents.watching.panels import (
     FRAME,
     GOOD,
     HEIGHT,

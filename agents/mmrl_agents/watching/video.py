@@ -9,7 +9,7 @@ from typing import Self, cast
 import av
 import numpy as np
 
-from mmrl_agents.panels import Pixels
+from mmrl_agents.watching.panels import Pixels
 
 
 class VideoWriter:

@@ -16,7 +16,13 @@ from typing import IO, Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from mmrl_agents.checkpoint import CheckpointError, leftovers, load_checkpoint, save_checkpoint, write_atomically
+from mmrl_agents.records.checkpoint import (
+    CheckpointError,
+    leftovers,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 

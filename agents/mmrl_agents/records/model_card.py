@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder
 
 
 def model_card(title: str, run: RunFolder, checkpoint: Path, step: int) -> str:

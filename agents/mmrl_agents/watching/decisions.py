@@ -17,8 +17,8 @@ from torch.distributions import Categorical
 from mmrl.modality import Modality
 from mmrl.policy import ActorCritic
 from mmrl_agents.player import TrainedPolicy
-from mmrl_agents.saliency import heat_of, pixel_gradients
 from mmrl_agents.torch_policy import TorchPolicy
+from mmrl_agents.watching.saliency import heat_of, pixel_gradients
 
 
 @dataclass(frozen=True, eq=False)

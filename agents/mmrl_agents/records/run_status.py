@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.checkpoint import write_atomically
+from mmrl_agents.records.checkpoint import write_atomically
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 STATES = (RUNNING, FINISHED, INTERRUPTED, FAILED)

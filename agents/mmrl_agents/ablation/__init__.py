@@ -1,0 +1,1 @@
+"""Policies trained without some of their senses, and what that cost them."""

@@ -1,0 +1,1 @@
+"""What worlds gave and policies did: rollouts, games, episodes, returns."""
