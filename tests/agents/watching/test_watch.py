@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from mmrl_agents.watching import watch
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.player import load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.train import train
+from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
 from mmrl_agents.watching.watch import WatchConfig, watch_run
