@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -23,6 +23,7 @@ _MOST_STARTS = 3  # of one worker, before it has done anything
 _GONE = (EOFError, ConnectionError)
 
 Maker = Callable[[], gym.Env[Any, Any]]
+Answer = TypeVar("Answer")
 
 
 class Outcome(NamedTuple):
@@ -97,8 +98,7 @@ class Worker:
         self._last: list[Any] = [None] * count
         self._begun: list[tuple[Any, dict[str, Any]] | None] = [None] * count
         self._outcomes: list[Outcome] | None = None
-        self._start()
-        self.description: Mapping[str, Any] = self.ask("describe")
+        self.description: Mapping[str, Any] = self._live(lambda: self.ask("describe"))
 
     @property
     def process_id(self) -> int | None:
@@ -173,18 +173,25 @@ class Worker:
     def _replace(self) -> list[tuple[Any, dict[str, Any]]]:
         """Another process with fresh worlds; returns the episodes that began in it."""
         seeds = self._on_loss(self.count)
+        self._bury()
+        return self._live(lambda: [self.ask("reset", row, seed, None) for row, seed in enumerate(seeds)])
+
+    def _live(self, ask: Callable[[], Answer]) -> Answer:
+        """Start a process and ask it for a first thing; RuntimeError where it dies of that again and again."""
         for _ in range(_MOST_STARTS):
-            self._connection.close()
-            self._process.join(timeout=5)
             self._start()
             try:
-                return [self.ask("reset", row, seed, None) for row, seed in enumerate(seeds)]
+                return ask()
             except _GONE:
-                continue
+                self._bury()
         raise RuntimeError(
             f"a worker process died {_MOST_STARTS} times before its worlds had begun: "
             "is there too little memory for them? Try fewer --workers or --num-worlds"
         )
+
+    def _bury(self) -> None:
+        self._connection.close()
+        self._process.join(timeout=5)
 
     def _cut_short(self) -> list[Outcome]:
         """The process died: its episodes end where they were last seen."""
