@@ -74,6 +74,19 @@ def test_a_start_below_the_face_is_in_the_hole(shape: str) -> None:
     assert succeeded.all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_start_may_be_nearer_to_the_hole(share: float) -> None:
+    envs = make(num_envs=5, action="xyz_yaw")
+    where = {"hole_x_m": 0.03, "hole_y_m": -0.02, "hole_yaw_rad": 0.6, "start_x_m": -0.01, "start_y_m": 0.02}
+    envs.reset(seed=0, options={"context": where | {"start_over_hole": share}})
+    tip = envs.task.tip_pose()
+    np.testing.assert_allclose(tip[:, 0], -0.01 + share * 0.04)
+    np.testing.assert_allclose(tip[:, 1], 0.02 - share * 0.04)
+    np.testing.assert_allclose(tip[:, 3], share * 0.6)
+    push(envs, (0, 0, 0, 0), 1)
+    np.testing.assert_allclose(envs.task.tip_pose(), tip, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
 def test_a_peg_beside_the_hole_never_succeeds(shape: str) -> None:
     """Pressed down with full force 6 to 40 mm off the axis, off the block's edge included."""

@@ -120,6 +120,13 @@ class PegInsertion(Task):
                 0.08,
                 "height of the tip above the block at the start; below 0 it starts in the hole, turned as that is",
             ),
+            Parameter(
+                "start_over_hole",
+                0.0,
+                0.0,
+                1.0,
+                "share of the way from there to the place over the hole, and of the turn to its yaw, made already",
+            ),
             Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
             Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
         )
@@ -195,8 +202,9 @@ class PegInsertion(Task):
         self._estimate[worlds, :2] += error
         self._held[worlds] = 0
         start = np.stack([context[f"start_{axis}_m"] for axis in "xyz"] + [np.zeros(len(worlds))], axis=1)
-        inside = start[:, 2] < 0
-        start[inside, :2], start[inside, 3] = hole[inside, :2], hole[inside, 3]
+        share = np.where(start[:, 2] < 0, 1.0, context["start_over_hole"])[:, None]
+        start[:, :2] += share * (hole[:, :2] - start[:, :2])
+        start[:, 3:] = share * hole[:, 3:]
         self._tip[worlds] = start
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
