@@ -4,7 +4,7 @@
 
 The task is the recipe `tight`: the square peg at 0.3 mm clearance, a hole at any place and any yaw, friction 0.2 to
 1.0, four-dimensional actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`. A curriculum may
-ease clearance, yaw, place of the hole and the start, down to one 2 cm deep in the hole; friction is drawn from its
+ease clearance, yaw, place of the hole and the start, down to one at the bottom of the hole; friction is drawn from its
 whole range by all of them.
 `uniform` draws from the whole box between easy and hard. "target" is no curriculum at all: the task itself.
 
@@ -42,7 +42,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "linear": ("over_steps=150000",),
     "stepwise": ("every_steps=30000",),
     "staged": ("episodes=64",),
-    "success_gated": ("episodes=64", "step_harder=0.1", "step_easier=0.06"),
+    "success_gated": ("episodes=48", "harder_above=0.7", "step_harder=0.1", "step_easier=0.06"),
     "learning_progress": (),
     "prioritized": (),
 }

@@ -56,14 +56,16 @@ PEG_TIGHT = replace(
     total_steps=500_000,
     stop_at_success=None,
     curriculum="success_gated",
-    curriculum_options={"episodes": 64, "step_harder": 0.1, "step_easier": 0.06},
+    curriculum_options={"episodes": 48, "harder_above": 0.7, "step_harder": 0.1, "step_easier": 0.06},
     vary={
         "clearance_mm": [2.24, 0.3],
         # A square peg comes back to itself with a quarter turn, so that this is any yaw.
         "hole_yaw_rad": [0.0, [-0.785, 0.785]],
         "hole_x_m": [0.0, [-0.04, 0.04]],
         "hole_y_m": [0.0, [-0.04, 0.04]],
-        "start_z_m": [-0.02, [0.02, 0.05]],
+        # From the bottom of the hole to its mouth, then ever higher and further aside: no step of the way is a leap.
+        "start_over_hole": [1.0, 0.0],
+        "start_z_m": [-0.025, [0.02, 0.05]],
     },
     judge_every=16_384,
     # A step of 3 mm drawn as widely as elsewhere would miss a play of 0.15 mm to either side nearly always.

@@ -116,7 +116,7 @@ class PegInsertion(Task):
             Parameter(
                 "start_z_m",
                 (0.02, 0.05),
-                -0.02,
+                -0.025,
                 0.08,
                 "height of the tip above the block at the start; below 0 it starts in the hole, turned as that is",
             ),
