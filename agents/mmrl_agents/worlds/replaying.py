@@ -32,7 +32,7 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         self._seeds = np.random.default_rng()
         self._beginning: dict[str, Any] = {}
         self._actions: list[NDArray[Any]] = []
-        self._observation: Any = None
+        self.last_observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
@@ -41,14 +41,14 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         else:
             self._seeds = np.random.default_rng(seed)
         self._beginning, self._actions = {"seed": seed, "options": options}, []
-        self._observation, info = self.env.reset(seed=seed, options=options)
-        return self._observation, info
+        self.last_observation, info = self.env.reset(seed=seed, options=options)
+        return self.last_observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         self._actions.append(np.array(action))
-        self._observation, reward, terminated, truncated, info = self.env.step(action)
-        return self._observation, reward, terminated, truncated, info
+        self.last_observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.last_observation, reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:
         """The present episode, as arrays and plain Python."""
@@ -56,7 +56,9 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
             **self._beginning,
             "actions": list(self._actions),
             "seeds": self._seeds.bit_generator.state,
-            "observation": {name: np.array(array) for name, array in flatten_observation(self._observation).items()},
+            "observation": {
+                name: np.array(array) for name, array in flatten_observation(self.last_observation).items()
+            },
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -64,7 +66,7 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         self.reset(seed=state["seed"], options=state["options"])
         for action in state["actions"]:
             self.step(action[()])  # a number again where the array has no axes
-        for name, array in flatten_observation(self._observation).items():
+        for name, array in flatten_observation(self.last_observation).items():
             if not np.array_equal(array, state["observation"][name], equal_nan=True):
                 raise OtherWorlds(f"the episode played again leads to another observation {name!r}")
         self._seeds.bit_generator.state = state["seeds"]
@@ -75,8 +77,11 @@ def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
     worlds = envs.unwrapped
     if isinstance(worlds, RobotVectorEnv):
         return worlds.get_state()
-    singles = _replayable(worlds)
-    return {"replay": [env.get_state() for env in singles]} if singles else None
+    try:
+        states = [env.get_state() for env in _replayable(worlds)]
+    except OtherWorlds:  # a worker has died since the last step, and with it where its worlds stood
+        return None
+    return {"replay": states} if states else None
 
 
 def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> None:

@@ -3,10 +3,11 @@
 For environments of other packages, which come one at a time and keep the interpreter busy while they step.
 """
 
+import itertools
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -18,12 +19,16 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from mmrl_agents.experience.episodes import LOST
+from mmrl_envs.snapshot import OtherWorlds
 
 _MOST_STARTS = 3  # of one worker, before it has done anything
 _GONE = (EOFError, ConnectionError)
 
 Maker = Callable[[], gym.Env[Any, Any]]
 Answer = TypeVar("Answer")
+Seeds = list[int | None]
+Begun = tuple[Any, dict[str, Any]]
+"""Observation and info that an episode begins with."""
 
 
 class Outcome(NamedTuple):
@@ -34,8 +39,8 @@ class Outcome(NamedTuple):
     terminated: bool
     truncated: bool
     info: dict[str, Any]
-    begun: tuple[Any, dict[str, Any]] | None
-    """Observation and info of the next episode where this one is over."""
+    begun: Begun | None
+    """The next episode where this one is over."""
 
 
 class WorkerWorlds(SyncVectorEnv):
@@ -63,19 +68,19 @@ class WorkerWorlds(SyncVectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begins episodes in all worlds; world i of seed s is seeded with s + i."""
+        if options is not None and "reset_mask" in options:
+            raise ValueError("worlds in worker processes begin anew by themselves or all at once, so no reset_mask")
         if isinstance(seed, int):
             self._spare_seeds = np.random.default_rng([seed, 1])
-        for worker in self.workers:
-            worker.forget()
-        return super().reset(seed=seed, options=options)
+            seed = [seed + world for world in range(self.num_envs)]
+        for worker, seeds in self._shared(seed or [None] * self.num_envs):
+            worker.begin_episodes(seeds, options)
+        return super().reset()
 
     def step(self, actions: Any) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of all worlds, begun in all processes before the first is waited for."""
-        rows = list(gym.vector.utils.iterate(self.action_space, actions))
-        first = 0
-        for worker in self.workers:
-            worker.begin_step(rows[first : first + worker.count])
-            first += worker.count
+        for worker, share in self._shared(list(gym.vector.utils.iterate(self.action_space, actions))):
+            worker.begin_step(share)
         return super().step(actions)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -83,7 +88,12 @@ class WorkerWorlds(SyncVectorEnv):
         for worker in self.workers:
             worker.close()
 
-    def _replaced(self, count: int) -> list[int]:
+    def _shared(self, rows: list[Any]) -> Iterator[tuple["Worker", list[Any]]]:
+        """Every worker with what is meant for its worlds."""
+        ends = itertools.accumulate(worker.count for worker in self.workers)
+        return ((worker, rows[end - worker.count : end]) for worker, end in zip(self.workers, ends, strict=True))
+
+    def _replaced(self, count: int) -> Seeds:
         self.lost += 1
         return [int(seed) for seed in self._spare_seeds.integers(2**31, size=count)]
 
@@ -91,13 +101,14 @@ class WorkerWorlds(SyncVectorEnv):
 class Worker:
     """A process with some worlds, as the process that learns sees it."""
 
-    def __init__(self, make: Maker, count: int, on_loss: Callable[[int], list[int]]) -> None:
+    def __init__(self, make: Maker, count: int, on_loss: Callable[[int], Seeds]) -> None:
         """`on_loss` hears of a death and gives seeds for the episodes that begin after it."""
         self.count = count
         self._make, self._on_loss = make, on_loss
         self._last: list[Any] = [None] * count
-        self._begun: list[tuple[Any, dict[str, Any]] | None] = [None] * count
+        self._begun: list[Begun | None] = [None] * count
         self._outcomes: list[Outcome] | None = None
+        self._beginning: tuple[Seeds, dict[str, Any] | None] | None = None
         self.description: Mapping[str, Any] = self._live(lambda: self.ask("describe"))
 
     @property
@@ -110,22 +121,28 @@ class Worker:
         self._connection.send((what, arguments))
         return self._answer()
 
-    def reset(self, row: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-        """The episode that began by itself, or a new one."""
-        begun, self._begun[row] = self._begun[row], None
-        if begun is None or seed is not None:
+    def begin_episodes(self, seeds: Seeds, options: dict[str, Any] | None) -> None:
+        """Have all worlds begin an episode; `episode` waits for it."""
+        self._beginning = (seeds, options)
+        with suppress(*_GONE):  # `episode` will find out
+            self._connection.send(("reset", self._beginning))
+
+    def episode(self, row: int) -> tuple[Any, dict[str, Any]]:
+        """How the episode began that was asked for, or that began by itself."""
+        if self._beginning is not None:
+            beginning, self._beginning = self._beginning, None
             try:
-                begun = self.ask("reset", row, seed, options)
+                self._begun[:] = self._answer()
             except _GONE:
-                self._replace()
-                begun = self.ask("reset", row, seed, options)
-                # The worlds beside it were lost in mid-episode, too; their first episode stands for it.
+                self._begun[:] = self._replace(*beginning)
+        begun = self._begun[row]
+        assert begun is not None
         self._last[row] = begun[0]
         return begun
 
-    def forget(self) -> None:
-        """All worlds are about to be reset: what they have begun by themselves is of no use."""
-        self._begun = [None] * self.count
+    def restore(self, row: int, state: Mapping[str, Any]) -> None:
+        """Put a world back as it stood."""
+        self._last[row] = self.ask("set_state", row, state)
 
     def begin_step(self, actions: Sequence[Any]) -> None:
         """Have all worlds take a step; `outcome` waits for it."""
@@ -170,11 +187,11 @@ class Worker:
             raise answer
         return answer
 
-    def _replace(self) -> list[tuple[Any, dict[str, Any]]]:
+    def _replace(self, seeds: Seeds | None = None, options: dict[str, Any] | None = None) -> list[Begun]:
         """Another process with fresh worlds; returns the episodes that began in it."""
-        seeds = self._on_loss(self.count)
+        spare = self._on_loss(self.count)
         self._bury()
-        return self._live(lambda: [self.ask("reset", row, seed, None) for row, seed in enumerate(seeds)])
+        return self._live(lambda: self.ask("reset", seeds or spare, options))
 
     def _live(self, ask: Callable[[], Answer]) -> Answer:
         """Start a process and ask it for a first thing; RuntimeError where it dies of that again and again."""
@@ -210,8 +227,8 @@ class RemoteWorld(gym.Env[Any, Any]):
             setattr(self, name, value)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
-        return self._worker.reset(self._row, seed, options)
+        """The episode that began when all worlds were reset, or by itself."""
+        return self._worker.episode(self._row)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """What came of the action that all worlds were sent."""
@@ -219,13 +236,19 @@ class RemoteWorld(gym.Env[Any, Any]):
         return outcome.observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
 
     def get_state(self) -> dict[str, Any]:
-        """As the world's own."""
-        state: dict[str, Any] = self._worker.ask("call", self._row, "get_state")
+        """As the world's own; raises `OtherWorlds` where its process has died, until a step replaces that."""
+        try:
+            state: dict[str, Any] = self._worker.ask("get_state", self._row)
+        except _GONE as error:
+            raise OtherWorlds("the process of its world has died") from error
         return state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """As the world's own."""
-        self._worker.ask("call", self._row, "set_state", state)
+        try:
+            self._worker.restore(self._row, state)
+        except _GONE as error:
+            raise OtherWorlds("the process of its world has died") from error
 
 
 def serve(connection: Connection, make: Maker, count: int) -> None:
@@ -238,8 +261,8 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
         names = ("observation_space", "action_space", "metadata", "modalities")
         return {name: env.get_wrapper_attr(name) for name in names if env.has_wrapper_attr(name)}
 
-    def reset(row: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-        return worlds[row].reset(seed=seed, options=options)
+    def reset(seeds: Seeds, options: dict[str, Any] | None) -> list[Begun]:
+        return [env.reset(seed=seed, options=options) for env, seed in zip(worlds, seeds, strict=True)]
 
     def step(actions: list[Any]) -> list[Outcome]:
         outcomes = []
@@ -249,10 +272,20 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
             outcomes.append(Outcome(observation, float(reward), bool(terminated), bool(truncated), info, begun))
         return outcomes
 
-    def call(row: int, name: str, *arguments: Any) -> Any:
-        return getattr(worlds[row], name)(*arguments)
+    def get_state(row: int) -> Any:
+        return worlds[row].get_wrapper_attr("get_state")()
 
-    answers: dict[str, Callable[..., Any]] = {"describe": describe, "reset": reset, "step": step, "call": call}
+    def set_state(row: int, state: Mapping[str, Any]) -> Any:
+        worlds[row].get_wrapper_attr("set_state")(state)
+        return worlds[row].get_wrapper_attr("last_observation")
+
+    answers: dict[str, Callable[..., Any]] = {
+        "describe": describe,
+        "reset": reset,
+        "step": step,
+        "get_state": get_state,
+        "set_state": set_state,
+    }
     while True:
         try:
             what, arguments = connection.recv()

@@ -87,6 +87,11 @@ def test_one_killed_between_episodes_is_replaced_too(worlds: Any) -> None:
     assert incidents_of(worlds) == {"workers_lost": 1}
 
 
+def test_they_begin_anew_all_at_once(worlds: Any) -> None:
+    with pytest.raises(ValueError, match="so no reset_mask"):
+        worlds.reset(options={"reset_mask": np.array([True, False, False])})
+
+
 def test_one_that_cannot_live_says_so() -> None:
     with pytest.raises(RuntimeError, match="died 3 times before its worlds had begun: is there too little memory"):
         WorkerWorlds(partial(os._exit, 9), 1, 1)
@@ -133,3 +138,20 @@ def test_worlds_of_our_own_need_no_workers(tmp_path: Path, capsys: pytest.Captur
     arguments = ["train", "mmrl/PegInsertion-v0", "--workers", "2", "--run-dir", str(tmp_path / "run")]
     assert main(arguments) == 2
     assert "steps its worlds on threads; workers are for environments of others" in capsys.readouterr().err
+
+
+def test_a_worker_may_die_just_before_or_after_a_checkpoint(tmp_path: Path) -> None:
+    before = Trainer(config(tmp_path / "run"), open_run(config(tmp_path / "run")))
+    before.begin()
+    path = before.save()
+    state = before.run.load("last")[1]
+    kill(workers_of(before), 0)
+    before.save()  # where the worlds stood is lost, what was learned is not
+    assert before.run.load("last")[1]["worlds"] is None
+    before.close()
+    after = Trainer(config(tmp_path / "other"), open_run(config(tmp_path / "other")))
+    assert after.restore(path, state) == ""
+    kill(workers_of(after), 0)
+    after.advance()
+    assert after.metrics["workers_lost"] == 1
+    after.close()
