@@ -211,6 +211,14 @@ def test_context_reaches_the_models() -> None:
     assert envs.task.clearance.tolist() == [0.5e-3, 4e-3]
 
 
+def test_the_episodes_of_a_seed_are_those_of_the_published_figures() -> None:
+    """Literal draws: a parameter that is added belongs into a group of its own, or every measured table is void."""
+    envs = make(2)
+    _, info = envs.reset(seed=10_000)
+    np.testing.assert_allclose(info["context"]["hole_x_m"], [-0.00173572003617, -0.03420691748000], atol=1e-12)
+    np.testing.assert_allclose(info["context"]["start_z_m"], [0.03802081247032, 0.03663624154583], atol=1e-12)
+
+
 def test_context_given_at_reset_holds_for_later_episodes() -> None:
     envs = make(2, max_episode_steps=3)
     envs.reset(seed=0, options={"context": {"hole_x_m": 0.03}})

@@ -126,6 +126,7 @@ class PegInsertion(Task):
                 0.0,
                 1.0,
                 "share of the way from there to the place over the hole, and of the turn to its yaw, made already",
+                group="start",  # of its own, so that the others are drawn as they were before it came
             ),
             Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
             Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
