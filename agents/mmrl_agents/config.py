@@ -128,7 +128,10 @@ class TrainConfig:
             raise ValueError(f"sense_dropout must lie in [0, 1], got {self.sense_dropout}")
         overrides_from(self.modalities)
         if self.curriculum is not None:
-            curriculum_config(self.curriculum, self.curriculum_options)
+            try:
+                curriculum_config(self.curriculum, self.curriculum_options)
+            except ValueError as error:
+                raise ValueError(f"{error}; --curriculum-options with nothing behind it drops a recipe's") from error
             ContextSpace.of(self.vary)
         elif self.vary or self.curriculum_options:
             raise ValueError(f"vary and curriculum_options need a curriculum: {', '.join(CURRICULA)}")

@@ -79,7 +79,11 @@ def load_policy(
         path = folder / "model.safetensors"
         document = json.loads((folder / "config.json").read_text())
         return _build(document, path, document["senses"], _load_safetensors(path), device)
-    run = RunFolder.open(Path(source))
+    try:
+        run = RunFolder.open(Path(source))
+    except FileNotFoundError as error:
+        shipped = ", ".join(pretrained_names()) or "none"
+        raise FileNotFoundError(f"{error}; policies that come with the package: {shipped}") from error
     path, state = run.load(checkpoint)
     with unpacking(path):
         senses, weights = dict(state["senses"]), dict(state["policy"])

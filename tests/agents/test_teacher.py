@@ -137,7 +137,10 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
     ("changes", "message"),
     [
         ({"curriculum": "steep"}, "unknown curriculum 'steep'; there are uniform, linear"),
-        ({"curriculum_options": {"pace": 1}}, "'stepwise': Stepwise has no pace; it has levels, every_steps, spread"),
+        (
+            {"curriculum_options": {"pace": 1}},
+            "Stepwise has no pace; it has levels, every_steps, spread; --curriculum-options with nothing behind it",
+        ),
         ({"vary": {}}, "needs something to vary"),
         ({"curriculum": None}, "vary and curriculum_options need a curriculum: uniform, linear"),
     ],
