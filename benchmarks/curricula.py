@@ -42,7 +42,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "linear": ("over_steps=150000",),
     "stepwise": ("every_steps=30000",),
     "staged": ("episodes=64",),
-    "success_gated": ("episodes=48", "harder_above=0.7", "step_harder=0.1", "step_easier=0.06"),
+    "success_gated": ("episodes=32", "harder_above=0.7", "step_harder=0.15", "step_easier=0.06"),
     "learning_progress": (),
     "prioritized": (),
 }

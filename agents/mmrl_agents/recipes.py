@@ -56,7 +56,7 @@ PEG_TIGHT = replace(
     total_steps=500_000,
     stop_at_success=None,
     curriculum="success_gated",
-    curriculum_options={"episodes": 48, "harder_above": 0.7, "step_harder": 0.1, "step_easier": 0.06},
+    curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
     vary={
         "clearance_mm": [2.24, 0.3],
         # A square peg comes back to itself with a quarter turn, so that this is any yaw.
@@ -69,7 +69,7 @@ PEG_TIGHT = replace(
     },
     judge_every=16_384,
     # A step of 3 mm drawn as widely as elsewhere would miss a play of 0.15 mm to either side nearly always.
-    policy=replace(PEG_INSERTION.policy, log_std_init=-1.5),
+    policy=replace(PEG_INSERTION.policy, log_std_init=-1.2),
 )
 """Tight insertion: 0.3 mm clearance, any yaw, a curriculum that begins in the hole."""
 
