@@ -57,11 +57,12 @@ def test_the_expert_manages_a_tight_hole() -> None:
 
 
 @pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
-def test_a_start_below_the_face_is_in_the_hole(shape: str) -> None:
+def test_past_half_of_the_way_a_start_is_in_the_hole(shape: str) -> None:
     envs = make(num_envs=8, action="xyz_yaw")
-    context = {"shape": shape, "clearance_mm": 0.3, "start_z_m": (-0.02, -0.01)}
+    context = {"shape": shape, "clearance_mm": 0.3, "start_progress": (0.7, 1.0)}
     _, info = envs.reset(seed=1, options={"context": context})
-    np.testing.assert_allclose(info["depth_m"], -info["context"]["start_z_m"], atol=1e-5)
+    progress = info["context"]["start_progress"]
+    np.testing.assert_allclose(info["depth_m"], (2 * progress - 1) * (HOLE_DEPTH - 0.005), atol=1e-5)
     down = np.zeros((8, 4))
     *_, info = envs.step(down)
     assert (info["depth_m"] > 0.009).all()
@@ -74,14 +75,16 @@ def test_a_start_below_the_face_is_in_the_hole(shape: str) -> None:
     assert succeeded.all()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_a_start_may_be_nearer_to_the_hole(share: float) -> None:
+@pytest.mark.parametrize("progress", [0.0, 0.25, 0.5])
+def test_a_start_may_be_on_the_way_to_the_hole(progress: float) -> None:
     envs = make(num_envs=5, action="xyz_yaw")
-    where = {"hole_x_m": 0.03, "hole_y_m": -0.02, "hole_yaw_rad": 0.6, "start_x_m": -0.01, "start_y_m": 0.02}
-    envs.reset(seed=0, options={"context": where | {"start_over_hole": share}})
-    tip = envs.task.tip_pose()
+    where = {"hole_x_m": 0.03, "hole_y_m": -0.02, "hole_yaw_rad": 0.6}
+    usual = {"start_x_m": -0.01, "start_y_m": 0.02, "start_z_m": 0.03}
+    envs.reset(seed=0, options={"context": where | usual | {"start_progress": progress}})
+    tip, share = envs.task.tip_pose(), 2 * progress
     np.testing.assert_allclose(tip[:, 0], -0.01 + share * 0.04)
     np.testing.assert_allclose(tip[:, 1], 0.02 - share * 0.04)
+    np.testing.assert_allclose(tip[:, 2], 0.03 - share * 0.03, atol=1e-15)
     np.testing.assert_allclose(tip[:, 3], share * 0.6)
     push(envs, (0, 0, 0, 0), 1)
     np.testing.assert_allclose(envs.task.tip_pose(), tip, atol=1e-3)

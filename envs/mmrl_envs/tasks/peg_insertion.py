@@ -38,6 +38,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
+START_DEPTH = pegs.HOLE_DEPTH - 0.005
 """Depth of the tip that counts as bottomed, metres: 3 mm short of the floor."""
 HOLD_STEPS = 5
 """Control steps for which the peg must stay bottomed: 0.25 s."""
@@ -116,16 +117,17 @@ class PegInsertion(Task):
             Parameter(
                 "start_z_m",
                 (0.02, 0.05),
-                -0.025,
+                0.005,
                 0.08,
-                "height of the tip above the block at the start; below 0 it starts in the hole, turned as that is",
+                "height of the tip above the block at the start",
             ),
             Parameter(
-                "start_over_hole",
+                "start_progress",
                 0.0,
                 0.0,
                 1.0,
-                "share of the way from there to the place over the hole, and of the turn to its yaw, made already",
+                "share of the way from there that is made already: at 0.5 in the mouth of the hole, turned as it is, "
+                "at 1 a push from its floor",
                 group="start",  # of its own, so that the others are drawn as they were before it came
             ),
             Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
@@ -203,9 +205,9 @@ class PegInsertion(Task):
         self._estimate[worlds, :2] += error
         self._held[worlds] = 0
         start = np.stack([context[f"start_{axis}_m"] for axis in "xyz"] + [np.zeros(len(worlds))], axis=1)
-        share = np.where(start[:, 2] < 0, 1.0, context["start_over_hole"])[:, None]
-        start[:, :2] += share * (hole[:, :2] - start[:, :2])
-        start[:, 3:] = share * hole[:, 3:]
+        towards = np.minimum(2.0 * context["start_progress"], 1.0)[:, None]
+        start += towards * (hole - start)  # both have the face of the block at z = 0
+        start[:, 2] -= START_DEPTH * np.maximum(2.0 * context["start_progress"] - 1.0, 0.0)
         self._tip[worlds] = start
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
