@@ -3,9 +3,9 @@
     python -m benchmarks.curricula --seeds 1 2 3 --output docs/results/curricula
 
 The task is the recipe `tight`: the square peg at 0.3 mm clearance, a hole at any place and any yaw, friction 0.2 to
-1.0, four-dimensional actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`, and a reward of 1 for
-every step in which the task is done, 0 otherwise. A curriculum may ease clearance, yaw, place of the hole and the start,
-down to one at the bottom of the hole; friction is drawn from its whole range by all of them.
+1.0, four-dimensional actions, senses `hole_estimate` (exact), `force_torque` and `proprioception`, a reward of 1 in
+every step in which the task is done and of 0 in all others. A curriculum may ease clearance, yaw, place of the hole and
+the start, down to one at the bottom of the hole; friction is drawn from its whole range by all of them.
 `uniform` draws from the whole box between easy and hard. "target" is no curriculum at all: the task itself.
 
 Every 16,384 steps the policy is judged on 64 fixed episodes of the task, whatever it practises; a training ends at 80 %

@@ -70,7 +70,7 @@ PEG_TIGHT = replace(
     # A step of 3 mm drawn as widely as elsewhere would miss a play of 0.15 mm to either side nearly always.
     policy=replace(PEG_INSERTION.policy, log_std_init=-1.6),
 )
-"""Tight insertion: 0.3 mm clearance, any yaw, a reward for nothing but success, a curriculum that begins in the hole."""
+"""Tight insertion: 0.3 mm clearance, any yaw, rewarded for success alone, by a curriculum that begins in the hole."""
 
 PEG_BLURRED = replace(PEG_INSERTION, env="mmrl/PegInsertionBlurred-v0", total_steps=600_000)
 """A hole that is seen to some millimetres and has to be felt for the rest."""
