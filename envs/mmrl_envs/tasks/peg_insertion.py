@@ -38,8 +38,9 @@ from mmrl_envs.vector_env import RobotVectorEnv
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
-START_DEPTH = pegs.HOLE_DEPTH - 0.005
 """Depth of the tip that counts as bottomed, metres: 3 mm short of the floor."""
+START_DEPTH = SUCCESS_DEPTH - 0.002
+"""Depth of the tip where `start_progress` is 1, metres: short of success by less than a step's stride."""
 HOLD_STEPS = 5
 """Control steps for which the peg must stay bottomed: 0.25 s."""
 KEYPOINT_RADIUS = 0.02
