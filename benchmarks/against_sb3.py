@@ -10,7 +10,8 @@ networks included. Ours is `mmrl train` with its recipe. SB3 gets the settings o
 and either our network or its own.
 
 Every measurement is a process of its own, whose peak memory is told beside it; contenders take turns. Handing SB3 our
-vector environment is in its favour; `DummyVecEnv` over single environments is what it has itself.
+vector environment is in its favour; `DummyVecEnv` over single environments is what it has itself, or, up to 8 of them,
+`SubprocVecEnv` with a process for each.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,28 +44,45 @@ ROLLOUT, MINIBATCH, EPOCHS = 2048, 512, 3
 RATES = ("steps_per_second", "steps_per_cpu_second")
 
 
-def peak_mib() -> float:
-    """Most memory that this process ever held; Linux counts in ru_maxrss what the parent held when it forked."""
+MOST_PROCESSES = 8
+
+
+def peak_mib(*others: int) -> float:
+    """Most memory that this process ever held; Linux counts in ru_maxrss what the parent held when it forked.
+
+    What the processes `others` held at most is added; libraries that they share with this one count in each.
+    """
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+        files = [Path(f"/proc/{process}/status") for process in ("self", *others)]
+        lines = [line for file in files for line in file.read_text().splitlines() if line.startswith("VmHWM")]
+        return sum(int(line.split()[1]) for line in lines) / 1024
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def speed(step: Callable[[], None], updates: int) -> dict[str, float]:
-    """Environment steps per second of wall clock and of processor time, medians over updates; the first warms up."""
+def processor_seconds(others: Sequence[int]) -> float:
+    """Processor time that this process and `others` have used."""
+    # The fields 14 and 15 of proc(5), counted behind the name in parentheses, which may hold spaces.
+    stats = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in others]
+    return time.process_time() + sum(int(s[11]) + int(s[12]) for s in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def speed(step: Callable[[], None], updates: int, others: Sequence[int] = ()) -> dict[str, float]:
+    """Environment steps per second of wall clock and of processor time, medians over updates; the first warms up.
+
+    Processor time and peak memory are those of this process and of `others`.
+    """
     step()
     seconds, processor = list[float](), list[float]()
     for _ in range(updates):
-        start, used = time.perf_counter(), time.process_time()
+        start, used = time.perf_counter(), processor_seconds(others)
         step()
         seconds.append(time.perf_counter() - start)
-        processor.append(time.process_time() - used)
+        processor.append(processor_seconds(others) - used)
     return {
         "steps_per_second": ROLLOUT / statistics.median(seconds),
         "steps_per_cpu_second": ROLLOUT / statistics.median(processor),
-        "peak_mib": peak_mib(),
+        "peak_mib": peak_mib(*others),
     }
 
 
@@ -99,23 +118,38 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
         return speed(step, updates)
 
 
-def sb3_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int, dummy: bool) -> dict[str, float]:
-    """Rollout and update of SB3's PPO, on our vector environment or on SB3's own over single ones."""
+def sb3_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int, kind: str) -> dict[str, float]:
+    """Rollout and update of SB3's PPO, on our vector environment or on a `kind` of SB3's over single ones."""
     import gymnasium as gym
     import torch
-    from stable_baselines3.common.vec_env import DummyVecEnv
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
     from mmrl_agents.sb3 import make_vec_env
 
     torch.set_num_threads(threads)
-    with closing(make_vec_env(ENV_ID, worlds, sensors=senses)) as ours:
-        singles = [lambda: gym.make(ENV_ID, sensors=senses)] * worlds
-        model = sb3_model(ours, DummyVecEnv(singles) if dummy else ours, ROLLOUT // worlds, seed=1)
+    singles: list[Callable[[], gym.Env[Any, Any]]] = [partial(single_world, senses)] * worlds
+    kinds: dict[str, Callable[[], Any]] = {
+        "ours": lambda: make_vec_env(ENV_ID, worlds, sensors=senses),
+        "dummy": lambda: DummyVecEnv(singles),
+        "processes": lambda: SubprocVecEnv(singles, start_method="spawn"),
+    }
+    with closing(make_vec_env(ENV_ID, 1, sensors=senses)) as declared, closing(kinds[kind]()) as envs:
+        model = sb3_model(declared, envs, ROLLOUT // worlds, seed=1)
 
         def step() -> None:
             model.learn(ROLLOUT, reset_num_timesteps=False)
 
-        return speed(step, updates)
+        others = [process.pid for process in envs.processes] if kind == "processes" else []
+        return speed(step, updates, others)
+
+
+def single_world(senses: tuple[str, ...]) -> Any:
+    """One environment, on one thread."""
+    import gymnasium as gym
+
+    import mmrl_envs  # noqa: F401  # registers the environments
+
+    return gym.make(ENV_ID, sensors=senses)
 
 
 def sb3_model(ours: Any, envs: Any, num_steps: int, seed: int, **changes: Any) -> Any:
@@ -140,17 +174,19 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
     """A table of ratios; contenders take turns `repeats` times, and the median counts."""
     contenders: dict[str, tuple[Callable[..., dict[str, float]], tuple[Any, ...]]] = {
         "mmrl": (our_speed, ()),
-        "SB3, our worlds": (sb3_speed, (False,)),
-        "SB3, DummyVecEnv": (sb3_speed, (True,)),
+        "SB3, our worlds": (sb3_speed, ("ours",)),
+        "SB3, DummyVecEnv": (sb3_speed, ("dummy",)),
+        "SB3, SubprocVecEnv": (sb3_speed, ("processes",)),
     }
     rows: list[dict[str, Any]] = []
     columns = ("senses", "worlds", "", "steps/s", "mmrl is faster", "by CPU time", "peak MiB")
     table = Table(*columns, title="Rollout and update")
     for label in options.senses:
         for worlds in options.worlds:
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+            entered = {n: who for n, who in contenders.items() if "processes" not in who[1] or worlds <= MOST_PROCESSES}
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in entered}
             for _ in range(options.repeats):
-                for name, (work, more) in contenders.items():
+                for name, (work, more) in entered.items():
                     Console().print(f"{label}, {worlds} worlds, {name} ...")
                     arguments = (worlds, SENSES[label], options.threads, options.updates, *more)
                     runs[name].append(in_process(work, *arguments))

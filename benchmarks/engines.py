@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,6 +19,7 @@ import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl_envs.physics.engines import ENGINES
 from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import PEG_SHAPES
+from mmrl_envs.vector_env import RobotVectorEnv
 
 STEPS = 100
 
@@ -33,7 +35,10 @@ def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> tuple[int,
         max_episode_steps=None,
         num_threads=1,
     )
-    expert, successes, peaks, seconds = PegExpert(envs.unwrapped), 0, [], 0.0
+    worlds = envs.unwrapped
+    assert isinstance(worlds, RobotVectorEnv)
+    expert, successes, peaks, seconds = PegExpert(worlds), 0, list[float](), 0.0
+    info: dict[str, Any] = {}
     for seed in range(rounds):
         envs.reset(seed=seed)
         expert.reset()

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,9 +166,9 @@ def sb3(seed: int, limit_s: float, with_our_settings: bool) -> dict[str, Any]:
 
 def in_process(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
     """Runs in a fresh process, so that no allocator or thread setting of one touches another."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        result: dict[str, Any] = pool.apply(work, args)
-    return result
+    # Not multiprocessing.Pool, whose processes may have none of their own, as SubprocVecEnv needs.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *args).result()
 
 
 def main() -> None:
