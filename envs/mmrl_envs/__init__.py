@@ -22,7 +22,7 @@ from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402
 from mmrl_envs.sensors.hole_estimate import HoleEstimate  # noqa: E402
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception  # noqa: E402
 from mmrl_envs.sensors.registry import SensorFactory  # noqa: E402
-from mmrl_envs.tasks import peg_insertion  # noqa: E402, F401
+from mmrl_envs.tasks import peg_variants  # noqa: E402, F401
 
 _FACTORIES: dict[str, SensorFactory] = {
     "camera": Camera,

@@ -1,1 +1,1 @@
-"""Tasks: one file each, registered with Gymnasium at its foot."""
+"""Tasks: one file each; that of its variants registers them with Gymnasium."""

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import gymnasium as gym
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
 from mmrl_envs.physics.impedance import Impedance
 from mmrl_envs.physics.world import World
-from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.robots import panda
 from mmrl_envs.tasks import pegs
 from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
@@ -34,7 +32,6 @@ from mmrl_envs.tasks.workcell import (
     WORKSPACE,
     make_bench,
 )
-from mmrl_envs.vector_env import RobotVectorEnv
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
@@ -377,70 +374,3 @@ def _impedance(settings: Mapping[str, Any]) -> Impedance:
     if unknown:
         raise ValueError(f"unknown impedance settings {unknown}; there are {known}")
     return Impedance(**settings)
-
-
-def make_vector(
-    num_envs: int = 1,
-    *,
-    action: str = "xyz",
-    reward: str = "dense",
-    impedance: Impedance | Mapping[str, Any] | None = None,
-    **kwargs: Any,
-) -> RobotVectorEnv:
-    """`gym.make_vec("mmrl/PegInsertion-v0", num_envs=...)`.
-
-    Keyword arguments as of `PegInsertion` and `RobotVectorEnv`.
-    """
-    return RobotVectorEnv(PegInsertion(action=action, reward=reward, impedance=impedance), num_envs, **kwargs)
-
-
-def make_single(
-    *,
-    action: str = "xyz",
-    reward: str = "dense",
-    impedance: Impedance | Mapping[str, Any] | None = None,
-    **kwargs: Any,
-) -> RobotEnv:
-    """`gym.make("mmrl/PegInsertion-v0")`; keyword arguments as of `PegInsertion` and `RobotEnv`."""
-    return RobotEnv(PegInsertion(action=action, reward=reward, impedance=impedance), **kwargs)
-
-
-_BLURRED = {
-    "sensors": ("coarse_camera", "force_torque", "proprioception"),
-    "defaults": {
-        "clearance_mm": 0.5,
-        "camera_shift_m": (0.0, 0.01),
-        "camera_turn_rad": (0.0, 0.05),
-        "light_azimuth_rad": (-np.pi, np.pi),
-        "light_intensity": (0.4, 1.4),
-        "occluder_size": (0.15, 0.4),
-        "occluder_x": (-0.8, 0.8),
-        "occluder_y": (-0.8, 0.8),
-    },
-}
-"""A tight hole under a camera that shows where it is to some millimetres only: 16 x 16 elements, each about 9 mm wide
-where the hole is, seen from a place and by a light unknown, past something in the way. Vision finds, touch finishes."""
-
-_BLIND = {
-    "sensors": ("hole_estimate", "force_torque", "proprioception"),
-    "defaults": {"hole_estimate_error_m": 0.01},
-    # Half the usual force, so that friction lets the pressed peg slide where it is led; half the stride.
-    "impedance": {"step_m": 0.003, "lead_m": 0.004},
-}
-"""No camera, and an estimate of the hole that is 1 cm off: search by feel. A memory helps."""
-
-# id -> (keyword arguments, control steps of an episode)
-_VARIANTS: dict[str, tuple[dict[str, Any], int]] = {
-    "mmrl/PegInsertion-v0": ({}, 100),
-    "mmrl/PegInsertionBlurred-v0": (_BLURRED, 150),
-    "mmrl/PegInsertionBlind-v0": (_BLIND, 200),
-}
-
-for _id, (_kwargs, _steps) in _VARIANTS.items():
-    gym.register(
-        id=_id,
-        entry_point="mmrl_envs.tasks.peg_insertion:make_single",
-        vector_entry_point="mmrl_envs.tasks.peg_insertion:make_vector",
-        max_episode_steps=_steps,
-        kwargs=_kwargs,
-    )
