@@ -7,6 +7,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.against_sb3 import ENV_ID, peak_mib, sb3_model
+from benchmarks.against_sb3 import ENV_ID, SENSES, peak_mib, sb3_model, single_world
 from benchmarks.pong_against_sb3 import in_process
 
 LEVEL, EPISODES = 0.9, 200
@@ -58,31 +59,35 @@ def our_race(seed: int, limit_s: float, threads: int) -> dict[str, Any]:
     return outcome(seconds, result.steps, curve, int(lines[-1]["episodes"]))
 
 
-def sb3_race(seed: int, limit_s: float, threads: int, changes: Mapping[str, Any], own: bool) -> dict[str, Any]:
-    """SB3's PPO with the settings of our recipe that it has and `changes`, stopped at the level."""
+def sb3_race(
+    seed: int, limit_s: float, threads: int, changes: Mapping[str, Any], own_network: bool, own_worlds: bool
+) -> dict[str, Any]:
+    """SB3's PPO with the settings of our recipe that it has and `changes`, stopped at the level.
+
+    With `own_worlds` a `DummyVecEnv` over single environments.
+    """
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import DummyVecEnv
 
-    from mmrl_agents.experience.episodes import EpisodeStatistics, episode_from
     from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.sb3 import WorldsVecEnv, make_vec_env
+    from mmrl_agents.sb3 import make_vec_env
 
     torch.set_num_threads(threads)
     start = time.perf_counter()
-    told, curve = EpisodeStatistics(EPISODES), list[tuple[float, float]]()
+    successes, curve = deque[bool](maxlen=EPISODES), list[tuple[float, float]]()
 
     class UntilLevel(BaseCallback):
         def _on_step(self) -> bool:
-            arrived = told.count >= EPISODES and bool(curve) and curve[-1][1] >= LEVEL
+            # An episode that the worlds began in its middle has no "episode".
+            successes.extend(bool(info["success"]) for info in self.locals["infos"] if "episode" in info)
+            arrived = len(successes) == EPISODES and bool(curve) and curve[-1][1] >= LEVEL
             return not arrived and time.perf_counter() - start < limit_s
 
         def _on_rollout_end(self) -> None:
-            if told.count:
-                curve.append((time.perf_counter() - start, told.metrics()["success_rate"]))
-
-    def hear(world: int, episode: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
-        if episode is not None:
-            told.add(episode_from(info, world, episode["r"], episode["l"]))
+            if successes:
+                curve.append((time.perf_counter() - start, statistics.fmean(successes)))
 
     recipe = PEG_INSERTION.ppo
     rate, final = recipe.learning_rate, recipe.final_learning_rate
@@ -95,15 +100,21 @@ def sb3_race(seed: int, limit_s: float, threads: int, changes: Mapping[str, Any]
         "vf_coef": recipe.value_coef,
         "max_grad_norm": recipe.max_grad_norm,
     }
-    if own:
+    if own_network:
         settings["policy_kwargs"] = {"log_std_init": PEG_INSERTION.policy.log_std_init}
-    with closing(make_vec_env(ENV_ID, PEG_INSERTION.num_worlds)) as made:
-        envs = WorldsVecEnv(made.envs, hear)
-        # So that the worlds do not all end at once, as `mmrl train` has it.
-        envs.set_options({"elapsed_steps": np.arange(envs.num_envs) * 100 // envs.num_envs})
-        model = sb3_model(envs, envs, recipe.num_steps, seed, **{**settings, **changes})
+    worlds = PEG_INSERTION.num_worlds
+    singles: list[Callable[[], Any]] = [lambda: Monitor(single_world(SENSES["camera and windows"]))] * worlds
+    with (
+        closing(make_vec_env(ENV_ID, 1 if own_worlds else worlds)) as ours,
+        closing(DummyVecEnv(singles) if own_worlds else ours) as envs,
+    ):
+        if not own_worlds:
+            # So that the worlds do not all end at once, as `mmrl train` has it.
+            envs.set_options({"elapsed_steps": np.arange(worlds) * 100 // worlds})
+        model = sb3_model(ours, envs, recipe.num_steps, seed, **{**settings, **changes})
         model.learn(SB3_STEPS, callback=UntilLevel())
-    return outcome(time.perf_counter() - start, model.num_timesteps, curve, told.count)
+    # The level counts where a rollout ends, as in our log.
+    return outcome(time.perf_counter() - start, model.num_timesteps, curve, len(successes))
 
 
 def outcome(seconds: float, steps: int, curve: list[tuple[float, float]], episodes: int) -> dict[str, Any]:
@@ -117,8 +128,9 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     changes = dict(options.sb3_settings)
     contenders: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
         "mmrl": (our_race, ()),
-        "SB3, our network": (sb3_race, (changes, False)),
-        "SB3, its own network": (sb3_race, (changes, True)),
+        "SB3, our network and worlds": (sb3_race, (changes, False, False)),
+        "SB3, our network": (sb3_race, (changes, False, True)),
+        "SB3, our worlds": (sb3_race, (changes, True, False)),
     }
     limit = 60 * options.limit_minutes
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
