@@ -100,6 +100,10 @@ class GaussianHead(_ContinuousHead):
         normal = Normal(mean, std.expand_as(mean), validate_args=False)
         return Independent(normal, self.log_std.dim(), validate_args=False)
 
+    def fix_log_std(self, value: float) -> None:
+        """Give all actions this logarithm of the standard deviation, which is learned no more."""
+        self.log_std.requires_grad_(False).fill_(value)
+
 
 class GaussianProductHead(_ContinuousHead):
     """The product of the experts' Gaussians, each with mean and deviation of its own in every state, and of a prior.

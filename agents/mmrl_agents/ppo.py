@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmrl.heads import LOG_STD_MIN, ActionHead, GaussianHead
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
@@ -49,6 +50,9 @@ class PPOConfig:
     """Weight of the entropy bonus at the start."""
     final_entropy_coef: float | None = None
     """Weight of the entropy bonus at the end, approached linearly; unset is that of the start."""
+    log_std: tuple[float, float] | None = None
+    """Logarithm of the standard deviation of continuous actions at the start and at the end, between which it moves
+    linearly, as in the Roboschool experiments of the PPO paper; unset learns it, from `policy.log_std_init` on."""
     state_coef: float = 0.0
     """Weight of the auxiliary loss that reads the privileged state off the senses; needs worlds that give one."""
     max_grad_norm: float = 0.5
@@ -76,6 +80,8 @@ class PPOConfig:
                 raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
         if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
             raise ValueError(f"ppo.final_entropy_coef must not be negative, got {self.final_entropy_coef}")
+        if self.log_std is not None and not all(LOG_STD_MIN <= value < math.inf for value in self.log_std):
+            raise ValueError(f"ppo.log_std must be two numbers of at least {LOG_STD_MIN}, got {self.log_std}")
 
 
 def policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
@@ -143,9 +149,10 @@ class PPO:
         self.trouble = ""
         """Where the last gradient step that was left out met a number that is not finite."""
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        self.set_progress(0.0)
 
     def set_progress(self, fraction: float) -> float:
-        """Set step size and entropy weight for the done fraction of the training, 0 to 1; returns the step size."""
+        """Set all that is on a schedule for the done fraction of the training, 0 to 1; returns the step size."""
         done = min(max(fraction, 0.0), 1.0)
         config = self.config
         rate = _between(config.learning_rate, config.final_learning_rate, done if config.anneal else 0.0)
@@ -153,6 +160,8 @@ class PPO:
             group["lr"] = rate
         if config.final_entropy_coef is not None:
             self.entropy_coef = _between(config.entropy_coef, config.final_entropy_coef, done)
+        if config.log_std is not None:
+            _with_one_deviation(self.policy.head).fix_log_std(_between(*config.log_std, done))
         return rate
 
     def update(self, storage: RolloutStorage) -> dict[str, float]:
@@ -243,6 +252,16 @@ class PPO:
         """Undo `state_dict`."""
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]  # a checkpoint is untyped
         self.generator.set_state(state["shuffle"])  # type: ignore[arg-type]  # a checkpoint is untyped
+
+
+def _with_one_deviation(head: ActionHead) -> GaussianHead:
+    """The head, if it has a deviation that can be set."""
+    if isinstance(head, GaussianHead):
+        return head
+    raise ValueError(
+        "ppo.log_std sets the one deviation of continuous actions that are joined before the decision; this policy's "
+        f"head is {type(head).__name__}, so leave it unset"
+    )
 
 
 def _between(start: float, end: float, fraction: float) -> float:

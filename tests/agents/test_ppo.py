@@ -1,6 +1,7 @@
 import copy
 import math
 from dataclasses import replace
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -228,6 +229,24 @@ def test_step_size_falls_linearly() -> None:
     assert constant.set_progress(0.9) == 1e-3
 
 
+def test_a_deviation_on_a_schedule_moves_with_the_training_and_not_with_the_gradient() -> None:
+    ppo, rollout = collected(PPOConfig(log_std=(-0.5, -1.5)), "Pendulum-v1")
+    deviations = dict(ppo.policy.named_parameters())["head.log_std"]
+    assert deviations.tolist() == [-0.5]
+    ppo.set_progress(0.25)
+    ppo.update(rollout.storage)
+    # a quarter of the way from -0.5 to -1.5
+    assert deviations.tolist() == [-0.75]
+    ppo.set_progress(7.0)
+    assert deviations.tolist() == [-1.5]
+
+
+@pytest.mark.parametrize(("env_id", "fusion"), [("CartPole-v1", "concat"), ("Pendulum-v1", "late")])
+def test_a_deviation_is_scheduled_only_where_there_is_one(env_id: str, fusion: str) -> None:
+    with pytest.raises(ValueError, match="sets the one deviation of continuous actions"):
+        collected(PPOConfig(log_std=(-0.5, -1.5)), env_id, fusion=fusion)
+
+
 def test_state_comes_back() -> None:
     ppo, rollout = collected(PPOConfig(num_steps=32))
     ppo.update(rollout.storage)
@@ -246,11 +265,12 @@ def test_state_comes_back() -> None:
         ({"gamma": 1.5}, r"ppo.gamma must lie in \[0, 1\], got 1.5"),
         ({"entropy_coef": -1.0}, "ppo.entropy_coef must not be negative, got -1.0"),
         ({"num_steps": 0}, "ppo.num_steps must be above 0, got 0"),
+        ({"log_std": (0.0, -4.0)}, r"ppo.log_std must be two numbers of at least -3.0, got \(0.0, -4.0\)"),
     ],
 )
-def test_bad_settings_are_named(settings: dict[str, float], message: str) -> None:
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        PPOConfig(**settings)  # type: ignore[arg-type]  # one dict for fields of two types
+        PPOConfig(**settings)
 
 
 @pytest.mark.slow
