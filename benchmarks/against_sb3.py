@@ -224,6 +224,7 @@ def parser() -> argparse.ArgumentParser:
     races.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     races.add_argument("--limit-minutes", type=float, default=60.0)
     races.add_argument("--sb3-settings", type=setting, nargs="*", default=[], help="such as learning_rate=5e-4")
+    races.add_argument("--runs", type=Path, default=Path("runs/sb3_race"), help="keeps what was raced already")
     races.set_defaults(work=race)
     for command in (speeds, races):
         command.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the networks")

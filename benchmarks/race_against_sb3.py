@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def sb3_race(
     class UntilLevel(BaseCallback):
         def _on_step(self) -> bool:
             # An episode that the worlds began in its middle has no "episode".
-            successes.extend(bool(info["success"]) for info in self.locals["infos"] if "episode" in info)
+            successes.extend(bool(info["is_success"]) for info in self.locals["infos"] if "episode" in info)
             arrived = len(successes) == EPISODES and bool(curve) and curve[-1][1] >= LEVEL
             return not arrived and time.perf_counter() - start < limit_s
 
@@ -136,8 +137,9 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for seed in options.seeds:
         for name, (work, more) in contenders.items():
-            Console().print(f"{name}, seed {seed} ...")
-            results[name].append({"seed": seed, **in_process(work, seed, limit, options.threads, *more)})
+            file = options.runs / f"{name}, seed {seed}.json"
+            settings = {"seed": seed, "limit_s": limit, "threads": options.threads, "more": list(more)}
+            results[name].append(kept(file, settings, partial(in_process, work, seed, limit, options.threads, *more)))
     table = Table("", "reached", "median s", "seconds", "steps", "mmrl is faster", "peak MiB", title="To 90 % success")
     ours = statistics.median(run["seconds"] for run in results["mmrl"])
     all_ours = all(run["reached"] for run in results["mmrl"])
@@ -156,6 +158,20 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     if options.output is not None:
         draw(results, options.output.with_suffix(".png"))
     return {"level": LEVEL, "episodes": EPISODES, "limit_minutes": options.limit_minutes, "results": results}
+
+
+def kept(file: Path, settings: dict[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `file` has from an earlier run with the same settings, else what `work` gives, with the seed."""
+    if file.exists():
+        earlier: dict[str, Any] = json.loads(file.read_text())
+        if earlier["settings"] == settings:
+            Console().print(f"{file.stem}: from {file}")
+            return {"seed": settings["seed"], **earlier["outcome"]}
+    Console().print(f"{file.stem} ...")
+    result = work()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"settings": settings, "outcome": result}))
+    return {"seed": settings["seed"], **result}
 
 
 def faster(ratio: float, ours_arrived: bool, they_arrived: bool) -> str:

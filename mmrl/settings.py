@@ -1,20 +1,41 @@
 """Settings by name: a mapping in Python, KEY=VALUE words on a command line."""
 
+import re
 from typing import Annotated, Any
 
 import yaml
 from tyro.constructors import PrimitiveConstructorSpec
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as one writes it on a command line: `1e-3` is a number, and `{a:1}` needs no space after its colon."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        entries = super().construct_mapping(node, deep=deep)
+        return dict(self._split(key, value) for key, value in entries.items())
+
+    def _split(self, key: Any, value: Any) -> tuple[Any, Any]:
+        # To YAML `a:1` is a key of that name, with nothing behind it.
+        if value is not None or not isinstance(key, str) or ":" not in key:
+            return key, value
+        name, _, text = key.partition(":")
+        return name, yaml.load(text, type(self))
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def parse_settings(items: list[str]) -> dict[str, Any]:
-    """`["clearance=0.001", "shape=square"]` as a dict; values are read as YAML scalars or lists."""
+    """`["clearance=0.001", "shape=square"]` as a dict; values are read as YAML scalars, lists or mappings."""
     settings: dict[str, Any] = {}
     for item in items:
         key, equals, text = item.partition("=")
         if not key or not equals:
             raise ValueError(f"a setting is written key=value, got {item!r}")
         try:
-            settings[key] = yaml.safe_load(text)
+            settings[key] = yaml.load(text, _Loader)
         except yaml.YAMLError as error:
             reason = str(error).replace("\n", " ")
             raise ValueError(f"the value of {key!r} is no YAML, got {text!r}: {reason}") from error

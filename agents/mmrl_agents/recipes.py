@@ -72,7 +72,17 @@ PEG_TIGHT = replace(
 )
 """Tight insertion: 0.3 mm clearance, any yaw, rewarded for success alone, by a curriculum that begins in the hole."""
 
-PEG_BLURRED = replace(PEG_INSERTION, env="mmrl/PegInsertionBlurred-v0", total_steps=600_000)
+PEG_BLURRED = replace(
+    PEG_INSERTION,
+    env="mmrl/PegInsertionBlurred-v0",
+    total_steps=400_000,
+    stop_at_success=None,
+    curriculum="success_gated",
+    curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
+    vary={"clearance_mm": [2.24, 0.5], "camera_shift_m": [0.0, [0.0, 0.006]]},
+    # Wide noise finds the hole by chance and would leave touch without use.
+    ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.0)),
+)
 """A hole that is seen to some millimetres and has to be felt for the rest."""
 
 PEG_BLIND = replace(

@@ -10,5 +10,22 @@ def test_settings_are_yaml_scalars() -> None:
         "noisy": True,
         "range": [1, 2],
     }
+
+
+@pytest.mark.parametrize("text", ["1e-3", "+1E-3", "1.0e-3", ".1e-2", "0.001"])
+def test_a_number_may_have_an_exponent(text: str) -> None:
+    assert parse_settings([f"x={text}"]) == {"x": 0.001}
+
+
+def test_what_only_looks_like_a_number_stays_text() -> None:
+    assert parse_settings(["a=1e3x", "b=e-3", "c=v1e3"]) == {"a": "1e3x", "b": "e-3", "c": "v1e3"}
+
+
+def test_a_mapping_needs_no_spaces() -> None:
+    settings = parse_settings(["impedance={step_m:4e-3,lead_m:0.005, low:[-1,0]}", "at={time: '12:30'}"])
+    assert settings == {"impedance": {"step_m": 0.004, "lead_m": 0.005, "low": [-1, 0]}, "at": {"time": "12:30"}}
+
+
+def test_a_word_that_is_no_setting_is_named() -> None:
     with pytest.raises(ValueError, match="key=value, got 'clearance'"):
         parse_settings(["clearance"])
