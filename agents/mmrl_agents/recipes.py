@@ -81,7 +81,7 @@ PEG_BLURRED = replace(
     curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
     vary={"clearance_mm": [2.24, 0.5], "camera_shift_m": [0.0, [0.0, 0.006]]},
     # Wide noise finds the hole by chance and would leave touch without use.
-    ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.0)),
+    ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.5)),
 )
 """A hole that is seen to some millimetres and has to be felt for the rest."""
 
