@@ -70,7 +70,7 @@ def sb3_race(
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.monitor import Monitor
-    from stable_baselines3.common.vec_env import DummyVecEnv
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     from mmrl_agents.recipes import PEG_INSERTION
     from mmrl_agents.sb3 import make_vec_env
@@ -112,7 +112,10 @@ def sb3_race(
         if not own_worlds:
             # So that the worlds do not all end at once, as `mmrl train` has it.
             envs.set_options({"elapsed_steps": np.arange(worlds) * 100 // worlds})
-        model = sb3_model(ours, envs, recipe.num_steps, seed, **{**settings, **changes})
+        # Its own network knows no scales; images it divides by 255 itself.
+        windows = [name for name, sense in ours.modalities.items() if sense.dtype != "uint8"]
+        given = VecNormalize(envs, norm_obs_keys=windows, gamma=recipe.gamma) if own_network else envs
+        model = sb3_model(ours, given, recipe.num_steps, seed, **{**settings, **changes})
         model.learn(SB3_STEPS, callback=UntilLevel())
     # The level counts where a rollout ends, as in our log.
     return outcome(time.perf_counter() - start, model.num_timesteps, curve, len(successes))
