@@ -7,7 +7,7 @@
 minibatches of 512, 3 epochs and no privileged critic; with a camera and with windows alone, at 8 and 64 worlds.
 `race`: seconds of wall clock until 90 % of the last 200 training episodes on PegInsertion succeed, building worlds and
 networks included. Ours is `mmrl train` with its recipe. SB3 gets the settings of that recipe as far as it has them, on
-our network and our vector environment, or on either with what it has itself in place of the other.
+our network and our vector environment, on either with what it has itself in place of the other, and on neither.
 
 Every measurement is a process of its own, whose peak memory is told beside it; contenders take turns. Handing SB3 our
 vector environment is in its favour; `DummyVecEnv` over single environments is what it has itself, or, up to 8 of them,

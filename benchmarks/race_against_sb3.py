@@ -135,6 +135,7 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
         "SB3, our network and worlds": (sb3_race, (changes, False, False)),
         "SB3, our network": (sb3_race, (changes, False, True)),
         "SB3, our worlds": (sb3_race, (changes, True, False)),
+        "SB3 alone": (sb3_race, (changes, True, True)),
     }
     limit = 60 * options.limit_minutes
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}

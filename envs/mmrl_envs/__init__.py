@@ -31,6 +31,7 @@ _FACTORIES: dict[str, SensorFactory] = {
     "depth": Depth,
     "fixed_depth": lambda: Depth("fixed_depth", view="fixed"),
     "force_torque": ForceTorque,
+    "tip_force_torque": lambda: ForceTorque("tip_force_torque", about="tip"),
     "proprioception": Proprioception,
     "joint_proprioception": JointProprioception,
     "hole_estimate": HoleEstimate,

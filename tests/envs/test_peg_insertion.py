@@ -169,6 +169,41 @@ def test_wrench_in_free_air_is_the_tools_weight_or_nothing() -> None:
     np.testing.assert_allclose(observation["force_torque"][0, -1], 0, atol=1e-3)
 
 
+def test_torques_about_the_tip_are_those_about_the_flange_moved_there() -> None:
+    envs = make(2, ("force_torque", "tip_force_torque"), context={"hole_x_m": 0.0, "hole_y_m": 0.0})
+    envs.reset(seed=0)
+    observation = envs.step(np.array([[1, 0, -1], [0, -1, -1]], np.float32))[0]
+    for _ in range(20):
+        observation = envs.step(np.array([[1, 0, -1], [0, -1, -1]], np.float32))[0]
+    flange, tip = observation["force_torque"], observation["tip_force_torque"]
+    np.testing.assert_array_equal(tip[..., :3], flange[..., :3])
+    # M - r x F with r = (0, 0, L): r x F = (-L Fy, L Fx, 0)
+    length = peg_insertion.TOOL_LENGTH
+    np.testing.assert_allclose(tip[..., 3], flange[..., 3] + length * flange[..., 1], atol=1e-5)
+    np.testing.assert_allclose(tip[..., 4], flange[..., 4] - length * flange[..., 0], atol=1e-5)
+    np.testing.assert_array_equal(tip[..., 5], flange[..., 5])
+    assert np.abs(flange[..., :2]).max() > 1.0  # forces across, without which the two are the same
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_torque_about_the_tip_says_on_which_side_of_the_hole_it_rests(side: float) -> None:
+    context = {"hole_x_m": 0.0, "hole_y_m": 0.0, "start_x_m": side * 0.005, "start_y_m": 0.0, "start_z_m": 0.01}
+    envs = make(1, ("tip_force_torque",), context=context)
+    envs.reset(seed=0)
+    push(envs, (0, 0, -1), 15)
+    wrench = envs.step(np.zeros((1, 3), np.float32))[0]["tip_force_torque"][0].mean(axis=0)
+    # 5 mm aside the peg rests on its outer part, at c > 0 on that side; x of the flange is x of the workspace, z is
+    # down: (c, 0, 0) x (0, 0, -15 N) = (0, 15 N c, 0). A millimetre gives 0.015 N m.
+    assert wrench[2] < -5.0
+    assert side * wrench[4] > 0.015
+    assert abs(wrench[3]) < abs(wrench[4])
+
+
+def test_torques_are_told_about_a_site_that_there_is() -> None:
+    with pytest.raises(ValueError, match=r"about \['flange', 'tip'\], got 'wrist'"):
+        mmrl_envs.ForceTorque(about="wrist")
+
+
 def test_proprioception_is_the_tip_in_the_workspace_frame() -> None:
     context = {
         "start_x_m": 0.01,

@@ -1,4 +1,4 @@
-"""Six-axis force-torque sensor in the flange."""
+"""Six-axis force-torque sensor in the flange, told about the flange or about the tip of the tool."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mmrl_envs.sensors.base import Sensor, View
 
 FORCE_LIMIT_N = 500.0
 TORQUE_LIMIT_NM = 50.0
+_TORQUE_SCALES = {"flange": (1.0, 10.0), "tip": (3.0, 20.0)}
+"""Coarse and fine scale of torques in 1/(N m): half a newton metre about the flange, a few hundredths about the tip."""
 
 
 class ForceTorque(Sensor):
@@ -27,6 +29,10 @@ class ForceTorque(Sensor):
         history: T.
         compensate_weight: subtract the static weight of the tool from the readings, as a calibrated sensor
             does.
+        about: the point that torques are told about, a site of the tool: "flange", or "tip". About the tip a force
+            across at the tip, such as friction, has no torque, and what is left says on which side the tip is touched.
+
+    Raises ValueError for another point.
     """
 
     noise_unit = (1.0, 1.0, 1.0, 0.05, 0.05, 0.05)
@@ -38,8 +44,13 @@ class ForceTorque(Sensor):
         rate_hz: float = 1000.0,
         history: int = 32,
         compensate_weight: bool = True,
+        about: str = "flange",
     ) -> None:
-        self.compensate_weight = compensate_weight
+        if about not in _TORQUE_SCALES:
+            raise ValueError(f"torques can be told about {sorted(_TORQUE_SCALES)}, got {about!r}")
+        self.compensate_weight, self.about = compensate_weight, about
+        self._arm: NDArray[np.float64] = np.zeros(3)  # from the flange to that point, metres, in the flange's frame
+        coarse, fine = _TORQUE_SCALES[about]
         bound = (FORCE_LIMIT_N,) * 3 + (TORQUE_LIMIT_NM,) * 3
         self.modality = Modality(
             name=name,
@@ -52,7 +63,7 @@ class ForceTorque(Sensor):
             encoder=TemporalConv(
                 channels=(16, 32, 64),
                 features=32,
-                squash=((0.05,) * 3 + (1.0,) * 3, (0.5,) * 3 + (10.0,) * 3),
+                squash=((0.05,) * 3 + (coarse,) * 3, (0.5,) * 3 + (fine,) * 3),
             ),
         )
 
@@ -61,6 +72,7 @@ class ForceTorque(Sensor):
 
         Those read what the parent exerts on the tool.
         """
+        self._arm = np.subtract(spec.site(self.about).pos, spec.site("flange").pos)
         for kind in (mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtSensor.mjSENS_TORQUE):
             spec.add_sensor(
                 name=self._mujoco_name(kind),
@@ -77,6 +89,7 @@ class ForceTorque(Sensor):
         wrench = -np.concatenate([force, torque], axis=2)
         if self.compensate_weight:
             wrench -= view.field("tool_wrench")[:, None]
+        wrench[..., 3:] -= np.cross(self._arm, wrench[..., :3])
         return wrench
 
     def _mujoco_name(self, kind: mujoco.mjtSensor) -> str:
