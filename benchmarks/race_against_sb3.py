@@ -142,8 +142,9 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     for seed in options.seeds:
         for name, (work, more) in contenders.items():
             file = options.runs / f"{name}, seed {seed}.json"
-            settings = {"seed": seed, "limit_s": limit, "threads": options.threads, "more": list(more)}
-            results[name].append(kept(file, settings, partial(in_process, work, seed, limit, options.threads, *more)))
+            settings = {"seed": seed, "threads": options.threads, "more": list(more)}
+            race_on = partial(in_process, work, seed, limit, options.threads, *more)
+            results[name].append(kept(file, settings, limit, race_on))
     table = Table("", "reached", "median s", "seconds", "steps", "mmrl is faster", "peak MiB", title="To 90 % success")
     ours = statistics.median(run["seconds"] for run in results["mmrl"])
     all_ours = all(run["reached"] for run in results["mmrl"])
@@ -164,17 +165,21 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     return {"level": LEVEL, "episodes": EPISODES, "limit_minutes": options.limit_minutes, "results": results}
 
 
-def kept(file: Path, settings: dict[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `file` has from an earlier run with the same settings, else what `work` gives, with the seed."""
+def kept(file: Path, settings: dict[str, Any], limit_s: float, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `file` has from an earlier run with the same settings, else what `work` gives, with the seed.
+
+    A run that arrived within the limit is the same under every limit; one that did not, only under its own.
+    """
     if file.exists():
         earlier: dict[str, Any] = json.loads(file.read_text())
-        if earlier["settings"] == settings:
+        arrived = earlier["outcome"]["reached"] and earlier["outcome"]["seconds"] <= limit_s
+        if earlier["settings"] == settings and (arrived or earlier["limit_s"] == limit_s):
             Console().print(f"{file.stem}: from {file}")
             return {"seed": settings["seed"], **earlier["outcome"]}
     Console().print(f"{file.stem} ...")
     result = work()
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"settings": settings, "outcome": result}))
+    file.write_text(json.dumps({"settings": settings, "limit_s": limit_s, "outcome": result}))
     return {"seed": settings["seed"], **result}
 
 
