@@ -27,7 +27,7 @@ from mmrl_envs.tasks import peg_variants  # noqa: E402, F401
 _FACTORIES: dict[str, SensorFactory] = {
     "camera": Camera,
     "fixed_camera": lambda: Camera("fixed_camera", view="fixed"),
-    "coarse_camera": lambda: Camera("coarse_camera", block=4),
+    "coarse_camera": lambda: Camera("coarse_camera", height=16, width=16),
     "depth": Depth,
     "fixed_depth": lambda: Depth("fixed_depth", view="fixed"),
     "force_torque": ForceTorque,

@@ -23,7 +23,7 @@ def make(env_id: str, num_envs: int, **kwargs: Any) -> RobotVectorEnv:
 @pytest.mark.parametrize(
     ("env_id", "senses", "steps"),
     [
-        (BLURRED, {"coarse_camera", "force_torque", "proprioception"}, 150),
+        (BLURRED, {"coarse_camera", "tip_force_torque", "proprioception"}, 150),
         (BLIND, {"hole_estimate", "force_torque", "proprioception"}, 200),
     ],
 )

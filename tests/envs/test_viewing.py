@@ -5,8 +5,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import mmrl_envs
+from mmrl.policy import ActorCritic
 from mmrl_envs.physics.rendering import make_renderer
 from mmrl_envs.tasks.workcell import POLICY_GROUPS
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -111,15 +113,11 @@ def test_conditions_may_be_set_where_nothing_sees() -> None:
     assert (info["context"]["occluder_size"] > 0).all()
 
 
-def test_a_coarse_camera_has_an_element_for_every_block() -> None:
-    fine, coarse = mmrl_envs.Camera("fine", height=16, width=24), mmrl_envs.Camera(height=64, width=96, block=4)
-    envs = make(2, (fine, coarse))
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (36, 48), (35, 36), (16, 16), (9, 12)])
+def test_a_camera_of_any_size_has_an_encoder_that_reads_it(height: int, width: int) -> None:
+    envs = make(1, (mmrl_envs.Camera(height=height, width=width),))
     observation, _ = envs.reset(seed=0)
-    assert observation["camera"].shape == (2, 64, 96, 3)
-    np.testing.assert_array_equal(observation["camera"], np.kron(observation["fine"], np.ones((1, 4, 4, 1), np.uint8)))
-
-
-@pytest.mark.parametrize("block", [0, 3, 128])
-def test_blocks_that_do_not_divide_the_image_are_named(block: int) -> None:
-    with pytest.raises(ValueError, match=f"block must be at least 1 and divide height 64 and width 64, got {block}"):
-        mmrl_envs.Camera(block=block)
+    assert observation["camera"].shape == (1, height, width, 3)
+    policy = ActorCritic(envs.modalities, gym.spaces.Discrete(2))
+    action, _ = policy.act({"camera": torch.from_numpy(observation["camera"])})
+    assert action.shape == (1,)

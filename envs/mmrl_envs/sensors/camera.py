@@ -29,6 +29,13 @@ def _quaternion(axes: list[float]) -> NDArray[np.float64]:
     return quat
 
 
+def _encoder(height: int, width: int) -> ImageConv:
+    """Strided convolutions where there are pixels enough, fine ones for a small image."""
+    if min(height, width) >= 36:
+        return ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128)
+    return ImageConv(channels=(16, 32, 32), kernels=(3, 3, 3), strides=(1, 2, 1), features=128)
+
+
 class Camera(Sensor):
     """RGB images, uint8 (H, W, 3).
 
@@ -39,8 +46,6 @@ class Camera(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
-        block: side in pixels of the squares of one colour that the image is made of, each the colour of its
-            centre: an imager of H / block x W / block elements. It divides H and W.
     """
 
     noise_unit = 1.0
@@ -53,13 +58,10 @@ class Camera(Sensor):
         height: int = 64,
         width: int = 64,
         rate_hz: float = 20.0,
-        block: int = 1,
     ) -> None:
         if view not in _MOUNTS:
             raise ValueError(f"unknown camera view {view!r}; views are {sorted(_MOUNTS)}")
-        if block < 1 or height % block or width % block:
-            raise ValueError(f"block must be at least 1 and divide height {height} and width {width}, got {block}")
-        self.view, self.height, self.width, self.block = view, height, width, block
+        self.view, self.height, self.width = view, height, width
         self.modality = Modality(
             name=name,
             shape=(height, width, 3),
@@ -67,7 +69,7 @@ class Camera(Sensor):
             low=0,
             high=255,
             dtype="uint8",
-            encoder=ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128),
+            encoder=_encoder(height, width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
@@ -76,9 +78,7 @@ class Camera(Sensor):
 
     def read(self, view: View) -> NDArray[np.uint8]:
         """Images, (n, 1, H, W, 3)."""
-        elements = view.render(f"{self.view}_camera", self.height // self.block, self.width // self.block)
-        # (n, H / block, W / block, 3) -> (n, H, W, 3)
-        return elements.repeat(self.block, axis=1).repeat(self.block, axis=2)[:, None]
+        return view.render(f"{self.view}_camera", self.height, self.width)[:, None]
 
 
 class Depth(Sensor):
@@ -112,7 +112,7 @@ class Depth(Sensor):
             rate_hz=rate_hz,
             low=0.0,
             high=MAX_DEPTH_M,
-            encoder=ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128),
+            encoder=_encoder(height, width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:

@@ -41,7 +41,7 @@ def make_single(
 
 
 _BLURRED = {
-    "sensors": ("coarse_camera", "force_torque", "proprioception"),
+    "sensors": ("coarse_camera", "tip_force_torque", "proprioception"),
     "defaults": {
         "clearance_mm": 0.5,
         "camera_shift_m": (0.0, 0.006),
@@ -53,8 +53,9 @@ _BLURRED = {
         "occluder_y": (-0.8, 0.8),
     },
 }
-"""A tight hole under a camera that shows where it is to some millimetres only: 16 x 16 elements, each about 9 mm wide
-where the hole is, seen from a place and by a light unknown, past something in the way. Vision finds, touch finishes."""
+"""A tight hole under a camera that shows where it is to some millimetres only: 16 x 16 pixels, each about 9 mm wide
+where the hole is, seen from a place and by a light unknown, past something in the way. Vision finds, touch finishes:
+torques about the tip tell which side of the peg rests on the rim."""
 
 _BLIND = {
     "sensors": ("hole_estimate", "force_torque", "proprioception"),
