@@ -132,9 +132,9 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     changes = dict(options.sb3_settings)
     contenders: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
         "mmrl": (our_race, ()),
-        "SB3, our network and worlds": (sb3_race, (changes, False, False)),
-        "SB3, our network": (sb3_race, (changes, False, True)),
-        "SB3, our worlds": (sb3_race, (changes, True, False)),
+        "SB3, mmrl's network and worlds": (sb3_race, (changes, False, False)),
+        "SB3, mmrl's network": (sb3_race, (changes, False, True)),
+        "SB3, mmrl's worlds": (sb3_race, (changes, True, False)),
         "SB3 alone": (sb3_race, (changes, True, True)),
     }
     limit = 60 * options.limit_minutes
@@ -205,6 +205,6 @@ def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     axes.set(xlabel="minutes of wall clock", ylabel=f"success of the last {EPISODES} episodes, %", ylim=(0, 102))
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3)
     figure.tight_layout()
     figure.savefig(path)
