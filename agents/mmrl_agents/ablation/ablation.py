@@ -276,7 +276,7 @@ def _judge(cell: Cell, config: AblateConfig) -> None:
         seed=config.evaluation_seed,
         checkpoint="last",
         device=cell.config.device,
-        senses=False,
+        without=False,  # every subset has a policy of its own here
     )
     if _judged_as(cell.run) != (config.episodes, config.evaluation_seed, str(cell.run.checkpoint("last"))):
         evaluate_run(judging, Console(quiet=True))
