@@ -183,7 +183,7 @@ def _subset(
     force = {seed: float(value) for seed, value in told.items() if value is not None}
     longest = max(logs[run][-1]["step"] for run in runs)
     steps = np.linspace(0, longest, POINTS + 1)[1:]
-    curves = np.stack([held(logs[run], metric.key, steps) for run in runs])  # (R, K)
+    curves = np.stack([between(logs[run], metric.key, steps) for run in runs])  # (R, K)
     known = np.isfinite(curves).all(axis=0)
     result = aggregate(curves[:, None, known])
     return Subset(
@@ -195,15 +195,17 @@ def _subset(
     )
 
 
-def held(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> FloatArray:
-    """A logged figure at given steps, (K,): the newest one up to there, NaN before the first.
+def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> FloatArray:
+    """A logged figure at given steps, (K,): on straight lines between those logged, NaN before the first.
 
     A run that stopped early keeps its last figure.
     """
     told = [(line["step"], line[key]) for line in log if line.get(key) is not None]
-    at, values = np.array(told, np.float64).reshape(-1, 2).T
-    newest = np.searchsorted(at, steps, side="right") - 1
-    return np.where(newest >= 0, np.append(values, np.nan)[newest], np.nan)
+    if not told:
+        return np.full(len(steps), np.nan)
+    at, values = np.array(told, np.float64).T
+    figures: FloatArray = np.interp(steps, at, values, left=np.nan)
+    return figures
 
 
 def _estimate(by_seed: Mapping[int, float]) -> Estimate:
@@ -239,6 +241,7 @@ def draw(report: Report, path: Path) -> None:
     """Learning curves on the left, scores with intervals on the right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
 
     count = len(report.subsets)
     figure = Figure(figsize=(10, max(3.6, 0.34 * count + 1.4)), layout="constrained")
@@ -254,6 +257,7 @@ def draw(report: Report, path: Path) -> None:
             unit * subset.score.value, index, xerr=_bars(subset.score, unit), fmt="o", color=colour, capsize=3
         )
     left.set(xlabel="environment steps", ylabel=report.metric.label, title=report.env_id)
+    left.xaxis.set_major_formatter(EngFormatter(sep=""))
     right.set_yticks(range(count), [", ".join(subset.senses) for subset in report.subsets], fontsize=8)
     right.invert_yaxis()
     right.set(xlabel="success at the end, %" if report.knows_success else "mean return", title="judged after training")

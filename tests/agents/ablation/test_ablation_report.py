@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmrl_agents.ablation.ablation_report import Judged, draw, held, report_of
+from mmrl_agents.ablation.ablation_report import Judged, between, draw, report_of
 
 
 def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force: float | None = None) -> Path:
@@ -18,9 +18,11 @@ def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force
     return folder
 
 
-def test_a_figure_is_held_until_the_next_and_after_the_last() -> None:
+def test_a_figure_lies_between_those_logged_and_is_held_after_the_last() -> None:
     log: list[dict[str, Any]] = [{"step": 10, "x": 1.0}, {"step": 20, "x": None}, {"step": 30, "x": 3.0}, {"step": 35}]
-    np.testing.assert_array_equal(held(log, "x", np.array([5.0, 10.0, 29.0, 30.0, 90.0])), [np.nan, 1.0, 1.0, 3.0, 3.0])
+    steps = np.array([5.0, 10.0, 25.0, 30.0, 90.0])
+    np.testing.assert_array_equal(between(log, "x", steps), [np.nan, 1.0, 2.5, 3.0, 3.0])
+    assert np.isnan(between(log, "y", steps)).all()
 
 
 def test_subsets_are_ordered_by_their_score_and_curves_are_means_over_seeds(tmp_path: Path) -> None:
