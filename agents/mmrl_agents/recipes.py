@@ -88,11 +88,16 @@ PEG_BLURRED = replace(
 PEG_BLIND = replace(
     PEG_INSERTION,
     env="mmrl/PegInsertionBlind-v0",
+    sensors=("hole_estimate", "tip_force_torque", "proprioception"),
     total_steps=600_000,
-    # Where it has been is nowhere in what it feels now.
-    policy=replace(PEG_INSERTION.policy, fusion="gru"),
+    stop_at_success=None,
+    curriculum="success_gated",
+    curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.1, "step_easier": 0.04},
+    vary={"hole_estimate_error_m": [0.0, 0.01]},
+    # Wide noise searches by itself; as it narrows the policy has to.
+    ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.0)),
 )
-"""A search by feel, with a memory of where the peg has been."""
+"""A search by feel around an estimate that gets worse as the policy gets better."""
 
 CARTPOLE = TrainConfig(
     env="CartPole-v1",
