@@ -136,7 +136,7 @@ DOUBLE_PENDULUM = TrainConfig(
         minibatch_size=256,
         epochs=6,
         gae_lambda=0.9,
-        # With a deviation that is learned one run of three got there.
+        # With a deviation that is learned one run of two got there.
         log_std=(-0.5, -2.5),
     ),
 )

@@ -12,7 +12,7 @@ from mmrl_envs.sensors.base import Sensor, View
 FORCE_LIMIT_N = 500.0
 TORQUE_LIMIT_NM = 50.0
 _TORQUE_SCALES = {"flange": (1.0, 10.0), "tip": (3.0, 20.0)}
-"""Coarse and fine scale of torques in 1/(N m): half a newton metre about the flange, a few hundredths about the tip."""
+"""Coarse and fine scale in 1/(N m): those of 1 and 0.1 N m about the flange, of 0.3 and 0.05 N m about the tip."""
 
 
 class ForceTorque(Sensor):

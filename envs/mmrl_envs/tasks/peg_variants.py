@@ -63,7 +63,7 @@ _BLIND = {
     # Half the usual force, so that friction lets the pressed peg slide where it is led; half the stride.
     "impedance": {"step_m": 0.003, "lead_m": 0.004},
 }
-"""No camera, and an estimate of the hole that is 1 cm off: search by feel. A memory helps."""
+"""No camera, and an estimate of the hole that is 1 cm off: search by feel."""
 
 # id -> (keyword arguments, control steps of an episode)
 _VARIANTS: dict[str, tuple[dict[str, Any], int]] = {
