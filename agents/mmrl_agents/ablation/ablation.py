@@ -110,10 +110,7 @@ class Cell:
     @property
     def is_trained(self) -> bool:
         """Whether the training came to an end of its own."""
-        try:
-            return read_status(self.run.status_path).state == FINISHED
-        except (FileNotFoundError, ValueError):
-            return False
+        return _is_trained(self.run)
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
             failures.append(f"{cell.run.path}: {error}")
             continue
         _judge(cell, config)
-    judged = [Judged(cell.senses, cell.seed, cell.run.path) for cell in cells if cell.is_trained]
+    judged = _all_judged(config, senses)
     report = write_report(config.path, config.train.env, judged, console) if judged else None
     if failures:
         raise ValueError(f"trainings failed: {'; '.join(failures)}")
@@ -213,8 +210,19 @@ def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConf
     return replace(config, modalities={**config.modalities, **ignored})
 
 
+def _is_trained(run: RunFolder) -> bool:
+    try:
+        return read_status(run.status_path).state == FINISHED
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _run_of(config: AblateConfig, subset: Senses, seed: int) -> RunFolder:
+    return RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
+
+
 def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int) -> Cell:
-    run = RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
+    run = _run_of(config, subset, seed)
     training = replace(training, seed=seed, evaluate_episodes=0, run_dir=None, resume=run.path)
     return Cell(subset, seed, training, run)
 
@@ -251,6 +259,19 @@ def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
     )
 
 
+def _all_judged(config: AblateConfig, senses: Senses) -> list[Judged]:
+    """The policies of the folder that have played these episodes, whichever command or terminal trained them."""
+    manifest = read_json(config.path / MANIFEST)
+    runs = [
+        (subset, seed, _run_of(config, subset, seed))
+        for seed in manifest["seeds"]
+        for subset in expand(manifest["subsets"], senses)
+    ]
+    return [
+        Judged(subset, seed, run.path) for subset, seed, run in runs if _is_trained(run) and _has_played(run, config)
+    ]
+
+
 def _with_progress(cells: Sequence[Cell], console: Console) -> Iterator[Cell]:
     """Says before each training which it is and about how long all that are left will take."""
     waiting = [cell for cell in cells if not cell.is_trained]
@@ -278,14 +299,15 @@ def _judge(cell: Cell, config: AblateConfig) -> None:
         device=cell.config.device,
         without=False,  # every subset has a policy of its own here
     )
-    if _judged_as(cell.run) != (config.episodes, config.evaluation_seed, str(cell.run.checkpoint("last"))):
+    if not _has_played(cell.run, config):
         evaluate_run(judging, Console(quiet=True))
 
 
-def _judged_as(run: RunFolder) -> tuple[Any, ...] | None:
-    """Episodes, seed and weights of the evaluation there is."""
+def _has_played(run: RunFolder, config: AblateConfig) -> bool:
+    """Whether there is an evaluation of the last weights on the episodes that are asked for."""
     if not run.evaluation_path.exists():
-        return None
+        return False
     document = read_json(run.evaluation_path)
     asked = document.get("config", {})
-    return asked.get("episodes"), asked.get("seed"), document.get("weights")
+    played = asked.get("episodes"), asked.get("seed"), document.get("weights")
+    return played == (config.episodes, config.evaluation_seed, str(run.checkpoint("last")))

@@ -173,6 +173,17 @@ def test_what_is_finished_is_left_alone_and_seeds_may_be_added(tmp_path: Path) -
         assert subset.score.value == pytest.approx(sum(rates) / 2)  # nothing is trimmed of two
         assert (subset.score.low, subset.score.high) == (min(rates), max(rates))
     assert json.loads((folder / "ablation.json").read_text())["subsets"] == ["eye", "ear"]
+    # The report is of all that played the same episodes, also where the last command was about a part of it.
+    result, said = quietly(guess(folder, subsets=("ear",), seeds=(2,), episodes=12))
+    assert "training" not in said
+    assert result.report is not None
+    assert {subset.senses: sorted(subset.score.by_seed) for subset in result.report.subsets} == {
+        ("eye",): [1, 2],
+        ("ear",): [1, 2],
+    }
+    result, _ = quietly(guess(folder, subsets=("ear",), seeds=(2,), episodes=8))
+    assert result.report is not None
+    assert {subset.senses: list(subset.score.by_seed) for subset in result.report.subsets} == {("ear",): [2]}
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
