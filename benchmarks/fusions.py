@@ -23,8 +23,10 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+from benchmarks.learning import judge
 from benchmarks.training import Training, finish_all, first_step_at
 from mmrl.fusion import FUSIONS
 from mmrl_agents.recipes import recipe_for
@@ -34,7 +36,7 @@ from mmrl_agents.trainer import Trainer
 
 ENV = "mmrl/PegInsertion-v0"
 CONTROL, LEVEL = "concat", 0.9
-ROUNDS, CALLS = 3, 20
+ROUNDS, CALLS, EPISODES = 3, 20, 200
 
 
 class Timed:
@@ -104,13 +106,13 @@ def time_all(fusions: list[str]) -> dict[str, dict[str, Any]]:
 
 def training(fusion: str, seed: int, folder: Path) -> Training:
     """The run of one fusion."""
-    arguments = ("--seed", str(seed), "--policy.fusion", fusion, "--evaluate-episodes", "200", "--threads", "1")
+    arguments = ("--seed", str(seed), "--policy.fusion", fusion, "--evaluate-episodes", "0", "--threads", "1")
     return Training(ENV, folder / fusion / f"seed_{seed}", arguments)
 
 
 def learned(runs: list[Training]) -> dict[str, Any]:
     """Steps to 90 % of the last 200 training episodes and the evaluation at the end, seed by seed."""
-    reports = [json.loads((run.folder / "evaluation.json").read_text()) for run in runs]
+    reports = [judge(run.folder, EPISODES) for run in runs]
     return {
         "steps_to_level": [first_step_at(run.folder, "success_rate", LEVEL) for run in runs],
         "success": [report["rows"][0]["success_at_end"]["rate"] for report in reports],
@@ -148,7 +150,7 @@ def main() -> None:
     if options.learning:
         runs = {name: [training(name, seed, options.runs) for seed in options.seeds] for name in options.fusions}
         finish_all([run for of_one in runs.values() for run in of_one], options.jobs)
-        for name, entry in results.items():
+        for name, entry in track(results.items(), "evaluations"):
             entry.update(learned(runs[name]))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     document = {"env": ENV, "seeds": options.seeds, "fusions": results}
