@@ -86,9 +86,9 @@ class Setting:
     def dropout(self) -> SenseDropout | None:
         """What takes senses away in training; None where nothing does."""
         config = self.config
-        if not config.sense_dropout:
-            return None
-        return SenseDropout(tuple(self.modalities), config.num_worlds, config.sense_dropout, config.seed)
+        senses = tuple(self.modalities)
+        shares = config.dropped_senses(senses)
+        return SenseDropout(senses, config.num_worlds, shares, config.seed) if shares else None
 
 
 class PPOAgent:

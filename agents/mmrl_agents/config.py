@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -73,6 +73,8 @@ class TrainConfig:
     sense_dropout: float = 0.0
     """Share of the episodes that each sense is absent from while training, never all at once; success in training is
     then that of policies which lack senses."""
+    sense_dropout_of: Settings = field(default_factory=dict)
+    """The share for single senses in place of `sense_dropout`, such as camera=0.5 force_torque=0."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """Settings of PPO."""
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
@@ -124,8 +126,9 @@ class TrainConfig:
                 raise ValueError(f"{name} must lie in (0, 1], got {goal}")
         if self.stop_at_judged_success is not None and self.judge_every is None:
             raise ValueError("stop_at_judged_success needs judge_every, the steps between two evaluations")
-        if not 0 <= self.sense_dropout <= 1:
-            raise ValueError(f"sense_dropout must lie in [0, 1], got {self.sense_dropout}")
+        _require_share("sense_dropout", self.sense_dropout)
+        for name, share in self.sense_dropout_of.items():
+            _require_share(f"sense_dropout_of {name}", share)
         overrides_from(self.modalities)
         if self.curriculum is not None:
             try:
@@ -136,10 +139,25 @@ class TrainConfig:
         elif self.vary or self.curriculum_options:
             raise ValueError(f"vary and curriculum_options need a curriculum: {', '.join(CURRICULA)}")
 
+    def dropped_senses(self, senses: Sequence[str]) -> dict[str, float]:
+        """The share of the training episodes in which each sense is absent, where that is any.
+
+        Raises ValueError where `sense_dropout_of` names what is not one of `senses`.
+        """
+        if unknown := [name for name in self.sense_dropout_of if name not in senses]:
+            raise ValueError(f"sense_dropout_of {', '.join(unknown)}: the senses are {', '.join(senses)}")
+        shares = {name: float(self.sense_dropout_of.get(name, self.sense_dropout)) for name in senses}
+        return {name: share for name, share in shares.items() if share}
+
     @property
     def target_context(self) -> dict[str, Any]:
         """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
         return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
+
+
+def _require_share(name: str, share: Any) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError(f"{name} must be a number in [0, 1], got {share!r}")
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
     console = console or Console()
     senses, chosen_by = _senses_of(config.train)
     subsets = expand(config.subsets, senses)
+    config.train.dropped_senses(senses)  # refuses what is no sense here, before any training
     _write_manifest(config, subsets)
     cells = [
         _cell(config, chosen_by(config.train, senses, subset), subset, seed)
@@ -223,7 +224,10 @@ def _run_of(config: AblateConfig, subset: Senses, seed: int) -> RunFolder:
 
 def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int) -> Cell:
     run = _run_of(config, subset, seed)
-    training = replace(training, seed=seed, evaluate_episodes=0, run_dir=None, resume=run.path)
+    dropped = {name: share for name, share in training.sense_dropout_of.items() if name in subset}
+    training = replace(
+        training, sense_dropout_of=dropped, seed=seed, evaluate_episodes=0, run_dir=None, resume=run.path
+    )
     return Cell(subset, seed, training, run)
 
 

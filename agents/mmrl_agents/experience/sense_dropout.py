@@ -15,22 +15,30 @@ from mmrl.streams import Streams
 class SenseDropout:
     """Decides for every episode of every world which senses are there; they stay or stay away until it ends.
 
-    Each sense is absent with the given probability, independently of the others. Where that would leave none, one of
-    them, each as likely as any other, is there after all: a sense is absent in p - p^S / S of the episodes. Neverova et
-    al. 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", drop senses sample by sample; an episode is what a
-    policy has to get through without a sense. What world i loses depends on (seed, i) alone.
+    Each sense is absent with its probability, independently of the others. Where that would leave none, one of them,
+    each as likely as any other, is there after all: with one probability p for all a sense is absent in p - p^S / S of
+    the episodes. Neverova et al. 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", drop senses sample by
+    sample; an episode is what a policy has to get through without a sense. What world i loses depends on (seed, i)
+    alone.
     """
 
-    def __init__(self, senses: Sequence[str], num_worlds: int, probability: float, seed: int) -> None:
-        """All senses are there until the first `begin`. ValueError unless 0 < probability <= 1 and S > 1."""
-        if not 0 < probability <= 1:
-            raise ValueError(f"sense_dropout must lie in (0, 1] to drop anything, got {probability}")
+    def __init__(
+        self, senses: Sequence[str], num_worlds: int, probability: float | Mapping[str, float], seed: int
+    ) -> None:
+        """Takes one probability for all senses, or those of some by name; the others are always there.
+
+        All senses are there until the first `begin`. ValueError for a probability outside (0, 1], and for S < 2.
+        """
+        by_name = probability if isinstance(probability, Mapping) else dict.fromkeys(senses, probability)
+        for name, share in by_name.items():
+            if not 0 < share <= 1:
+                raise ValueError(f"sense_dropout must lie in (0, 1] to drop anything, got {share} for {name}")
         if len(senses) < 2:
             raise ValueError(
                 f"sense_dropout needs two senses or more, of which one stays; there is {', '.join(senses)}"
             )
         self.senses = tuple(senses)
-        self._probability = probability
+        self._probabilities = np.array([by_name.get(name, 0.0) for name in senses])
         self._streams = Streams(seed, "sense_dropout", num_worlds)
         self._present = np.ones((num_worlds, len(self.senses)), np.bool_)
 
@@ -46,7 +54,7 @@ class SenseDropout:
     def begin(self, worlds: NDArray[np.integer]) -> None:
         """Episodes begin in these worlds."""
         drawn = self._streams.uniform(worlds, (len(self.senses) + 1,))
-        present = drawn[:, :-1] >= self._probability
+        present = drawn[:, :-1] >= self._probabilities
         empty = np.flatnonzero(~present.any(axis=1))
         present[empty, (drawn[empty, -1] * len(self.senses)).astype(np.int64)] = True
         self._present[worlds] = present

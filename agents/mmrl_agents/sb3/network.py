@@ -127,10 +127,9 @@ def policy_arguments(
     network, algorithm = config.policy, ALGORITHMS[config.agent]
     if network.head != "auto":
         raise ValueError(f"policy.head {network.head!r} is one of mmrl's own: {config.agent} has a head of its own")
-    if config.sense_dropout:
-        raise ValueError(
-            f"{config.agent} always trains with all senses, so sense_dropout must be 0: {config.sense_dropout}"
-        )
+    if shares := config.dropped_senses(tuple(modalities)):
+        told = ", ".join(f"{name} {share}" for name, share in shares.items())
+        raise ValueError(f"{config.agent} always trains with all senses, so sense_dropout must be 0: {told}")
     given = config.sb3.policy_options
     _require_known("policy_options", given, inspect.signature(chosen).parameters, _SET_BY_US)
     extractor = {

@@ -96,6 +96,19 @@ def test_shares_of_absence_are_as_stated_and_never_are_all_absent(p: float, sens
     assert np.abs(absent / (worlds * episodes) - expected).max() < 6 * np.sqrt(expected * (1 - expected) / 2000) + 1e-9
 
 
+def test_senses_have_shares_of_their_own() -> None:
+    dropout = SenseDropout("abc", 1000, {"a": 0.5, "c": 0.1}, seed=0)
+    dropout.begin(np.arange(1000))
+    absent = (~dropout.present).mean(axis=0)
+    assert absent[1] == 0
+    # Five standard deviations of 1,000 draws.
+    assert absent[0] == pytest.approx(0.5, abs=0.08)
+    assert absent[2] == pytest.approx(0.1, abs=0.05)
+    config = TrainConfig("a", sense_dropout=0.2, sense_dropout_of={"a": 0.5, "c": 0})
+    assert config.dropped_senses("abc") == {"a": 0.5, "b": 0.2}
+    assert TrainConfig("a", sense_dropout_of={"c": 0}).dropped_senses("abc") == {}
+
+
 def test_what_a_world_loses_depends_on_the_seed_and_the_world_alone() -> None:
     few, many = SenseDropout("abc", 2, 0.5, seed=1), SenseDropout("abc", 5, 0.5, seed=1)
     for worlds in ([0, 1], [1], [0, 1], [0]):
@@ -192,7 +205,7 @@ def test_without_dropout_nothing_is_stored_and_nothing_changes() -> None:
     assert next(plain.storage.minibatches(8, torch.Generator().manual_seed(0))).present is None
     always, never = rollout_of(), rollout_of(dropping=False)
     assert always.dropout is not None
-    always.dropout._probability = 0.0  # drawn, but nothing is ever gone
+    always.dropout = SenseDropout(always.dropout.senses, 4, {}, seed=3)  # drawn, but nothing is ever gone
     for rollout in (always, never):
         rollout.start(seed=5)
         rollout.collect()
@@ -253,11 +266,16 @@ def test_a_run_goes_on_with_the_senses_it_had(learner: str, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_dropped_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"sense_dropout must lie in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"sense_dropout must be a number in \[0, 1\], got 1.5"):
         TrainConfig(env="CartPole-v1", sense_dropout=1.5)
+    for share in (-0.1, "half", True, float("nan")):
+        with pytest.raises(ValueError, match=rf"sense_dropout_of eye must be a number in \[0, 1\], got {share!r}"):
+            TrainConfig(env="CartPole-v1", sense_dropout_of={"eye": share})
     with pytest.raises(ValueError, match="needs two senses or more, of which one stays; there is observation"):
         train(TrainConfig(env="CartPole-v1", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))
     if ENV_ID not in gym.registry:
         gym.register(ENV_ID, entry_point=Walk)
+    with pytest.raises(ValueError, match="sense_dropout_of eye: the senses are clock, goal, place"):
+        train(TrainConfig(env=ENV_ID, sense_dropout_of={"eye": 0.5}, device="cpu"), Console(file=io.StringIO()))
     with pytest.raises(ValueError, match="sb3-ppo always trains with all senses, so sense_dropout must be 0"):
         train(TrainConfig(env=ENV_ID, agent="sb3-ppo", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))
