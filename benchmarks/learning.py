@@ -5,7 +5,8 @@
     python -m benchmarks.learning --env pong --metric mean_return_20 --level 18 --output docs/results/pong_fast
 
 What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
-peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them.
+peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them. With `--jobs 2` two
+seeds run side by side, each bound to half the cores.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import matplotlib
 
@@ -29,11 +33,23 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
+Result = TypeVar("Result")
+
 # Label of the axis, factor, and limits of each metric that can be drawn.
 AXES: dict[str, tuple[str, float, tuple[float | None, float | None]]] = {
     "success_rate": ("success of the last 200 episodes, %", 100.0, (0.0, 102.0)),
     "mean_return_20": ("mean return of the last 20 episodes", 1.0, (None, None)),
 }
+
+
+def run_side_by_side(jobs: int, work: Callable[[int], Result], seeds: Sequence[int]) -> list[Result]:
+    """The results of all seeds in order, `jobs` at a time, each and all that it starts bound to its own cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    shares: SimpleQueue[list[int]] = SimpleQueue()
+    for job in range(jobs):
+        shares.put(cores[job::jobs])
+    with ThreadPoolExecutor(jobs, initializer=lambda: os.sched_setaffinity(0, shares.get())) as pool:
+        return list(pool.map(work, seeds))
 
 
 def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
@@ -151,26 +167,32 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=500)
     parser.add_argument("--metric", choices=sorted(AXES), default="success_rate")
     parser.add_argument("--level", type=float, default=0.95, help="of the metric, whose first time is told")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds side by side, each on its share of the cores")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"))
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
     parser.add_argument("--title", default="Peg insertion from camera, force-torque and proprioception")
     parser.add_argument("train", nargs="*", help="arguments for mmrl train, behind --")
     options = parser.parse_args()
-    folders, seconds, results = [], [], []
-    for seed in options.seeds:
-        folder = options.runs / options.output.name / f"seed_{seed}"
-        if folder.exists():
-            shutil.rmtree(folder)
-        seconds.append(run_seed(options.env, seed, folder, options.train))
-        folders.append(folder)
+    if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
+        parser.error(f"--jobs must be 1 to {len(os.sched_getaffinity(0))}, the cores there are, got {options.jobs}")
+    folders = {seed: options.runs / options.output.name / f"seed_{seed}" for seed in options.seeds}
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    seconds = run_side_by_side(
+        options.jobs, lambda seed: run_seed(options.env, seed, folders[seed], options.train), options.seeds
+    )
     # of the trainings alone: the evaluations come after
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    for seed, folder, wall in zip(options.seeds, folders, seconds, strict=True):
-        results.append(summarise(folder, seed, wall, judge(folder, options.episodes), options.metric, options.level))
+    reports = run_side_by_side(options.jobs, lambda seed: judge(folders[seed], options.episodes), options.seeds)
+    results = [
+        summarise(folders[seed], seed, wall, report, options.metric, options.level)
+        for seed, wall, report in zip(options.seeds, seconds, reports, strict=True)
+    ]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "env": options.env,
         "train_arguments": options.train,
+        "jobs": options.jobs,
         "machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}",
         "peak_memory_mib": round(peak_mib),
         "metric": options.metric,
@@ -178,7 +200,7 @@ def main() -> None:
         "seeds": results,
     }
     options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
-    draw(folders, options.output.with_suffix(".png"), options.title, options.metric, options.level)
+    draw(list(folders.values()), options.output.with_suffix(".png"), options.title, options.metric, options.level)
     show(results, peak_mib, options.level)
 
 

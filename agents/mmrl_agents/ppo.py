@@ -17,6 +17,7 @@ from mmrl.policy import ActorCritic
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
+from mmrl_agents.precision import Precision, computing_in
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class PPOConfig:
     Better without where rewards are 0, 1 and -1 anyway and too rare to tell their spread from one rollout."""
     clip_value: float | None = None
     """Clip the change of the value prediction as well, to this much; unset leaves it free."""
+    precision: Precision = "float32"
+    """Numbers that the update multiplies: float32, bfloat16, or auto, which is bfloat16 where the processor has
+    instructions for it. Acting stays in float32. Convolutions gain, small networks do not."""
 
     def __post_init__(self) -> None:
         positive = ("learning_rate", "num_steps", "minibatch_size", "epochs", "clip")
@@ -175,7 +179,8 @@ class PPO:
         skipped = 0
         for _ in range(config.epochs):
             for batch in storage.minibatches(config.minibatch_size, self.generator):
-                loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
+                with computing_in(config.precision, storage.values.device):
+                    loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
                 norm = self._step(loss)
                 if norm is None:
                     skipped += 1

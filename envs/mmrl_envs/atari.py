@@ -1,9 +1,9 @@
 """Atari games as worlds with one sense, an image, on the emulators of ale-py.
 
 Two kinds of image. `AtariWorlds` gives what the literature plays from: the last four frames in grey, 84 x 84
-(Mnih et al. 2015, "Human-level control through deep reinforcement learning"). `PongWorlds` gives the previous and
-the newest frame of Pong as 80 x 80 black and white pixels, cropped to the field (Karpathy 2016, "Deep
-Reinforcement Learning: Pong from Pixels").
+(Mnih et al. 2015, "Human-level control through deep reinforcement learning"), or in another size and cut.
+`PongWorlds` gives the previous and the newest frame of Pong as 80 x 80 black and white pixels, cropped to the field
+(Karpathy 2016, "Deep Reinforcement Learning: Pong from Pixels").
 
 The protocol, unless an argument says otherwise: every action is held for 4 frames (60 frames a second), no sticky
 actions, up to 30 frames without action at the start, games to the end (Pong: 21 points), at most 108,000 frames.
@@ -29,23 +29,24 @@ from mmrl_envs.multimodal import SingleWorld
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
     {
         "dqn2013": ImageConv((16, 32), (8, 4), (4, 2), 256),
-        "half_dqn2013": ImageConv((8, 16), (8, 4), (4, 2), 128),
         "nature": ImageConv((32, 64, 64), (8, 4, 3), (4, 2, 1), 512),
         "difference": DifferenceMLP(200),
     }
 )
-"""Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", the same at half its widths,
-of Mnih et al. 2015, and of Karpathy 2016."""
+"""Networks by name: of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", of Mnih et al. 2015, and of
+Karpathy 2016."""
 
 
 class AtariWorlds(EmulatorWorlds):
-    """Any Atari game as images (84, 84, 4): four frames in grey, the oldest first.
+    """Any Atari game as images (H, W, 4): four frames in grey, the oldest first.
 
     Args:
         game: name of the game as in "ALE/Breakout-v5" or "breakout".
         num_envs: N.
         encoder: name of a network in `ENCODERS`, or an encoder spec.
         background: pixel value that the network reads as 0, with 64 read as 1; unset is the middle of the range.
+        size: height and width in pixels that the screen of 210 x 160 is shrunk to.
+        rows: first row of the shrunk screen that is kept and the one after the last; unset keeps all.
         kwargs: as of `EmulatorWorlds`.
     """
 
@@ -56,23 +57,27 @@ class AtariWorlds(EmulatorWorlds):
         *,
         encoder: str | EncoderSpec = "nature",
         background: float | None = None,
+        size: Sequence[int] = (84, 84),
+        rows: Sequence[int] | None = None,
         frame_skip: int = 4,
         **kwargs: Any,
     ) -> None:
+        self._rows = _kept(size, rows)
         modality = Modality(
             SENSE,
-            (84, 84, 4),
+            (self._rows.stop - self._rows.start, size[1], 4),
             decisions_per_second(frame_skip),
             _encoder(encoder, background, 64.0),
             dtype="uint8",
         )
-        super().__init__(game, num_envs, modality, {"stack_num": 4}, frame_skip=frame_skip, **kwargs)
+        screen = {"img_height": size[0], "img_width": size[1], "stack_num": 4}
+        super().__init__(game, num_envs, modality, screen, frame_skip=frame_skip, **kwargs)
 
     def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
-        return interleaved(frames.swapaxes(0, 1))
+        return interleaved(frames[:, :, self._rows].swapaxes(0, 1))
 
     def _follow(self, frames: NDArray[np.uint8], worlds: slice) -> NDArray[np.uint8]:
-        return interleaved(frames.swapaxes(0, 1))
+        return interleaved(frames[:, :, self._rows].swapaxes(0, 1))
 
 
 class PongWorlds(EmulatorWorlds):
@@ -140,6 +145,16 @@ def interleaved(channels: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     for channel, plane in enumerate(planes):
         images[..., channel] = plane
     return images
+
+
+def _kept(size: Sequence[int], rows: Sequence[int] | None) -> slice:
+    """The rows of a shrunk screen that are kept."""
+    if len(size) != 2 or not all(0 < side <= full for side, full in zip(size, SCREEN, strict=True)):
+        raise ValueError(f"size must be a height and a width of 1 to {SCREEN[0]} and {SCREEN[1]} pixels, got {size}")
+    first, last = rows or (0, size[0])
+    if not 0 <= first < last <= size[0]:
+        raise ValueError(f"rows must be a first and a last of 0 to {size[0]}, the height, got {rows}")
+    return slice(first, last)
 
 
 # Of 6,400 pixels few are drawn, the ball has a handful: with 1 read as 10 it is noticed sooner than with 1 read as 1.

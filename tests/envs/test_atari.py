@@ -201,6 +201,18 @@ def test_networks_by_name() -> None:
     assert encoder("mmrl/Pong-v0", encoder=ImageConv()) == ImageConv()
 
 
+def test_rows_are_cut_from_the_shrunk_screen() -> None:
+    whole, cut = (
+        play("mmrl/Atari-v0", 2, 80, game="pong", size=(105, 80), **kwargs) for kwargs in ({}, {"rows": (17, 97)})
+    )
+    for (reference, *_), (observation, *_) in zip(whole, cut, strict=True):
+        assert observation["image"].shape == (2, 80, 80, 4)
+        np.testing.assert_array_equal(observation["image"], reference["image"][:, 17:97])
+    # The field lies between white walls, which are cut off: what is left is mostly its grey.
+    assert np.median(cut[-1][0]["image"]) == 87
+    assert whole[-1][0]["image"][:, 16].min() > 200
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -208,8 +220,10 @@ def test_networks_by_name() -> None:
         ({"game": "pong", "actions": ["UP"]}, "no action 'UP'; it has NOOP, FIRE, RIGHT, LEFT"),
         (
             {"game": "pong", "encoder": "resnet"},
-            "unknown encoder 'resnet'; encoders are dqn2013, half_dqn2013, nature, difference",
+            "unknown encoder 'resnet'; encoders are dqn2013, nature, difference",
         ),
+        ({"game": "pong", "size": [84]}, r"size must be a height and a width of 1 to 210 and 160 pixels, got \[84\]"),
+        ({"game": "pong", "rows": [10, 90]}, r"rows must be a first and a last of 0 to 84, the height, got \[10, 90\]"),
         ({"game": "pong", "sticky": 1.0}, r"sticky is a probability in \[0, 1\), got 1.0"),
         ({"game": "pong", "frame_skip": 0}, "frame_skip must be at least 1, got 0"),
         ({"game": "pong", "render_mode": "human"}, "render_mode must be None or 'rgb_array', got 'human'"),
