@@ -1,6 +1,7 @@
 """Seconds to a mean return of 0 on Pong: our PPO, Stable-Baselines3's with its own settings, and with ours.
 
     python -m benchmarks.pong_against_sb3 --seed 1 --limit-minutes 30
+    taskset -c 0 python -m benchmarks.pong_against_sb3    # on one core
 
 All three play the same native emulators in this process's order, one after another, each in a process of its own,
 from the four 84 x 84 frames of the standard protocol with six actions, until the last 20 games have a mean return of
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections import deque
@@ -176,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit-minutes", type=float, default=30.0)
-    parser.add_argument("--output", type=Path, default=None, help="a JSON file to write")
+    parser.add_argument("--output", type=Path, default=None, help="a JSON file to write, contender by contender")
     options = parser.parse_args()
     limit = 60 * options.limit_minutes
     contenders: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
@@ -184,6 +186,8 @@ def main() -> None:
         "SB3, our settings": (sb3, (True,)),
         "SB3, its own settings": (sb3, (False,)),
     }
+    cores = len(os.sched_getaffinity(0))
+    about = {"seed": options.seed, "cores": cores, "goal": GOAL, "limit_minutes": options.limit_minutes}
     results: dict[str, dict[str, Any]] = {}
     table = Table("", "reached", "seconds", "steps", "steps/s", "ratio", title=f"Pong to a mean return of {GOAL:g}")
     for name, (work, more) in contenders.items():
@@ -198,9 +202,9 @@ def main() -> None:
             f"{result['steps'] / result['seconds']:,.0f}",
             f"{ratio:.1f}" if result["reached"] else f"> {ratio:.1f}",
         )
+        if options.output is not None:
+            options.output.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     Console().print(table)
-    if options.output is not None:
-        options.output.write_text(json.dumps({"seed": options.seed, "results": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,7 @@ class ActorCritic(nn.Module):
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @torch.no_grad()
     def act(
         self,
         obs: Observation,
@@ -157,9 +158,9 @@ class ActorCritic(nn.Module):
         deterministic: bool = False,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """`step` of a policy that remembers nothing: actions (B, *A) and their log-probabilities (B,)."""
-        taken = self.step(obs, None, present=present, deterministic=deterministic, generator=generator)
-        return taken.action, taken.log_prob
+        """`step` of a policy that remembers nothing, without the critic: actions (B, *A), log-probabilities (B,)."""
+        fused, _ = self._fuse(obs, present, None)
+        return self._decide(fused, deterministic, generator)
 
     @torch.no_grad()
     def step(
@@ -177,10 +178,9 @@ class ActorCritic(nn.Module):
         `generator` (on the policy's device), by default torch's global one. None is clipped.
         """
         fused, state = self._fuse(obs, present, memory)
-        distribution: Distribution = self.head(self.actor(fused))
-        action = distribution.mode if deterministic else self.head.sample(distribution, generator)
+        action, log_prob = self._decide(fused, deterministic, generator)
         value = None if self.privileged_size else self._value(fused)
-        return Step(action, distribution.log_prob(action), value, state)
+        return Step(action, log_prob, value, state)
 
     def value(
         self,
@@ -265,6 +265,11 @@ class ActorCritic(nn.Module):
         last.bias.mul_(std).add_(self.value_mean - mean).div_(scale)
         self.value_mean.copy_(mean)
         self.value_std.copy_(scale)
+
+    def _decide(self, fused: Tensor, deterministic: bool, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        distribution: Distribution = self.head(self.actor(fused))
+        action = distribution.mode if deterministic else self.head.sample(distribution, generator)
+        return action, distribution.log_prob(action)
 
     def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         present = require_observation(obs, present, self._shapes)

@@ -117,7 +117,8 @@ class Games:
         self._drop(np.arange(worlds))
         with one_thread():
             while left.any():
-                playing = np.flatnonzero(left)
+                plays = left > 0
+                playing = np.flatnonzero(plays)
                 steps = self._decide(observation, info, playing)
                 actions = self._joint([step.action for step in steps], playing)
                 observation, reward, terminated, truncated, info = self.envs.step(actions)
@@ -128,9 +129,10 @@ class Games:
                         self._count(game, world, info)
                         played[world].append([])
                         left[world] -= 1
-                over = np.flatnonzero(terminated | truncated)
-                self._drop(np.intersect1d(over, playing))
-                self._pass_over(np.setdiff1d(over, playing), info)
+                over = terminated | truncated
+                if over.any():
+                    self._drop(np.flatnonzero(over & plays))
+                    self._pass_over(np.flatnonzero(over & ~plays), info)
         self._contexts = [context_from(info, world) for world in range(worlds)]
         self.finished = [game for games in played for game in games if game]
 
