@@ -39,6 +39,7 @@ Result = TypeVar("Result")
 AXES: dict[str, tuple[str, float, tuple[float | None, float | None]]] = {
     "success_rate": ("success of the last 200 episodes, %", 100.0, (0.0, 102.0)),
     "mean_return_20": ("mean return of the last 20 episodes", 1.0, (None, None)),
+    "mean_return_100": ("mean return of the last 100 episodes", 1.0, (None, None)),
 }
 
 

@@ -209,7 +209,7 @@ class Trainer:
         goal, judged = config.stop_at_judged_success, self.metrics.get(SUCCESS)
         if goal is not None and judged is not None and judged >= goal:
             return f"judged success rate {judged:.1%} reached {goal:.1%}"
-        goal, mean = config.stop_at_return, self.statistics.mean_of_newest
+        goal, mean = config.stop_at_return, self.statistics.mean_of_newest()
         if goal is not None and mean is not None and mean >= goal:
             return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
         return None

@@ -42,6 +42,8 @@ class Ended:
 
 RETURN_WINDOW = 20
 """Episodes over which a return is judged while training runs."""
+LONG_RETURN_WINDOW = 100
+"""Episodes over which published results often average it."""
 
 
 class EpisodeStatistics:
@@ -58,11 +60,10 @@ class EpisodeStatistics:
         self.count += 1
         self.physics_errors += episode.physics_error
 
-    @property
-    def mean_of_newest(self) -> float | None:
-        """Mean return of the last 20 episodes; None while there are fewer."""
-        last = list(self.recent)[-RETURN_WINDOW:]
-        return float(np.mean([episode.total_reward for episode in last])) if len(last) == RETURN_WINDOW else None
+    def mean_of_newest(self, count: int = RETURN_WINDOW) -> float | None:
+        """Mean return of the last `count` episodes; None while there are fewer."""
+        last = list(self.recent)[-count:]
+        return float(np.mean([episode.total_reward for episode in last])) if len(last) == count else None
 
     def metrics(self) -> dict[str, float]:
         """Means over the window, and of returns over the newest; a figure that no episode reported is left out."""
@@ -75,10 +76,10 @@ class EpisodeStatistics:
         }
         known = {name: [x for x in row if x is not None] for name, row in figures.items()}
         means = {name: float(np.mean(row)) for name, row in known.items() if row}
-        newest = self.mean_of_newest
+        newest = {f"mean_return_{count}": self.mean_of_newest(count) for count in (RETURN_WINDOW, LONG_RETURN_WINDOW)}
         return (
             means
-            | ({} if newest is None else {f"mean_return_{RETURN_WINDOW}": newest})
+            | {name: mean for name, mean in newest.items() if mean is not None}
             | {
                 "episodes": float(self.count),
                 "physics_errors": float(self.physics_errors),
