@@ -151,10 +151,10 @@ def _kept(size: Sequence[int], rows: Sequence[int] | None) -> slice:
     """The rows of a shrunk screen that are kept."""
     if len(size) != 2 or not all(0 < side <= full for side, full in zip(size, SCREEN, strict=True)):
         raise ValueError(f"size must be a height and a width of 1 to {SCREEN[0]} and {SCREEN[1]} pixels, got {size}")
-    first, last = rows or (0, size[0])
-    if not 0 <= first < last <= size[0]:
+    kept = (0, size[0]) if rows is None else tuple(rows)
+    if len(kept) != 2 or not 0 <= kept[0] < kept[1] <= size[0]:
         raise ValueError(f"rows must be a first and a last of 0 to {size[0]}, the height, got {rows}")
-    return slice(first, last)
+    return slice(*kept)
 
 
 # Of 6,400 pixels few are drawn, the ball has a handful: with 1 read as 10 it is noticed sooner than with 1 read as 1.

@@ -223,6 +223,7 @@ def test_rows_are_cut_from_the_shrunk_screen() -> None:
             "unknown encoder 'resnet'; encoders are dqn2013, nature, difference",
         ),
         ({"game": "pong", "size": [84]}, r"size must be a height and a width of 1 to 210 and 160 pixels, got \[84\]"),
+        ({"game": "pong", "rows": [10]}, r"rows must be a first and a last of 0 to 84, the height, got \[10\]"),
         ({"game": "pong", "rows": [10, 90]}, r"rows must be a first and a last of 0 to 84, the height, got \[10, 90\]"),
         ({"game": "pong", "sticky": 1.0}, r"sticky is a probability in \[0, 1\), got 1.0"),
         ({"game": "pong", "frame_skip": 0}, "frame_skip must be at least 1, got 0"),
