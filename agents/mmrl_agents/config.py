@@ -114,6 +114,8 @@ class TrainConfig:
         for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates", "judge_episodes"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
         if self.workers < 0:
             raise ValueError(f"workers must not be negative, got {self.workers}")
         if self.evaluate_episodes < 0:
