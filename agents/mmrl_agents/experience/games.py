@@ -20,6 +20,7 @@ from mmrl_agents.allocator import one_thread
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from
 from mmrl_agents.experience.packing import Packing
 from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.experience.stepping import stepping
 
 
 class Step(NamedTuple):
@@ -70,6 +71,9 @@ class Games:
         self._device = next(policy.parameters()).device
         senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
         self._packings = {name: Packing(space) for name, space in senses.items()}
+        self._stepping = stepping(envs)
+        self._played: list[list[Game]] = []  # by world; the last is under way
+        self._left = np.zeros(envs.num_envs, np.int64)  # games of each world that are not finished
         self._first: tuple[Any, dict[str, Any]] | None = None
         self._options: dict[str, Any] | None = None
         self._contexts: list[dict[str, Any]] = []  # of the games that the last play left unfinished
@@ -103,38 +107,70 @@ class Games:
         """Play `count` new games, the same number in every world; ValueError if that does not come out even.
 
         Were the games that end first taken instead, short ones would be favoured. A world that has played its share
-        waits for the others: it is stepped on with action 0, neither seen by the policy nor counted.
+        waits for the others of its group: it is stepped on with action 0, neither seen by the policy nor counted.
         """
         worlds = self.envs.num_envs
         if count % worlds:
             raise ValueError(f"every world plays the same number of games, which {count} in {worlds} worlds cannot be")
         self.finished = []  # before the new ones take memory
-        played: list[list[Game]] = [[[]] for _ in range(worlds)]
-        left = np.full(worlds, count // worlds)
+        self._played = [[[]] for _ in range(worlds)]
+        self._left[:] = count // worlds
         self.ended = [Ended(world, context, None) for world, context in enumerate(self._contexts)]
         observation, info = self._first or self.envs.reset(options=self._options)
         self._first = None
+        self._contexts = [{} for _ in range(worlds)]
         self._drop(np.arange(worlds))
         with one_thread():
-            while left.any():
-                plays = left > 0
-                playing = np.flatnonzero(plays)
-                steps = self._decide(observation, info, playing)
-                actions = self._joint([step.action for step in steps], playing)
-                observation, reward, terminated, truncated, info = self.envs.step(actions)
-                for world, step in zip(playing.tolist(), steps, strict=True):
-                    game = played[world][-1]
-                    game.append(step._replace(reward=_finite(reward[world], world)))
-                    if terminated[world] or truncated[world]:
-                        self._count(game, world, info)
-                        played[world].append([])
-                        left[world] -= 1
-                over = terminated | truncated
-                if over.any():
-                    self._drop(np.flatnonzero(over & plays))
-                    self._pass_over(np.flatnonzero(over & ~plays), info)
-        self._contexts = [context_from(info, world) for world in range(worlds)]
-        self.finished = [game for games in played for game in games if game]
+            self._step_all(flatten_observation(observation), info)
+        self.finished = [game for games in self._played for game in games if game]
+
+    def _step_all(self, readings: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+        """From what is seen first to the end of the last game: a group is decided for while others are under way."""
+        groups = self._stepping.groups
+        under_way = dict[int, list[Step]]()
+        for group, worlds in enumerate(groups):
+            here = {name: rows[worlds] for name, rows in readings.items()}
+            privileged = info["privileged"][worlds] if self.policy.privileged_size else None
+            under_way[group] = self._send(group, here, privileged)
+        while under_way:
+            for group in tuple(under_way):
+                observation, reward, terminated, truncated, info = self._stepping.receive(group)
+                self._record(groups[group], under_way.pop(group), reward, terminated | truncated, info)
+                if self._left[groups[group]].any():
+                    privileged = info["privileged"] if self.policy.privileged_size else None
+                    under_way[group] = self._send(group, flatten_observation(observation), privileged)
+                else:
+                    self._contexts[groups[group]] = [context_from(info, row) for row in range(len(reward))]
+
+    def _send(self, group: int, readings: Mapping[str, Any], privileged: NDArray[Any] | None) -> list[Step]:
+        """Begin a step of a group's worlds; returns what was decided for those that are playing."""
+        worlds = self._stepping.groups[group]
+        playing = np.flatnonzero(self._left[worlds])
+        steps = self._decide(readings, privileged, playing, worlds.start)
+        self._stepping.send(self._joint([step.action for step in steps], playing, worlds.stop - worlds.start), group)
+        return steps
+
+    def _record(
+        self,
+        worlds: slice,
+        steps: Sequence[Step],
+        reward: NDArray[np.float64],
+        over: NDArray[np.bool_],
+        info: Mapping[str, Any],
+    ) -> None:
+        """What came of a step of a group: `steps` of those of its worlds that were playing, in their order."""
+        plays = self._left[worlds] > 0
+        for row, step in zip(np.flatnonzero(plays).tolist(), steps, strict=True):
+            world = worlds.start + row
+            game = self._played[world][-1]
+            game.append(step._replace(reward=_finite(reward[row], world)))
+            if over[row]:
+                self._count(game, world, row, info)
+                self._played[world].append([])
+                self._left[world] -= 1
+        if over.any():
+            self._drop(worlds.start + np.flatnonzero(over & plays))
+            self._pass_over(worlds.start, np.flatnonzero(over & ~plays), info)
 
     def samples(self, size: int) -> Iterator[tuple[slice, Samples]]:
         """All steps in order, at most `size` at once, each time with their place among all."""
@@ -154,30 +190,33 @@ class Games:
                 Samples(observations, actions, privileged, self._masks([step.present for step in part])),
             )
 
-    def _decide(self, observation: Any, info: Mapping[str, Any], playing: NDArray[np.int64]) -> list[Step]:
-        """What the policy does in the worlds that are playing, the rewards still to come."""
-        arrays = flatten_observation(observation)
-        readings = {name: arrays[name][playing].astype(packing.dtype) for name, packing in self._packings.items()}
+    def _decide(
+        self, seen: Mapping[str, Any], privileged: NDArray[Any] | None, playing: NDArray[np.int64], first: int
+    ) -> list[Step]:
+        """What the policy does in those rows of a group that are playing, the rewards still to come.
+
+        Row 0 is world `first`.
+        """
+        readings = {name: seen[name][playing].astype(packing.dtype) for name, packing in self._packings.items()}
         for name, rows in readings.items():
             if rows.dtype == np.float32 and not np.isfinite(rows).all():
                 raise ValueError(f"observation {name!r} has values that are not finite")
-        present = [None] * len(playing) if self.dropout is None else list(self.dropout.present[playing])
+        present = [None] * len(playing) if self.dropout is None else list(self.dropout.present[first + playing])
         action, _ = self.policy.act(
             {name: torch.from_numpy(rows).to(self._device) for name, rows in readings.items()},
             present=self._masks(present),
             generator=self.generator,
         )
         packed = {name: packing.pack(readings[name]) for name, packing in self._packings.items()}
-        privileged = info["privileged"] if self.policy.privileged_size else None
         return [
             Step(
                 {name: rows[row] for name, rows in packed.items()},
-                None if privileged is None else privileged[world].astype(np.float32),
+                None if privileged is None else privileged[group_row].astype(np.float32),
                 present[row],
                 drawn,
                 0.0,
             )
-            for row, (world, drawn) in enumerate(zip(playing, action.cpu().numpy(), strict=True))
+            for row, (group_row, drawn) in enumerate(zip(playing, action.cpu().numpy(), strict=True))
         ]
 
     def _drop(self, worlds: NDArray[np.integer]) -> None:
@@ -192,25 +231,25 @@ class Games:
         rows = torch.from_numpy(np.array(present, np.bool_)).to(self._device)  # (B, S)
         return dict(zip(self.dropout.senses, rows.unbind(dim=1), strict=True))
 
-    def _joint(self, actions: list[NDArray[Any]], playing: NDArray[np.int64]) -> NDArray[Any]:
-        """Actions of all worlds, as far as their space admits them; 0 where none is playing."""
+    def _joint(self, actions: list[NDArray[Any]], playing: NDArray[np.int64], worlds: int) -> NDArray[Any]:
+        """Actions of all worlds of a group, as far as their space admits them; 0 where none is playing."""
         space = self.envs.single_action_space
-        joint = np.zeros((self.envs.num_envs, *(space.shape or ())), space.dtype)
+        joint = np.zeros((worlds, *(space.shape or ())), space.dtype)
         joint[playing] = actions
         if not np.isfinite(joint).all():
             raise ValueError("the policy gives actions that are not finite, its weights are lost")
         return np.clip(joint, space.low, space.high) if isinstance(space, spaces.Box) else joint
 
-    def _count(self, game: Game, world: int, info: Mapping[str, Any]) -> None:
+    def _count(self, game: Game, world: int, row: int, info: Mapping[str, Any]) -> None:
         final, total = info.get("final_info", {}), sum(step.reward for step in game)
-        episode = episode_from(final, world, total, len(game))
+        episode = episode_from(final, row, total, len(game))
         self.statistics.add(episode)
-        self.ended.append(Ended(world, context_from(final, world), episode))
+        self.ended.append(Ended(world, context_from(final, row), episode))
 
-    def _pass_over(self, worlds: NDArray[np.intp], info: Mapping[str, Any]) -> None:
+    def _pass_over(self, first: int, rows: NDArray[np.intp], info: Mapping[str, Any]) -> None:
         """Note the games that ended in worlds that only wait."""
         final = info.get("final_info", {})
-        self.ended += [Ended(world, context_from(final, world), None) for world in worlds.tolist()]
+        self.ended += [Ended(first + row, context_from(final, row), None) for row in rows.tolist()]
 
     def state_dict(self) -> dict[str, Any]:
         """What is under way between two plays: worlds that stand in games nobody will finish."""

@@ -21,8 +21,8 @@ from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.allocator import one_thread
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
-from mmrl_envs.multimodal import GroupedWorlds
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024
@@ -57,6 +57,7 @@ class Rollout:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
         self.generator, self.dropout = generator, dropout
+        self._stepping = stepping(envs)
         storage.remember(policy.state_size)
         if dropout is not None:
             storage.drop_senses()
@@ -93,19 +94,15 @@ class Rollout:
 
     def _steps(self) -> list[Final]:
         """T steps of all worlds; returns the episodes that were cut short."""
-        envs, finals = self.envs, list[Final | None]()
-        if not isinstance(envs, GroupedWorlds):
-            for t in range(self.storage.num_steps):
-                finals.append(self._record(t, ALL, envs.step(self._act(t, ALL))))
-        else:
-            groups = tuple(enumerate(envs.groups))
+        finals = list[Final | None]()
+        groups = tuple(enumerate(self._stepping.groups))
+        for group, worlds in groups:
+            self._stepping.send(self._act(0, worlds), group)
+        for t in range(self.storage.num_steps):
             for group, worlds in groups:
-                envs.send(self._act(0, worlds), group)
-            for t in range(self.storage.num_steps):
-                for group, worlds in groups:
-                    finals.append(self._record(t, worlds, envs.receive(group)))
-                    if t + 1 < self.storage.num_steps:
-                        envs.send(self._act(t + 1, worlds), group)
+                finals.append(self._record(t, worlds, self._stepping.receive(group)))
+                if t + 1 < self.storage.num_steps:
+                    self._stepping.send(self._act(t + 1, worlds), group)
         return [final for final in finals if final]
 
     def _record(self, t: int, worlds: slice, step: tuple[Any, ...]) -> Final | None:

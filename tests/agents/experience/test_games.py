@@ -13,6 +13,7 @@ from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
+from mmrl_envs.multimodal import GroupedWorlds
 
 Actions = list[tuple[int, int, float]]
 
@@ -59,16 +60,52 @@ def _the(world: Count) -> Count:
     return world
 
 
+def together(*worlds: Count) -> VectorEnv[Any, Any, Any]:
+    return SyncVectorEnv([functools.partial(_the, world) for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
 def games_of(*worlds: Count, privileged_size: int = 0, seed: int = 0) -> Games:
-    envs: VectorEnv[Any, Any, Any] = SyncVectorEnv(
-        [functools.partial(_the, world) for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP
-    )
+    return games_in(together(*worlds), privileged_size, seed)
+
+
+def games_in(envs: VectorEnv[Any, Any, Any], privileged_size: int = 0, seed: int = 0) -> Games:
     space = envs.single_action_space
     assert isinstance(space, spaces.Box | spaces.Discrete)
     torch.manual_seed(0)
     senses = modalities_of(envs.single_observation_space)
     policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), privileged_size)
     return Games(envs, policy, EpisodeStatistics(), torch.Generator().manual_seed(seed))
+
+
+class Groups(GroupedWorlds):
+    """Vector environments side by side, each a group."""
+
+    def __init__(self, *parts: VectorEnv[Any, Any, Any]) -> None:
+        self.parts, self.groups, first = parts, (), 0
+        for part in parts:
+            self.groups += (slice(first, first + part.num_envs),)
+            first += part.num_envs
+        self.num_envs = first
+        self.single_action_space, self.single_observation_space = (
+            parts[0].single_action_space,
+            parts[0].single_observation_space,
+        )
+        self.under_way: dict[int, NDArray[Any]] = {}
+        self.log: list[tuple[str, int]] = []
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        told = [part.reset(seed=seed, options=options) for part in self.parts]
+        privileged = np.concatenate([info["privileged"] for _, info in told])
+        return np.concatenate([seen for seen, _ in told]), {"privileged": privileged}
+
+    def send(self, actions: NDArray[Any], group: int = 0) -> None:
+        assert group not in self.under_way
+        self.under_way[group] = actions
+        self.log.append(("send", group))
+
+    def receive(self, group: int = 0) -> Any:
+        self.log.append(("receive", group))
+        return self.parts[group].step(self.under_way.pop(group))
 
 
 def seen(games: Games) -> list[list[float]]:
@@ -146,6 +183,28 @@ def test_a_seed_repeats_the_games() -> None:
         return [int(step.action) for step in games.finished[0]]
 
     assert actions(3) == actions(3) != actions(4)
+
+
+def test_groups_are_decided_for_in_turn_and_left_alone_when_they_are_done() -> None:
+    worlds = [Count((2,)), Count((3,)), Count((9,)), Count((4,))]
+    envs = Groups(together(*worlds[:2]), together(*worlds[2:]))
+    games = games_in(envs, privileged_size=3)
+    games.start(seed=0)
+    games.play(8)
+    assert games.lengths.tolist() == [2, 2, 3, 3, 9, 9, 4, 4]
+    kept = torch.cat([samples.actions for _, samples in games.samples(99)]).tolist()
+    played = [[action for _, _, action in world.taken] for world in worlds]
+    # Two games of 3 steps keep the first group, two of 9 the second.
+    assert [len(actions) for actions in played] == [6, 6, 18, 18]
+    assert kept == [*played[0][:4], *played[1], *played[2], *played[3][:8]]
+    assert played[0][4:] + played[3][8:] == [0.0] * 12
+    in_turn = [("send", 0), ("send", 1)] + [(what, group) for group in (0, 1) for what in ("receive", "send")] * 5
+    assert envs.log[: len(in_turn)] == in_turn
+    assert envs.log[len(in_turn) + 3 :] == [("receive", 1), ("send", 1)] * 11 + [("receive", 1)]
+    privileged = torch.cat([samples.privileged for _, samples in games.samples(99) if samples.privileged is not None])
+    lengths = (2, 3, 9, 4)
+    assert privileged.tolist() == [[10.0 * g, t, 0.5] for n in lengths for g in range(2) for t in range(n)]
+    assert sorted(end.world for end in games.ended if end.episode) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_samples_come_in_parts_with_their_places() -> None:
