@@ -228,9 +228,9 @@ PONG_REINFORCE = TrainConfig(
     env="mmrl/Pong-v0",
     agent="reinforce",
     num_worlds=5,  # two games each: with one, more worlds wait for the longest game
-    total_steps=4_000_000,
+    total_steps=2_500_000,
     env_kwargs={"actions": ["LEFT", "RIGHT"], "encoder": "difference"},
-    reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=1e-3, reset_returns_at_points=True),
+    reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=2e-3, reset_returns_at_points=True),
     policy=PolicyConfig(fused_features=0, actor_hidden=(), head="bernoulli"),
     evaluate_episodes=30,
 )
