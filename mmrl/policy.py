@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mmrl.encoders import Encoder
-from mmrl.fusion import NO_OPTIONS, RecurrentFusion, Unfused, find_fusion, sense_key
+from mmrl.fusion import NO_OPTIONS, Fusion, RecurrentFusion, Unfused, find_fusion, sense_key
 from mmrl.heads import LOG_STD_MIN, build_action_head, make_critic, make_trunk
 from mmrl.inputs import Memory as Memory
 from mmrl.inputs import Observation as Observation
@@ -49,6 +49,8 @@ class PolicyConfig:
     """Sizes of the hidden layers between the joint vector and the action."""
     critic_hidden: tuple[int, ...] = (128, 128)
     """Sizes of the hidden layers of the critic."""
+    separate_critic: bool = False
+    """Give the critic encoders and a fusion of its own in place of the actor's."""
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
     head: str = "auto"
@@ -97,7 +99,8 @@ class ActorCritic(nn.Module):
 
     With `privileged_size` P > 0 the critic reads a privileged vector in place of the senses
     (Pinto et al. 2017, "Asymmetric Actor Critic for Image-Based Robot Learning"); without, it
-    shares encoders and fusion with the actor and ignores any privileged vector. A linear head
+    shares encoders and fusion with the actor, unless `separate_critic` gives it its own, and
+    ignores any privileged vector. A linear head
     reads the privileged vector off the fused senses; its error is an auxiliary loss that teaches
     encoders what there is to see (Jaderberg et al. 2017, "Reinforcement Learning with Unsupervised
     Auxiliary Tasks"). Acting uses neither.
@@ -144,10 +147,25 @@ class ActorCritic(nn.Module):
         self.critic = make_critic(critic_sizes, None if privileged_size else experts)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_std", torch.ones(()))
+        self.critic_encoders: nn.ModuleDict | None = None
+        self.critic_fusion: Fusion | None = None
+        if config.separate_critic:
+            if privileged_size:
+                raise ValueError("separate_critic is set, but the critic reads a privileged vector and shares nothing")
+            if self.state_size:
+                raise ValueError(f"separate_critic is set, but {config.fusion} remembers, and one memory is carried")
+            own = fusion.make_encoders(modalities, options)
+            self.critic_encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in own.items()})
+            self.critic_fusion = fusion(sizes, config.fused_features, options)
 
     @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """What is the critic's alone."""
+        parts = (self.critic, self.critic_encoders, self.critic_fusion)
+        return [parameter for part in parts if part is not None for parameter in part.parameters()]
 
     @torch.no_grad()
     def act(
@@ -179,7 +197,7 @@ class ActorCritic(nn.Module):
         """
         fused, state = self._fuse(obs, present, memory)
         action, log_prob = self._decide(fused, deterministic, generator)
-        value = None if self.privileged_size else self._value(fused)
+        value = None if self.privileged_size else self._value(self._read_by_critic(obs, present, fused))
         return Step(action, log_prob, value, state)
 
     def value(
@@ -193,6 +211,8 @@ class ActorCritic(nn.Module):
         """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
         if self.privileged_statistics is not None:
             return self._value(self._privileged(privileged))
+        if self.critic_fusion is not None:
+            return self._value(self._fuse_for_critic(obs, present))
         return self._value(self._fuse(obs, present, memory)[0])
 
     def evaluate_actions(
@@ -209,7 +229,7 @@ class ActorCritic(nn.Module):
         distribution: Distribution = self.head(self.actor(fused))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         if self.state_head is None:
-            return Evaluation(log_prob, entropy, self._value(fused), None)
+            return Evaluation(log_prob, entropy, self._value(self._read_by_critic(obs, present, fused)), None)
         state = self._privileged(privileged)
         error = (self.state_head(fused) - state).square().mean(dim=1)
         return Evaluation(log_prob, entropy, self._value(state), error)
@@ -237,7 +257,9 @@ class ActorCritic(nn.Module):
         for name, reading in obs.items():
             seen = reading[present[name]] if name in present else reading
             try:
-                self._encoder(name).update_statistics(seen)
+                for encoders in (self.encoders, self.critic_encoders):
+                    if encoders is not None:
+                        _encoder(encoders, name).update_statistics(seen)
             except ValueError as error:
                 raise ValueError(f"observation {name!r}: {error}") from error
         if self.privileged_statistics is not None and privileged is not None:
@@ -273,9 +295,7 @@ class ActorCritic(nn.Module):
 
     def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         present = require_observation(obs, present, self._shapes)
-        encodings = {
-            name: self._encoder(name)(blanked(obs[name], present.get(name))) for name in self._shapes if name in obs
-        }
+        encodings = self._encode(self.encoders, obs, present)
         if not isinstance(self.fusion, RecurrentFusion):
             return self.fusion(encodings, present), None
         rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
@@ -285,8 +305,26 @@ class ActorCritic(nn.Module):
         fused, state = self.fusion.unroll(steps, masks, state, start)
         return fused.flatten(0, 1), state
 
-    def _value(self, state: Tensor) -> Tensor:
-        value: Tensor = self.critic(state).squeeze(-1)
+    def _read_by_critic(self, obs: Observation, present: Presence | None, fused: Tensor) -> Tensor:
+        """The actor's joint vector of the senses, or the critic's where it has encoders of its own."""
+        return fused if self.critic_fusion is None else self._fuse_for_critic(obs, present)
+
+    def _fuse_for_critic(self, obs: Observation, present: Presence | None) -> Tensor:
+        assert self.critic_encoders is not None
+        assert self.critic_fusion is not None
+        present = require_observation(obs, present, self._shapes)
+        fused: Tensor = self.critic_fusion(self._encode(self.critic_encoders, obs, present), present)
+        return fused
+
+    def _encode(self, encoders: nn.ModuleDict, obs: Observation, present: Presence) -> dict[str, Tensor]:
+        return {
+            name: _encoder(encoders, name)(blanked(obs[name], present.get(name)))
+            for name in self._shapes
+            if name in obs
+        }
+
+    def _value(self, critic_input: Tensor) -> Tensor:
+        value: Tensor = self.critic(critic_input).squeeze(-1)
         # Autocast leaves fewer digits than a return needs.
         return value.to(next(self.parameters()).dtype) * self.value_std + self.value_mean
 
@@ -298,5 +336,6 @@ class ActorCritic(nn.Module):
         state: Tensor = self.privileged_statistics(privileged.to(next(self.parameters()).dtype))
         return state
 
-    def _encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[sense_key(name)])
+
+def _encoder(encoders: nn.ModuleDict, name: str) -> Encoder:
+    return cast(Encoder, encoders[sense_key(name)])

@@ -29,6 +29,7 @@ from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, fir
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048
+_CRITIC_BATCH = 1024
 _SMALLEST_DEVIATION = 1e-8
 
 
@@ -64,8 +65,11 @@ class ReinforceConfig:
     """What is subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
     baseline_decay: float = 0.9
     """Decay per update of the running mean."""
-    value_coef: float = 0.5
-    """Weight of the critic's loss where the critic is the baseline."""
+    value_learning_rate: float = 1e-3
+    """Step size of the critic where it is the baseline, which has an Adam of its own."""
+    value_epochs: int = 1
+    """Passes of the critic over a batch of games, after the policy has learned from it. It changes nothing that the
+    actor reads, so what the actor's encoders leave out it cannot learn unless `policy.separate_critic` is set."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
     max_grad_norm: float | None = None
@@ -81,6 +85,8 @@ class ReinforceConfig:
             "decay_updates",
             "eps",
             "games_per_batch",
+            "value_learning_rate",
+            "value_epochs",
             "max_grad_norm",
         ):
             self._require(vars(self)[name] is None or 0 < vars(self)[name] < math.inf, name, "be above 0 and finite")
@@ -88,8 +94,7 @@ class ReinforceConfig:
             self._require(0 <= vars(self)[name] < 1, name, "lie in [0, 1)")
         self._require(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "lie in [0, 1)")
         self._require(0 <= self.gamma <= 1, "gamma", "lie in [0, 1]")
-        for name in ("value_coef", "entropy_coef"):
-            self._require(0 <= vars(self)[name] < math.inf, name, "be finite and not negative")
+        self._require(0 <= self.entropy_coef < math.inf, "entropy_coef", "be finite and not negative")
         if self.decay_updates is not None and self.final_learning_rate is None:
             raise ValueError(f"reinforce.decay_updates is {self.decay_updates}, but final_learning_rate is not set")
 
@@ -172,22 +177,20 @@ class Loss(NamedTuple):
 
     total: Tensor
     policy: Tensor
-    value: Tensor
     entropy: Tensor
 
 
-def reinforce_loss(
-    policy: ActorCritic, samples: Samples, advantages: Tensor, returns: Tensor, config: ReinforceConfig
-) -> Loss:
-    """What a gradient step makes smaller, for steps (B,); the critic learns only where it is the baseline."""
+def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> Loss:
+    """What a gradient step of the policy makes smaller, for steps (B,)."""
     now = policy.evaluate_actions(samples.observations, samples.actions, samples.privileged, present=samples.present)
     actor, entropy = policy_gradient_loss(now.log_prob, advantages), now.entropy.sum()
-    # Errors count in standard deviations of the returns.
-    critic = 0.5 * ((now.value - returns) / policy.value_std).square().sum()
-    total = actor - config.entropy_coef * entropy
-    if config.baseline == "value":
-        total = total + config.value_coef * critic
-    return Loss(total, actor.detach(), critic.detach(), entropy.detach())
+    return Loss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
+
+
+def value_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
+    """What a gradient step of the critic makes smaller: half the mean squared error, in variances of the returns."""
+    value = policy.value(samples.observations, samples.privileged, present=samples.present)
+    return 0.5 * ((value - returns) / policy.value_std).square().mean()
 
 
 class Reinforce:
@@ -215,6 +218,7 @@ class Reinforce:
         self.policy, self.config = policy, config
         self.games = Games(envs, policy, statistics, generator, dropout)
         self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
+        self.critic_optimizer = torch.optim.Adam(policy.critic_parameters(), config.value_learning_rate)
         self.updates = 0
         self.running_mean: float | None = None
         self._progress = 0.0
@@ -239,10 +243,12 @@ class Reinforce:
         ends[lengths.cumsum(0) - 1] = True
         returns = discounted_returns(rewards, config.gamma, config.reset_returns_at_points, ends)
         advantages = self._advantages(returns, lengths)
-        loss, norm = self._gradient(advantages, returns)
+        loss, norm = self._gradient(advantages)
         rate = self._step_size()
         if taken := all(map(math.isfinite, (norm, *loss.values()))):
             self._step(rate)
+            if config.baseline == "value":
+                loss["value_loss"] = self._learn_values(returns)
         else:
             self.trouble = self._explain(loss, returns, advantages)
         self.learn_statistics()
@@ -270,20 +276,33 @@ class Reinforce:
         better = returns - BASELINES[self.config.baseline](self, returns)
         return STANDARDIZATIONS[self.config.standardize](better, games, self.config.baseline == "none")
 
-    def _gradient(self, advantages: Tensor, returns: Tensor) -> tuple[dict[str, float], float]:
+    def _gradient(self, advantages: Tensor) -> tuple[dict[str, float], float]:
         """Leave the gradient of all steps in the parameters; the loss per step by part, and the gradient's norm."""
-        device, dtype = self.policy.value_std.device, self.policy.value_std.dtype
-        advantages, returns = (x.to(device, dtype) for x in (advantages, returns))
+        advantages = advantages.to(self.policy.value_std)
         self.optimizer.zero_grad(set_to_none=True)
         parts = []
         for rows, samples in self.games.samples(_CHUNK):
-            loss = reinforce_loss(self.policy, samples, advantages[rows], returns[rows], self.config)
+            loss = reinforce_loss(self.policy, samples, advantages[rows], self.config)
             loss.total.backward()
             parts.append(torch.stack(loss[1:]))
         norm = clip_gradient(self.policy, self.config.max_grad_norm or math.inf)
-        policy, value, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
-        critic = {"value_loss": value} if self.config.baseline == "value" else {}
-        return {"policy_loss": policy, **critic, "entropy": entropy}, float(norm)
+        policy, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
+        return {"policy_loss": policy, "entropy": entropy}, float(norm)
+
+    def _learn_values(self, returns: Tensor) -> float:
+        """Passes of the critic over all steps in random order; returns its mean loss."""
+        returns, weights = returns.to(self.policy.value_std), self.policy.critic_parameters()
+        shuffle = torch.Generator().manual_seed(self.updates)
+        losses = []
+        for _ in range(self.config.value_epochs):
+            order = torch.randperm(len(returns), generator=shuffle)
+            for rows, samples in self.games.samples(_CRITIC_BATCH, order.tolist()):
+                loss = value_loss(self.policy, samples, returns[order[rows].to(returns.device)])
+                for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                    weight.grad = gradient
+                self.critic_optimizer.step()
+                losses.append(loss.detach() * len(samples.actions))
+        return float(torch.stack(losses).sum()) / (len(returns) * self.config.value_epochs)
 
     def _explain(self, loss: Mapping[str, float], returns: Tensor, advantages: Tensor) -> str:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
@@ -316,6 +335,7 @@ class Reinforce:
         """Tensors and plain Python; games, worlds and the generator of actions are not part of it."""
         return {
             "optimizer": self.optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
             "updates": self.updates,
             "running_mean": self.running_mean,
             "progress": self._progress,
@@ -324,6 +344,8 @@ class Reinforce:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo `state_dict`."""
         self.optimizer.load_state_dict(state["optimizer"])
+        if "critic_optimizer" in state:  # older checkpoints have none
+            self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.updates, self.running_mean, self._progress = state["updates"], state["running_mean"], state["progress"]
 
 
@@ -344,7 +366,10 @@ def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
 def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
     """What the critic expects at each step (N,); then puts the critic on the scale of the returns."""
     policy = agent.policy
-    values = [policy.value(samples.observations, samples.privileged) for _, samples in agent.games.samples(_CHUNK)]
+    values = [
+        policy.value(samples.observations, samples.privileged, present=samples.present)
+        for _, samples in agent.games.samples(_CHUNK)
+    ]
     policy.follow_returns(returns.to(policy.value_std))
     return torch.cat(values).to(returns)
 

@@ -2,6 +2,7 @@ import copy
 import io
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -351,6 +352,41 @@ def test_the_network_of_pong_from_pixels_is_two_matrices() -> None:
     assert action.tolist() == (up > 0.5).astype(int).tolist()
     # 200 draws of deviation 1 / sqrt(200): theirs is known to 5 %
     assert float(w2.std()) == pytest.approx(200**-0.5, rel=0.3)
+
+
+def test_a_separate_critic_shares_nothing_with_the_actor() -> None:
+    torch.manual_seed(0)
+    made = ActorCritic(SENSES, BOX, PolicyConfig(separate_critic=True))
+    obs, present = observation(4), {"camera": torch.tensor([True, False, True, False])}
+    made.update_statistics(obs, present=present)
+    made.eval()
+    action = torch.zeros(4, *BOX.shape)
+    evaluated = made.evaluate_actions(obs, action, present=present)
+    value = made.value(obs, present=present)
+    torch.testing.assert_close(evaluated.value, value)
+    torch.testing.assert_close(made.step(obs, None, present=present).value, value.detach())
+    critics = {id(x) for x in made.critic_parameters()}
+    for loss, of_critic in ((evaluated.log_prob, False), (value, True)):
+        made.zero_grad()
+        loss.sum().backward()
+        touched = [(name, id(x) in critics) for name, x in made.named_parameters() if x.grad is not None]
+        assert touched
+        assert all(is_critics == of_critic for _, is_critics in touched)
+        assert any("encoders" in name for name, _ in touched)
+    # Both have learned the same scales of the senses, from one showing.
+    state = made.state_dict()
+    shared = [name for name in state if name.startswith("encoders") and name.endswith("mean")]
+    assert shared
+    for name in shared:
+        torch.testing.assert_close(state[name], state[f"critic_{name}"])
+
+
+def test_a_critic_that_cannot_be_separate_is_refused() -> None:
+    config = PolicyConfig(separate_critic=True)
+    with pytest.raises(ValueError, match="separate_critic is set, but the critic reads a privileged vector"):
+        ActorCritic(SENSES, BOX, config, privileged_size=3)
+    with pytest.raises(ValueError, match="separate_critic is set, but lstm remembers"):
+        ActorCritic(SENSES, BOX, replace(config, fusion="lstm"))
 
 
 def test_samples_of_one_logit_follow_it() -> None:

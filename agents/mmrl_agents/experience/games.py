@@ -172,9 +172,11 @@ class Games:
             self._drop(worlds.start + np.flatnonzero(over & plays))
             self._pass_over(worlds.start, np.flatnonzero(over & ~plays), info)
 
-    def samples(self, size: int) -> Iterator[tuple[slice, Samples]]:
-        """All steps in order, at most `size` at once, each time with their place among all."""
+    def samples(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[slice, Samples]]:
+        """All steps as played, or in another order, at most `size` at once, each time with their place in it."""
         steps = [step for game in self.finished for step in game]
+        if order is not None:
+            steps = [steps[place] for place in order]
         for start in range(0, len(steps), size):
             part = steps[start : start + size]
             observations = {
