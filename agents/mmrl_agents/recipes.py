@@ -236,6 +236,14 @@ PONG_REINFORCE = TrainConfig(
 )
 """The published policy-gradient protocol: difference frames, 200 hidden units, batches of 10 games."""
 
+PONG_REINFORCE_VALUE = replace(
+    PONG_REINFORCE,
+    total_steps=1_500_000,
+    reinforce=replace(PONG_REINFORCE.reinforce, baseline="value"),
+    policy=replace(PONG_REINFORCE.policy, separate_critic=True),
+)
+"""The same with a value network of its own as the baseline."""
+
 RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
     {
         "mmrl/PegInsertion-v0": {
@@ -249,7 +257,12 @@ RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
         "CartPole-v1": {"default": CARTPOLE},
         "Pendulum-v1": {"default": PENDULUM},
         **{config.env: {"default": config} for config in (DOUBLE_PENDULUM, POINT_MAZE, PANDA_REACH)},
-        "pong": {"fast": PONG_FAST, "standard": PONG_STANDARD, "reinforce": PONG_REINFORCE},
+        "pong": {
+            "fast": PONG_FAST,
+            "standard": PONG_STANDARD,
+            "reinforce": PONG_REINFORCE,
+            "reinforce_value": PONG_REINFORCE_VALUE,
+        },
     }
 )
 """By the word that `mmrl train` takes, then by the name that `--recipe` takes; the first is the default."""
