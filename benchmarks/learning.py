@@ -6,7 +6,8 @@
 
 What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
 peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them. With `--jobs 2` two
-seeds run side by side, each bound to half the cores.
+seeds run side by side, each bound to half the cores. With `--keep` trainings that have ended already are taken as they
+are, and their minutes are those of the training without its start.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.training import is_finished
+from mmrl_agents.records.runs import RunFolder
 
 Result = TypeVar("Result")
 
@@ -169,6 +173,7 @@ def main() -> None:
     parser.add_argument("--metric", choices=sorted(AXES), default="success_rate")
     parser.add_argument("--level", type=float, default=0.95, help="of the metric, whose first time is told")
     parser.add_argument("--jobs", type=int, default=1, help="seeds side by side, each on its share of the cores")
+    parser.add_argument("--keep", action="store_true", help="do not train again what has been trained")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"))
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
     parser.add_argument("--title", default="Peg insertion from camera, force-torque and proprioception")
@@ -177,11 +182,16 @@ def main() -> None:
     if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
         parser.error(f"--jobs must be 1 to {len(os.sched_getaffinity(0))}, the cores there are, got {options.jobs}")
     folders = {seed: options.runs / options.output.name / f"seed_{seed}" for seed in options.seeds}
-    for folder in folders.values():
-        shutil.rmtree(folder, ignore_errors=True)
-    seconds = run_side_by_side(
-        options.jobs, lambda seed: run_seed(options.env, seed, folders[seed], options.train), options.seeds
-    )
+    kept = {seed for seed, folder in folders.items() if options.keep and is_finished(RunFolder(folder))}
+    for seed in set(folders) - kept:
+        shutil.rmtree(folders[seed], ignore_errors=True)
+
+    def seconds_of(seed: int) -> float:
+        if seed in kept:
+            return 60 * curve(folders[seed], "wall_time_s")[0][-1]
+        return run_seed(options.env, seed, folders[seed], options.train)
+
+    seconds = run_side_by_side(options.jobs, seconds_of, options.seeds)
     # of the trainings alone: the evaluations come after
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     reports = run_side_by_side(options.jobs, lambda seed: judge(folders[seed], options.episodes), options.seeds)
