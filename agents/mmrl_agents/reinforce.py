@@ -182,8 +182,9 @@ class Loss(NamedTuple):
 
 def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> Loss:
     """What a gradient step of the policy makes smaller, for steps (B,)."""
-    now = policy.evaluate_actions(samples.observations, samples.actions, samples.privileged, present=samples.present)
-    actor, entropy = policy_gradient_loss(now.log_prob, advantages), now.entropy.sum()
+    distribution = policy.distribution(samples.observations, samples.present)
+    actor = policy_gradient_loss(distribution.log_prob(samples.actions), advantages)
+    entropy = distribution.entropy().sum()
     return Loss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
 
 
