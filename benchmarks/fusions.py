@@ -4,10 +4,10 @@
     python -m benchmarks.fusions --fusions concat transformer --no-learning --output /tmp/fusions
 
 Trains `mmrl/PegInsertion-v0` by its recipe from camera, force-torque and proprioception with nothing changed but
-`--policy.fusion` and the end. Every 16,384 steps the mean action is judged on 64 fixed episodes, from which come the steps
-to 90 % and, at 63 of 64, the end. Drawn actions, whose success a training shows, may come to 90 % much later or much
-earlier. Steps do not depend on the machine's speed, and a training that was cut off goes on. Times are CPU time of PPO itself on one thread, in rounds
-that alternate with `concat`: others who use the machine matter little.
+`--policy.fusion` and the end. Every 16,384 steps the mean action is judged on 64 fixed episodes, from which come the
+steps to 90 % and, at 63 of 64, the end. Drawn actions, whose success a training shows, may come to 90 % much later or
+much earlier. Steps do not depend on the machine's speed, and a training that was cut off goes on. Times are CPU time of
+PPO itself on one thread, in rounds that alternate with `concat`: others who use the machine matter little.
 """
 
 from __future__ import annotations
