@@ -196,7 +196,7 @@ def main() -> None:
         ratio = result["seconds"] / next(iter(results.values()))["seconds"]
         table.add_row(
             name,
-            "yes" if result["reached"] else "no, time is up",
+            "yes" if result["reached"] else "no, time is up" if result["seconds"] >= limit else "no, all steps done",
             f"{result['seconds']:.0f}",
             f"{result['steps']:,}",
             f"{result['steps'] / result['seconds']:,.0f}",
