@@ -6,8 +6,8 @@
 Trains `mmrl/PegInsertion-v0` by its recipe from camera, force-torque and proprioception with nothing changed but
 `--policy.fusion` and the end. Every 16,384 steps the mean action is judged on 64 fixed episodes, from which come the
 steps to 90 % and, at 63 of 64, the end. Drawn actions, whose success a training shows, may come to 90 % much later or
-much earlier. Steps do not depend on the machine's speed, and a training that was cut off goes on. Times are CPU time of
-PPO itself on one thread, in rounds that alternate with `concat`: others who use the machine matter little.
+much earlier. Steps do not depend on the machine's speed. Times are CPU time of PPO itself on one thread, in rounds that
+alternate with `concat`: others who use the machine matter little. What was cut off goes on in the same `--runs`.
 """
 
 from __future__ import annotations
@@ -85,14 +85,20 @@ class Timed:
         self.trainer.close()
 
 
-def time_all(fusions: list[str]) -> dict[str, dict[str, Any]]:
-    """Parameters and medians of the times and of their ratios to `concat` of the same round."""
+def time_all(fusions: list[str], record: Path) -> dict[str, dict[str, Any]]:
+    """Parameters and medians of the times and of their ratios to `concat` of the same round.
+
+    Each is written to a file as soon as it is known, and what is there already is not measured again.
+    """
     torch.set_num_threads(1)
-    times: dict[str, dict[str, Any]] = {}
+    times: dict[str, dict[str, Any]] = json.loads(record.read_text()) if record.exists() else {}
+    missing = [name for name in fusions if name not in times]
+    if not missing:
+        return {name: times[name] for name in fusions}
     with tempfile.TemporaryDirectory() as folder:
         control = Timed(CONTROL, Path(folder) / "control")
         control.measure()
-        for name in fusions:
+        for name in track(missing, "times"):
             timed = Timed(name, Path(folder))
             timed.measure()  # the first round warms caches and allocators
             rounds = [(control.measure(), timed.measure()) for _ in range(ROUNDS)]
@@ -104,8 +110,10 @@ def time_all(fusions: list[str]) -> dict[str, dict[str, Any]]:
                 "update_ratio": statistics.median(own[1] / reference[1] for reference, own in rounds),
             }
             timed.close()
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(json.dumps(times, indent=1) + "\n")
         control.close()
-    return times
+    return {name: times[name] for name in fusions}
 
 
 def training(fusion: str, seed: int, folder: Path) -> Training:
@@ -151,7 +159,7 @@ def main() -> None:
     parser.add_argument("--learning", action=argparse.BooleanOptionalAction, default=True, help="also train")
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json written")
     options = parser.parse_args()
-    results = time_all(options.fusions)
+    results = time_all(options.fusions, options.runs / "times.json")
     if options.learning:
         runs = {name: [training(name, seed, options.runs) for seed in options.seeds] for name in options.fusions}
         finish_all([run for of_one in runs.values() for run in of_one], options.jobs)

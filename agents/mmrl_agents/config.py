@@ -180,11 +180,20 @@ def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
     return build(TrainConfig, document)
 
 
+RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
+"""Settings of older runs that this version does without, by the part they were in."""
+
+
 def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
-    """The training run that a config.json describes."""
-    if not isinstance(document.get("train"), Mapping):
+    """The training run that a config.json describes, written by this version or an older one."""
+    train = document.get("train")
+    if not isinstance(train, Mapping):
         raise ValueError(f"config.json has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
-    return config_from_dict(document["train"])
+    parts = {name: part for name in RETIRED if isinstance(part := train.get(name), Mapping)}
+    current = {
+        name: {key: value for key, value in part.items() if key not in RETIRED[name]} for name, part in parts.items()
+    }
+    return config_from_dict({**train, **current})
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:

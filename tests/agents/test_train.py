@@ -23,6 +23,7 @@ from mmrl_agents.config import (
     config_from_dict,
     config_to_dict,
     make_envs,
+    recorded_config,
 )
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
@@ -241,6 +242,15 @@ def test_config_survives_json() -> None:
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     with pytest.raises(ValueError, match="TrainConfig has no speed; it has env, agent"):
         config_from_dict({"env": "CartPole-v1", "speed": 3})
+
+
+def test_settings_that_are_no_more_are_passed_over_in_older_runs() -> None:
+    train = json.loads(json.dumps(config_to_dict(recipe_for("pong"))))
+    train["reinforce"]["value_coef"] = 0.5
+    assert recorded_config({"train": train}) == recipe_for("pong")
+    train["ppo"]["value_coefficient"] = 0.5
+    with pytest.raises(ValueError, match="PPOConfig has no value_coefficient"):
+        recorded_config({"train": train})
 
 
 @pytest.mark.parametrize(
