@@ -47,10 +47,20 @@ class ExportConfig:
     """best, last or a checkpoint file."""
 
 
+_SHORT = {"--fusion": "--policy.fusion", "--fusion-options": "--policy.fusion-options"}
+
+
+def _spelled_out(args: Sequence[str]) -> list[str]:
+    """Options that have a short name, by their full one."""
+    parts = (word.partition("=") for word in args)
+    return [_SHORT.get(name.replace("_", "-"), name) + equals + value for name, equals, value in parts]
+
+
 def _train(args: Sequence[str]) -> int:
     from mmrl_agents.config import TrainConfig
     from mmrl_agents.train import train
 
+    args = _spelled_out(args)
     base = _train_defaults(args)
     description = "Train a policy; the defaults are those of the environment's recipe."
     if base is None:
@@ -76,6 +86,7 @@ def _merged(base: "TrainConfig", config: "TrainConfig") -> "TrainConfig":
 def _ablate(args: Sequence[str]) -> int:
     from mmrl_agents.ablation.ablation import OWN_OPTIONS, AblateConfig, ablate
 
+    args = _spelled_out(args)
     for option in OWN_OPTIONS:
         written = f"--{option.replace('_', '-')}"
         if any(word.partition("=")[0].replace("_", "-") == written for word in args):

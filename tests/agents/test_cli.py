@@ -93,7 +93,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_options_of_a_fusion_are_recorded_and_used_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    chosen = ["--policy.fusion", "transformer", "--policy.fusion-options", "heads=2", "dim=6"]
+    chosen = ["--fusion=transformer", "--fusion-options", "heads=2", "dim=6"]
     assert main([*TRAIN, *chosen, "--total-steps", "64", "--run-dir", str(folder)]) == 0
     policy = json.loads((folder / "config.json").read_text())["train"]["policy"]
     assert (policy["fusion"], policy["fusion_options"]) == ("transformer", {"heads": 2, "dim": 6})
@@ -127,6 +127,7 @@ def test_a_used_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str])
         (["--context", "shape=star"], ["'star'", "'round'", "'square'"]),
         (["--context", "clearance_mm=-1"], ["'clearance_mm'", "-1"]),
         (["--policy.fusion", "blend"], ["'blend'", "concat"]),
+        (["--fusion", "blend"], ["'blend'", "concat"]),
         (["--policy.fusion", "tagm", "--policy.fusion-options", "heads=4"], ["'heads'", "attention", "sharpness"]),
         (["--policy.fusion", "lowrank", "--policy.fusion-options", "rank=0"], ["LowRankOptions.rank", "0"]),
         (["--set", "wheels=3"], ["'wheels'"]),

@@ -232,7 +232,7 @@ def test_games_lose_senses_as_a_whole_and_are_learned_from_as_they_were_played()
         list(present) for present, game in zip(played, games.finished, strict=True) for _ in game
     ]
     ones = torch.ones(len(games))
-    loss = reinforce_loss(policy, samples, ones, ones, ReinforceConfig(games_per_batch=12))
+    loss = reinforce_loss(policy, samples, ones, ReinforceConfig(games_per_batch=12))
     loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     absent = dict(policy.named_parameters())["fusion.absent"].grad
     assert absent is not None

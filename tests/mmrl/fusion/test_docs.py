@@ -1,5 +1,6 @@
 """docs/fusion.md is true: its table names every fusion and option, its code runs."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -9,9 +10,14 @@ import pytest
 
 from mmrl.fusion import FUSIONS, make_fusion
 
-TEXT = (Path(__file__).parents[3] / "docs" / "fusion.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = (DOCS / "fusion.md").read_text()
+# Of the first table; another one compares them.
 ROWS = {
-    cells[1].strip(" `"): cells for line in TEXT.splitlines() if line.startswith("| `") if (cells := line.split("|"))
+    cells[1].strip(" `"): cells
+    for line in TEXT.partition("\n## ")[0].splitlines()
+    if line.startswith("| `")
+    if (cells := line.split("|"))
 }
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
@@ -26,6 +32,17 @@ def _restored() -> Iterator[None]:
 
 def test_the_table_has_every_fusion() -> None:
     assert list(ROWS) == list(FUSIONS)
+
+
+def test_the_comparison_is_what_was_measured() -> None:
+    measured = json.loads((DOCS / "results" / "fusions.json").read_text())["fusions"]
+    told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|.* \| ([\d,]+) \| ([\d.]+) % \|$", TEXT, re.MULTILINE)
+    assert [name for name, *_ in told] == list(measured) == list(FUSIONS)
+    for name, parameters, steps, success in told:
+        figures = measured[name]
+        assert int(parameters.replace(",", "")) == figures["parameters"]
+        assert int(steps.replace(",", "")) == figures["steps_to_level"][0]
+        assert float(success) == pytest.approx(100 * figures["success"][0])
 
 
 @pytest.mark.parametrize("name", FUSIONS)
