@@ -180,8 +180,8 @@ def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
     return build(TrainConfig, document)
 
 
-RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
-"""Settings of older runs that this version does without, by the part they were in."""
+# Settings of older runs that this version does without, by the part they were in.
+_RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
 
 
 def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
@@ -189,11 +189,11 @@ def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
     train = document.get("train")
     if not isinstance(train, Mapping):
         raise ValueError(f"config.json has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
-    parts = {name: part for name in RETIRED if isinstance(part := train.get(name), Mapping)}
-    current = {
-        name: {key: value for key, value in part.items() if key not in RETIRED[name]} for name, part in parts.items()
-    }
-    return config_from_dict({**train, **current})
+    current = dict(train)
+    for name, retired in _RETIRED.items():
+        if isinstance(part := train.get(name), Mapping):
+            current[name] = {key: value for key, value in part.items() if key not in retired}
+    return config_from_dict(current)
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:

@@ -384,26 +384,3 @@ def test_a_policy_that_remembers_is_refused() -> None:
 def test_there_must_be_games_to_learn_from() -> None:
     with pytest.raises(RuntimeError, match=r"collect\(\) comes before update\(\)"):
         agent_on(POINTS).update()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"value_epochs": 0}, "reinforce.value_epochs must be above 0 and finite, got 0"),
-        ({"optimizer": "adamw"}, "reinforce.optimizer must be one of sgd, momentum, adagrad, rmsprop, adam, got adamw"),
-        ({"standardize": "all"}, "reinforce.standardize must be one of batch, game, none, got all"),
-        ({"baseline": "mean"}, "reinforce.baseline must be one of none, running_mean, value, got mean"),
-        ({"learning_rate": 0.0}, "reinforce.learning_rate must be above 0 and finite, got 0.0"),
-        ({"learning_rate": math.nan}, "reinforce.learning_rate must be above 0 and finite, got nan"),
-        ({"max_grad_norm": 0.0}, "reinforce.max_grad_norm must be above 0 and finite, got 0.0"),
-        ({"games_per_batch": 0}, "reinforce.games_per_batch must be above 0 and finite, got 0"),
-        ({"momentum": 1.0}, r"reinforce.momentum must lie in \[0, 1\), got 1.0"),
-        ({"adam_betas": (0.9, 1.0)}, r"reinforce.adam_betas must lie in \[0, 1\), got \(0.9, 1.0\)"),
-        ({"gamma": 1.5}, r"reinforce.gamma must lie in \[0, 1\], got 1.5"),
-        ({"entropy_coef": -1.0}, "reinforce.entropy_coef must be finite and not negative, got -1.0"),
-        ({"decay_updates": 5}, "reinforce.decay_updates is 5, but final_learning_rate is not set"),
-    ],
-)
-def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ReinforceConfig(**settings)
