@@ -32,13 +32,14 @@ from mmrl.settings import Settings
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
+_DEFAULT_FUSION = "concat"
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """Sizes of the networks behind the encoders."""
 
-    fusion: str = "concat"
+    fusion: str = _DEFAULT_FUSION
     """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
     fusion_options: Settings = field(default_factory=dict)
     """Options of that fusion by name, such as rank=8; docs/fusion.md lists them."""
@@ -62,6 +63,12 @@ class PolicyConfig:
             raise ValueError(f"layer sizes must be >= 1, got {hidden}")
         if self.fused_features < 0:
             raise ValueError(f"fused_features must be >= 0, got {self.fused_features}")
+        if self.fused_features == 0 and (self.fusion != _DEFAULT_FUSION or self.fusion_options):
+            asked = self.fusion if self.fusion != _DEFAULT_FUSION else f"the options {dict(self.fusion_options)}"
+            raise ValueError(
+                f"nothing is fused where fused_features is 0, which leaves no place for {asked}: "
+                "give fused_features a size, such as 128"
+            )
         if not LOG_STD_MIN <= self.log_std_init < math.inf:
             raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
 
