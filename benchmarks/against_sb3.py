@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import time
@@ -234,13 +233,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Command line."""
+    import torch
+
+    from mmrl_agents.records.machine import machine
     from mmrl_agents.records.runs import library_versions
 
     options = parser().parse_args()
     result = options.work(options)
     if options.output is not None:
-        machine = {"platform": platform.platform(), "cpus": os.cpu_count(), "threads": options.threads}
-        document = {**result, "machine": machine, "versions": library_versions()}
+        measured_on = {**machine(torch.device("cpu")), "threads": options.threads}
+        document = {**result, "machine": measured_on, "versions": library_versions()}
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 

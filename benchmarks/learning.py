@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import matplotlib
+import torch
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -35,6 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.training import is_finished
+from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder
 
 Result = TypeVar("Result")
@@ -204,7 +205,7 @@ def main() -> None:
         "env": options.env,
         "train_arguments": options.train,
         "jobs": options.jobs,
-        "machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}",
+        "machine": machine(torch.device("cpu")),
         "peak_memory_mib": round(peak_mib),
         "metric": options.metric,
         "level": options.level,

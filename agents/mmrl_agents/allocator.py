@@ -32,13 +32,15 @@ def keep_freed_memory() -> bool:
     return bool(mapped and trimmed)
 
 
+def granted_cores() -> int:
+    """How many cores the process may run on: a container or a batch system often grants fewer than there are."""
+    granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return granted or 1
+
+
 def use_cores(threads: int | None = None) -> None:
     """Let torch use this many threads, by default one for each core the process may run on."""
-    if threads is None:
-        # A container or a batch system often grants fewer cores than the machine has.
-        granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-        threads = granted or 1
-    torch.set_num_threads(threads)
+    torch.set_num_threads(granted_cores() if threads is None else threads)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Judging a trained policy from its run folder: a table to read and a file to keep."""
 
 import dataclasses
-import os
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import torch
 import tyro
 from gymnasium.vector import VectorEnv
 from rich import box
@@ -28,8 +25,8 @@ from rich.table import Table
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
-from mmrl_agents.networks import Network
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
@@ -139,17 +136,8 @@ def describe(report: Report | SensesReport, config: EvaluateConfig, trained: Tra
         "context": {**trained.config.target_context, **config.context},
         "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
         "versions": library_versions(),
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "device": _device_name(trained.policy),
-        },
+        "machine": machine(next(trained.policy.parameters()).device),
     }
-
-
-def _device_name(policy: Network) -> str:
-    device = next(policy.parameters()).device
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def _output(config: EvaluateConfig) -> Path | None:

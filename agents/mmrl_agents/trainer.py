@@ -24,6 +24,7 @@ from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.teacher import make_teacher
 from mmrl_agents.worlds.incidents import incidents_of
@@ -112,6 +113,7 @@ class Trainer:
             "train": config_to_dict(self.config),
             "senses": self.senses,
             "versions": library_versions(),
+            "machine": machine(self.device),
         }
 
     def begin(self) -> None:

@@ -374,5 +374,5 @@ def test_heads_and_fusions_that_cannot_be_are_refused() -> None:
         PolicyConfig(fused_features=-1)
     with pytest.raises(ValueError, match="fused_features is 0, which leaves no place for poe: give fused_features"):
         PolicyConfig("poe", fused_features=0)
-    with pytest.raises(ValueError, match="no place for the options {'rank': 8}"):
+    with pytest.raises(ValueError, match=r"no place for the options .*rank"):
         PolicyConfig(fusion_options={"rank": 8}, fused_features=0)

@@ -29,7 +29,7 @@ def _origin(document: Mapping[str, Any], run: RunFolder, step: int) -> list[str]
         f"| context | {_settings(train['context']) or 'the default'} |",
         f"| senses | {senses} |",
         f"| agent | {train['agent']}, {_recipe(train)}seed {train['seed']} |",
-        f"| training | {step:,} environment steps{minutes} |",
+        f"| training | {step:,} environment steps{minutes}{_machine(document)} |",
         f"| versions | {versions} |",
     ]
 
@@ -59,16 +59,23 @@ def _minutes(run: RunFolder, step: int) -> str:
     return f", {reached[-1]['wall_time_s'] / 60:.1f} minutes" if reached else ""
 
 
+def _machine(document: Mapping[str, Any]) -> str:
+    """On what the training began; older runs do not say."""
+    machine = document.get("machine")
+    return f", on {_cores(machine)}" if machine else ""
+
+
+def _cores(machine: Mapping[str, Any]) -> str:
+    count = machine["cpus"]
+    return f"{count} core{'' if count == 1 else 's'} ({machine['device']})"
+
+
 def _judgement(path: Path, checkpoint: Path) -> list[str]:
     report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"weights": ""}
     if Path(report["weights"]).name != checkpoint.name:
         return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
-    machine = report["machine"]
     manner = "the most probable action" if report["config"]["deterministic"] else "actions drawn as in training"
-    about = (
-        f"{report['episodes']} episodes a row, seed {report['seed']}, {manner}, on {machine['cpus']} cores "
-        f"({machine['device']}); "
-    )
+    about = f"{report['episodes']} episodes a row, seed {report['seed']}, {manner}, on {_cores(report['machine'])}; "
     judged = report["rows"][0]["success_at_end"]["trials"] > 0
     lines = _successes(report) if judged else _returns(report)
     unplugged = [
