@@ -188,7 +188,7 @@ def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
     """The training run that a config.json describes, written by this version or an older one."""
     train = document.get("train")
     if not isinstance(train, Mapping):
-        raise ValueError(f"config.json has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
+        raise ValueError(f"no 'train' with the settings of a training; there is {', '.join(document) or 'nothing'}")
     current = dict(train)
     for name, retired in _RETIRED.items():
         if isinstance(part := train.get(name), Mapping):

@@ -21,7 +21,14 @@ from rich.console import Console
 
 from mmrl.reading_kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
-from mmrl_agents.config import TrainConfig, config_to_dict, make_envs, modalities_and_privileged_size, world_kwargs
+from mmrl_agents.config import (
+    TrainConfig,
+    config_to_dict,
+    make_envs,
+    modalities_and_privileged_size,
+    recorded_config,
+    world_kwargs,
+)
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
@@ -241,11 +248,12 @@ def _begun(cell: Cell) -> TrainConfig:
 def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
     """Say what is in the folder; raises ValueError where it is an ablation of other settings."""
     path = config.path / MANIFEST
-    settings = {k: v for k, v in config_to_dict(config.train).items() if k not in _WITHOUT_EFFECT}
+    settings = _with_effect(config.train)
     before: Mapping[str, Any] = read_json(path) if path.exists() else {}
     if not before and config.path.exists() and any(config.path.iterdir()):
         raise ValueError(f"{config.path} is not empty and no ablation: it has no {MANIFEST}; choose another --folder")
-    other = [name for name, value in settings.items() if before and before["train"].get(name) != value]
+    begun = _with_effect(recorded_config(before)) if before else settings  # perhaps by an older version
+    other = [name for name, value in settings.items() if begun[name] != value]
     if other:
         raise ValueError(
             f"{config.path} is an ablation of other settings ({', '.join(other)}); give those, or another --folder"
@@ -261,6 +269,10 @@ def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
             "versions": library_versions(),
         },
     )
+
+
+def _with_effect(training: TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in config_to_dict(training).items() if name not in _WITHOUT_EFFECT}
 
 
 def _all_judged(config: AblateConfig, senses: Senses) -> list[Judged]:

@@ -186,6 +186,18 @@ def test_what_is_finished_is_left_alone_and_seeds_may_be_added(tmp_path: Path) -
     assert {subset.senses: list(subset.score.by_seed) for subset in result.report.subsets} == {("ear",): [2]}
 
 
+def test_a_folder_that_an_older_version_began_is_gone_on_with(tmp_path: Path) -> None:
+    folder = tmp_path / "ablation"
+    quietly(guess(folder, subsets=("eye",), seeds=(1,)))
+    path = folder / "ablation.json"
+    manifest = json.loads(path.read_text())
+    manifest["train"]["reinforce"]["value_coef"] = 0.5  # a setting that is no more
+    del manifest["train"]["policy"]["separate_critic"]  # one that has come since
+    path.write_text(json.dumps(manifest))
+    quietly(guess(folder, subsets=("ear",), seeds=(1,)))
+    assert json.loads(path.read_text())["subsets"] == ["eye", "ear"]
+
+
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "ablation"
     config = guess(folder, subsets=("eye",), seeds=(1,))
