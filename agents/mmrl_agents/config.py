@@ -184,11 +184,11 @@ def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
 _RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
 
 
-def recorded_config(document: Mapping[str, Any]) -> TrainConfig:
-    """The training run that a config.json describes, written by this version or an older one."""
+def recorded_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
+    """The training run that a config.json, or another `source`, describes, written by this version or an older one."""
     train = document.get("train")
     if not isinstance(train, Mapping):
-        raise ValueError(f"no 'train' with the settings of a training; there is {', '.join(document) or 'nothing'}")
+        raise ValueError(f"{source} has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
     current = dict(train)
     for name, retired in _RETIRED.items():
         if isinstance(part := train.get(name), Mapping):

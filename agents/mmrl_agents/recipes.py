@@ -227,10 +227,11 @@ PONG_FAST = replace(
 PONG_REINFORCE = TrainConfig(
     env="mmrl/Pong-v0",
     agent="reinforce",
-    num_worlds=5,  # two games each: with one, more worlds wait for the longest game
-    total_steps=2_500_000,
+    num_worlds=10,
+    total_steps=4_000_000,
     env_kwargs={"actions": ["LEFT", "RIGHT"], "encoder": "difference"},
-    reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=2e-3, reset_returns_at_points=True),
+    # Of most pixels the gradient is small and mostly noise, which an eps far below it would blow up to full steps.
+    reinforce=ReinforceConfig(optimizer="rmsprop", learning_rate=3e-3, eps=0.1, reset_returns_at_points=True),
     policy=PolicyConfig(fused_features=0, actor_hidden=(), head="bernoulli"),
     evaluate_episodes=30,
 )
@@ -238,8 +239,9 @@ PONG_REINFORCE = TrainConfig(
 
 PONG_REINFORCE_VALUE = replace(
     PONG_REINFORCE,
+    num_worlds=5,
     total_steps=1_500_000,
-    reinforce=replace(PONG_REINFORCE.reinforce, baseline="value"),
+    reinforce=replace(PONG_REINFORCE.reinforce, learning_rate=2e-3, eps=1e-5, baseline="value"),
     policy=replace(PONG_REINFORCE.policy, separate_critic=True),
 )
 """The same with a value network of its own as the baseline."""

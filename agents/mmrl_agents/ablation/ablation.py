@@ -252,7 +252,7 @@ def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
     before: Mapping[str, Any] = read_json(path) if path.exists() else {}
     if not before and config.path.exists() and any(config.path.iterdir()):
         raise ValueError(f"{config.path} is not empty and no ablation: it has no {MANIFEST}; choose another --folder")
-    begun = _with_effect(recorded_config(before)) if before else settings  # perhaps by an older version
+    begun = _with_effect(recorded_config(before, MANIFEST)) if before else settings  # perhaps by an older version
     other = [name for name, value in settings.items() if begun[name] != value]
     if other:
         raise ValueError(
