@@ -282,16 +282,19 @@ def recipes_for(env: str) -> Mapping[str, TrainConfig]:
 def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:
     """The settings to start from: the named recipe, else the first of that agent, else general ones.
 
-    Raises ValueError for a name that the environment has no recipe of.
+    General ones take the worlds of the first recipe. Raises ValueError for a name that the environment has no recipe
+    of, or one of another agent.
     """
     known = recipes_for(env)
     if name and name not in known:
         raise ValueError(f"{env} has no recipe {name!r}; it has {', '.join(known) or 'none'}")
-    named = {name: known[name]} if name else known
-    fitting = [(key, config) for key, config in named.items() if agent in (None, config.agent)]
-    for key, config in fitting:
-        return replace(config, recipe=key)
-    general = TrainConfig(env=env, num_worlds=16, total_steps=1_000_000)
+    if name and agent not in (None, known[name].agent):
+        raise ValueError(f"recipe {name!r} of {env} is one for --agent {known[name].agent}, got --agent {agent}")
+    for key, config in {name: known[name]}.items() if name else known.items():
+        if agent in (None, config.agent):
+            return replace(config, recipe=key)
+    first = next(iter(known.values()), TrainConfig(env=env))  # "pong" is no id of an environment, that of its recipe is
+    general = TrainConfig(env=first.env, env_kwargs=first.env_kwargs, num_worlds=16, total_steps=1_000_000)
     if agent == PONG_REINFORCE.agent:
         general = replace(general, agent=PONG_REINFORCE.agent, num_worlds=10)
     return general

@@ -281,10 +281,6 @@ def test_bounded_actions_of_other_packages_are_rescaled() -> None:
         make_envs("Pendulum-v1", 2, {"gravitas": 3})
 
 
-def test_recipes_name_their_environment() -> None:
-    assert recipe_for("Acrobot-v1").env == "Acrobot-v1"
-
-
 def test_command_line_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for args, message in (
         (["train", "NoSuchThing-v0", "--run-dir", str(tmp_path / "a")], "NoSuchThing"),
