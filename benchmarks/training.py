@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -80,7 +81,7 @@ def is_finished(run: RunFolder) -> bool:
         return False
 
 
-def lines_with(run: Path, metric: str) -> list[dict[str, float]]:
+def lines_with(run: Path, metric: str) -> list[dict[str, Any]]:
     """What metrics.jsonl has of the moments at which a figure was logged."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if metric in line]

@@ -241,7 +241,6 @@ class Game(SingleWorld):
     def __init__(self, vector: EmulatorWorlds) -> None:
         super().__init__(vector)
         self.action_labels = vector.action_labels
-        self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
 
 
 def _groups(num_envs: int) -> tuple[slice, ...]:

@@ -30,7 +30,6 @@ class RobotEnv(SingleWorld):
     def __init__(self, task: Task, **kwargs: Any) -> None:
         self._worlds = RobotVectorEnv(task, 1, autoreset=False, max_episode_steps=None, **kwargs)
         super().__init__(self._worlds)
-        self.metadata = {**self.metadata, "render_fps": self._worlds.metadata["render_fps"]}
 
     def get_state(self) -> dict[str, Any]:
         """As `RobotVectorEnv.get_state`; the step count of a `TimeLimit` around it is not part of it."""
