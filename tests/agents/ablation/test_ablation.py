@@ -213,7 +213,7 @@ gym.register(id="Deaf-v0", entry_point=Deaf)
 
 
 def test_a_training_that_fails_stops_no_other(tmp_path: Path) -> None:
-    """The first meets a reward that is no number in its 60th step, after an update; the second is trained and judged."""
+    """The first meets a reward that is no number in step 60, after an update; the second is trained and judged."""
     config = replace(
         guess(tmp_path / "folder", subsets=("ear", "eye"), seeds=(1,)), train=replace(GUESS, env="Deaf-v0")
     )
