@@ -239,11 +239,12 @@ def main() -> None:
     from mmrl_agents.records.runs import library_versions
 
     options = parser().parse_args()
+    if options.output is not None:  # before hours of work, in case there is no place for it
+        options.output.parent.mkdir(parents=True, exist_ok=True)
     result = options.work(options)
     if options.output is not None:
         measured_on = {**machine(torch.device("cpu")), "threads": options.threads}
         document = {**result, "machine": measured_on, "versions": library_versions()}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 
 

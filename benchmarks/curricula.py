@@ -71,11 +71,12 @@ def training(name: str, seed: int, steps: int, reward: str, folder: Path) -> Tra
 
 
 def result(name: str, runs: list[Training]) -> dict[str, Any]:
-    """Steps to the goal of each seed, None where it was not reached, and the last judged success."""
+    """Steps to the goal of each seed, None where it was not reached, and the last and the best judged success."""
     return {
         "name": name,
         "steps_to_goal": [first_step_at(run.folder, SUCCESS, GOAL) for run in runs],
-        "last_success": [metric_over_steps(run.folder, SUCCESS)[1][-1] for run in runs],
+        "last_success": [next(reversed(metric_over_steps(run.folder, SUCCESS)[1]), None) for run in runs],
+        "best_success": [max(metric_over_steps(run.folder, SUCCESS)[1], default=None) for run in runs],
     }
 
 
@@ -87,7 +88,9 @@ def median_steps(steps: list[int | None]) -> float | None:
 
 def show(results: list[dict[str, Any]], total_steps: int) -> None:
     """One line a scheduler, the fewest steps first."""
-    control = next((median_steps(r["steps_to_goal"]) for r in results if r["name"] == "uniform"), None)
+    controls = [median_steps(r["steps_to_goal"]) for r in results if r["name"] == "uniform"]
+    control = (controls[0] or total_steps) if controls else None
+    bound = "" if controls and controls[0] else " or more"
     table = Table("curriculum", "median steps to 80 %", "each seed", "uniform / this", "last judged success")
     for entry in sorted(results, key=lambda r: median_steps(r["steps_to_goal"]) or float("inf")):
         median = median_steps(entry["steps_to_goal"])
@@ -95,8 +98,8 @@ def show(results: list[dict[str, Any]], total_steps: int) -> None:
             entry["name"],
             _steps(median, total_steps),
             ", ".join(_steps(step, total_steps) for step in entry["steps_to_goal"]),
-            f"{(control or total_steps) / median:.1f}{'' if control else ' or more'}" if median else "",
-            ", ".join(f"{100 * value:.0f} %" for value in entry["last_success"]),
+            f"{control / median:.1f}{bound}" if median and control else "",
+            ", ".join("-" if value is None else f"{100 * value:.0f} %" for value in entry["last_success"]),
         )
     Console().print(table)
 

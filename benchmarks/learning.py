@@ -6,8 +6,8 @@
 
 What stands behind `--` is handed to `mmrl train`. Every seed is a process of its own, so its wall clock and
 peak memory are those of `mmrl train` from start to end; the evaluation comes after all of them. With `--jobs 2` two
-seeds run side by side, each bound to half the cores. With `--keep` trainings that have ended already are taken as they
-are, and their minutes are those of the training without its start.
+seeds run side by side, each bound to half the cores. Trainings that have ended already are not lost by mistake: say
+`--keep` to take them as they are, with the minutes of the training without its start, or `--again` to repeat them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.training import is_finished
+from benchmarks.training import is_finished, lines_with
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder
 
@@ -67,10 +67,12 @@ def run_seed(env: str, seed: int, folder: Path, arguments: list[str]) -> float:
     folder.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mmrl_agents", "train", env, "--seed", str(seed), "--run-dir", str(folder)]
     start = time.perf_counter()
-    with open(folder.parent / f"{folder.name}.log", "w") as log:
-        subprocess.run(
-            [*command, "--evaluate-episodes", "0", *arguments], check=True, stdout=log, stderr=subprocess.STDOUT
-        )
+    path = folder.parent / f"{folder.name}.log"
+    with open(path, "w") as log:
+        command += ["--evaluate-episodes", "0", *arguments]
+        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        raise RuntimeError(f"the training of {folder} ended with {code}: see {path}")
     return time.perf_counter() - start
 
 
@@ -88,8 +90,7 @@ def judge(folder: Path, episodes: int) -> dict[str, Any]:
 
 def curve(folder: Path, metric: str) -> tuple[list[float], list[float], list[int]]:
     """Minutes of wall clock, a figure of the newest training episodes, environment steps."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if metric in line]
+    lines = lines_with(folder, metric)
     return (
         [line["wall_time_s"] / 60 for line in lines],
         [line[metric] for line in lines],
@@ -174,7 +175,9 @@ def main() -> None:
     parser.add_argument("--metric", choices=sorted(AXES), default="success_rate")
     parser.add_argument("--level", type=float, default=0.95, help="of the metric, whose first time is told")
     parser.add_argument("--jobs", type=int, default=1, help="seeds side by side, each on its share of the cores")
-    parser.add_argument("--keep", action="store_true", help="do not train again what has been trained")
+    ended = parser.add_mutually_exclusive_group()
+    ended.add_argument("--keep", action="store_true", help="do not train again what has been trained")
+    ended.add_argument("--again", action="store_true", help="train again what has been trained")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"))
     parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
     parser.add_argument("--title", default="Peg insertion from camera, force-torque and proprioception")
@@ -183,7 +186,10 @@ def main() -> None:
     if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
         parser.error(f"--jobs must be 1 to {len(os.sched_getaffinity(0))}, the cores there are, got {options.jobs}")
     folders = {seed: options.runs / options.output.name / f"seed_{seed}" for seed in options.seeds}
-    kept = {seed for seed, folder in folders.items() if options.keep and is_finished(RunFolder(folder))}
+    finished = {seed for seed, folder in folders.items() if is_finished(RunFolder(folder))}
+    if finished and not (options.keep or options.again):
+        parser.error(f"seeds {sorted(finished)} have ended in {options.runs / options.output.name}: --keep or --again?")
+    kept = finished if options.keep else set()
     for seed in set(folders) - kept:
         shutil.rmtree(folders[seed], ignore_errors=True)
 

@@ -51,6 +51,7 @@ def ours(seed: int, limit_s: float) -> dict[str, Any]:
             stop_at_return=GOAL,
             time_limit_minutes=limit_s / 60,
             evaluate_episodes=0,
+            device="cpu",  # as SB3's below
             run_dir=Path(folder) / "run",
         )
         start = time.perf_counter()
@@ -188,6 +189,8 @@ def main() -> None:
     }
     cores = len(os.sched_getaffinity(0))
     about = {"seed": options.seed, "cores": cores, "goal": GOAL, "limit_minutes": options.limit_minutes}
+    if options.output is not None:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, Any]] = {}
     table = Table("", "reached", "seconds", "steps", "steps/s", "ratio", title=f"Pong to a mean return of {GOAL:g}")
     for name, (work, more) in contenders.items():

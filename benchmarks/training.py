@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -45,8 +46,18 @@ def finish_all(trainings: Sequence[Training], jobs: int) -> None:
 
 
 def finish(training: Training) -> None:
-    """Train a run to its end: from the start, from its last checkpoint, or not at all if it is there already."""
+    """Train a run to its end: from the start, from its last checkpoint, or not at all if it is there already.
+
+    Raises ValueError where it was begun with other arguments.
+    """
     run = RunFolder(training.folder)
+    begun_with = run.path.parent / f"{run.path.name}.arguments.json"
+    asked = [training.env, *training.arguments]
+    if run.path.exists() and begun_with.exists() and json.loads(begun_with.read_text()) != asked:
+        raise ValueError(f"{run.path} was begun with other arguments, those in {begun_with}: take another --runs")
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    if not run.path.exists():
+        begun_with.write_text(json.dumps(asked) + "\n")
     if is_finished(run):
         return
     command = [sys.executable, "-m", "mmrl_agents", "train"]
@@ -54,7 +65,6 @@ def finish(training: Training) -> None:
         command += ["--resume", str(run.path)]
     else:
         command += [training.env, "--run-dir", str(run.path), *training.arguments]
-    run.path.parent.mkdir(parents=True, exist_ok=True)
     log = run.path.parent / f"{run.path.name}.log"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with open(log, "a") as stream:
@@ -71,10 +81,15 @@ def is_finished(run: RunFolder) -> bool:
         return False
 
 
+def lines_with(run: Path, metric: str) -> list[dict[str, Any]]:
+    """What metrics.jsonl has of the moments at which a figure was logged."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if metric in line]
+
+
 def metric_over_steps(run: Path, metric: str) -> tuple[list[int], list[float]]:
     """Environment steps and a figure, wherever it was logged."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if metric in line]
+    lines = lines_with(run, metric)
     return [line["step"] for line in lines], [line[metric] for line in lines]
 
 

@@ -207,15 +207,15 @@ class CategoricalMixtureHead(_DiscreteHead):
 def make_action_head(space: spaces.Space[Any], inputs: int, log_std_init: float, experts: int | None) -> ActionHead:
     """The head for an action space, reading `inputs` numbers, or as many of each expert.
 
-    TypeError unless the space is a Box of floats or a Discrete from 0.
+    ValueError unless the space is a Box of floats or a Discrete from 0.
     """
-    raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
+    raise ValueError(f"action space must be a Box of floats or Discrete, got {space}")
 
 
 @make_action_head.register
 def _(space: spaces.Box, inputs: int, log_std_init: float, experts: int | None) -> ActionHead:
     if not np.issubdtype(space.dtype, np.floating):
-        raise TypeError(f"action space must be a Box of floats or Discrete, got {space}")
+        raise ValueError(f"action space must be a Box of floats or Discrete, got {space}")
     if experts is None:
         return GaussianHead(space.shape, inputs, log_std_init)
     return GaussianProductHead(space.shape, inputs, log_std_init, experts)
@@ -224,18 +224,18 @@ def _(space: spaces.Box, inputs: int, log_std_init: float, experts: int | None) 
 @make_action_head.register
 def _(space: spaces.Discrete, inputs: int, log_std_init: float, experts: int | None) -> ActionHead:
     if space.start != 0:
-        raise TypeError(f"a Discrete action space must start at 0, got {space}")
+        raise ValueError(f"a Discrete action space must start at 0, got {space}")
     if experts is None:
         return CategoricalHead(int(space.n), inputs)
     return CategoricalMixtureHead(int(space.n), inputs, experts)
 
 
 def make_bernoulli_head(space: spaces.Space[Any], inputs: int, log_std_init: float, experts: int | None) -> ActionHead:
-    """One logit for an action space of two choices; TypeError for any other, and for experts."""
+    """One logit for an action space of two choices; ValueError for any other, and for experts."""
     if not isinstance(space, spaces.Discrete) or space.n != 2 or space.start != 0:
-        raise TypeError(f"head 'bernoulli' needs the action space Discrete(2), got {space}")
+        raise ValueError(f"head 'bernoulli' needs the action space Discrete(2), got {space}")
     if experts is not None:
-        raise TypeError("head 'bernoulli' has one opinion and cannot join those of experts; head 'auto' can")
+        raise ValueError("head 'bernoulli' has one opinion and cannot join those of experts; head 'auto' can")
     return BernoulliHead(inputs)
 
 
@@ -249,7 +249,7 @@ ACTION_HEADS: dict[str, Callable[[spaces.Space[Any], int, float, int | None], Ac
 def build_action_head(
     name: str, space: spaces.Space[Any], inputs: int, log_std_init: float, experts: int | None = None
 ) -> ActionHead:
-    """An untrained head; ValueError for an unknown name, TypeError for an action space that it cannot serve."""
+    """An untrained head; ValueError for an unknown name and for an action space that it cannot serve."""
     if name not in ACTION_HEADS:
         raise ValueError(f"unknown head {name!r}; known heads: {', '.join(sorted(ACTION_HEADS))}")
     return ACTION_HEADS[name](space, inputs, log_std_init, experts)

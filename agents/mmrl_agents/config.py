@@ -116,6 +116,10 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {self.threads}")
+        if not self.checkpoint_every_minutes >= 0:
+            raise ValueError(f"checkpoint_every_minutes must not be negative, got {self.checkpoint_every_minutes}")
         if self.workers < 0:
             raise ValueError(f"workers must not be negative, got {self.workers}")
         if self.evaluate_episodes < 0:

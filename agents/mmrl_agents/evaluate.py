@@ -108,6 +108,9 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
         console.print(
             f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
         )
+    path = _output(config)
+    if path is not None:  # before all is played, in case there is no place for it
+        path.parent.mkdir(parents=True, exist_ok=True)
     with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(config, console) as progress:
         policy = TorchPolicy(
             trained.policy,
@@ -118,7 +121,6 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
         options = reset_options(trained, config.context, envs)
         report = evaluate(envs, policy, config.episodes, config.seed, without, options, progress)
     _show(report, trained, console)
-    path = _output(config)
     if path is not None:
         write_json(path, describe(report, config, trained))
         console.print(f"wrote {path}", soft_wrap=True)

@@ -84,6 +84,9 @@ class PPOConfig:
                 raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
         if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
             raise ValueError(f"ppo.final_entropy_coef must not be negative, got {self.final_entropy_coef}")
+        for name in ("target_kl", "clip_value"):
+            if vars(self)[name] is not None and not vars(self)[name] > 0:
+                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
         if self.log_std is not None and not all(LOG_STD_MIN <= value < math.inf for value in self.log_std):
             raise ValueError(f"ppo.log_std must be two numbers of at least {LOG_STD_MIN}, got {self.log_std}")
 
@@ -146,6 +149,8 @@ class PPO:
 
     def __init__(self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
         """`generator` (on the CPU) shuffles the minibatches and nothing else."""
+        if config.state_coef and policy.state_head is None:
+            raise ValueError(f"ppo.state_coef is {config.state_coef}, but these worlds tell no privileged state")
         self.policy = policy
         self.config = config
         self.generator = generator

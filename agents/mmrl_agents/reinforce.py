@@ -250,6 +250,8 @@ class Reinforce:
             self._step(rate)
             if config.baseline == "value":
                 loss["value_loss"] = self._learn_values(returns)
+                taken = math.isfinite(loss["value_loss"])
+                self.trouble = self.trouble if taken else "the loss of the critic or its gradient"
         else:
             self.trouble = self._explain(loss, returns, advantages)
         self.learn_statistics()
@@ -291,7 +293,7 @@ class Reinforce:
         return {"policy_loss": policy, "entropy": entropy}, float(norm)
 
     def _learn_values(self, returns: Tensor) -> float:
-        """Passes of the critic over all steps in random order; returns its mean loss."""
+        """Passes of the critic over all steps in random order; its mean loss, NaN if a step had to be left out."""
         returns, weights = returns.to(self.policy.value_std), self.policy.critic_parameters()
         shuffle = torch.Generator().manual_seed(self.updates)
         losses = []
@@ -299,10 +301,14 @@ class Reinforce:
             order = torch.randperm(len(returns), generator=shuffle)
             for rows, samples in self.games.samples(_CRITIC_BATCH, order.tolist()):
                 loss = value_loss(self.policy, samples, returns[order[rows].to(returns.device)])
-                for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-                    weight.grad = gradient
-                self.critic_optimizer.step()
-                losses.append(loss.detach() * len(samples.actions))
+                # What stands for an absent sense is in no gradient where none is absent.
+                gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+                finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+                if finite:
+                    for weight, gradient in zip(weights, gradients, strict=True):
+                        weight.grad = gradient
+                    self.critic_optimizer.step()
+                losses.append(torch.where(finite, loss.detach() * len(samples.actions), math.nan))
         return float(torch.stack(losses).sum()) / (len(returns) * self.config.value_epochs)
 
     def _explain(self, loss: Mapping[str, float], returns: Tensor, advantages: Tensor) -> str:
@@ -335,6 +341,7 @@ class Reinforce:
     def state_dict(self) -> dict[str, object]:
         """Tensors and plain Python; games, worlds and the generator of actions are not part of it."""
         return {
+            "optimizer_name": self.config.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "updates": self.updates,
@@ -344,10 +351,21 @@ class Reinforce:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo `state_dict`."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        name = state.get("optimizer_name", self.config.optimizer)  # older checkpoints do not tell
+        if name != self.config.optimizer:
+            raise ValueError(f"reinforce.optimizer is {self.config.optimizer}, but the run was trained with {name}")
+        _load_what_it_learned(self.optimizer, state["optimizer"])
         if "critic_optimizer" in state:  # older checkpoints have none
-            self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+            _load_what_it_learned(self.critic_optimizer, state["critic_optimizer"])
         self.updates, self.running_mean, self._progress = state["updates"], state["running_mean"], state["progress"]
+
+
+def _load_what_it_learned(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """As torch does, but with the settings of today: a run may go on with others."""
+    today = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, settings in zip(optimizer.param_groups, today, strict=True):
+        group.update(settings)
 
 
 def no_baseline(agent: Reinforce, returns: Tensor) -> Tensor:

@@ -153,7 +153,10 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
                     saved = time.monotonic()
         if trainer.updates or reason is not None:  # else starting again loses nothing
             trainer.save()
-        draw_contexts(trainer.run)
+        try:
+            draw_contexts(trainer.run)
+        except OSError as error:  # of a full disk; what is trained is saved
+            console.print(f"no picture of the contexts: {error}", style="yellow", markup=False, soft_wrap=True)
         console.print(f"stopped: {reason or 'interrupted'}")
         return reason, reason is None
 
@@ -187,4 +190,5 @@ def _evaluate(result: TrainResult, config: TrainConfig, console: Console) -> Non
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 
     console.print(f"evaluating {config.evaluate_episodes} episodes")
-    evaluate_run(EvaluateConfig(run=str(result.run_dir), episodes=config.evaluate_episodes))
+    judging = EvaluateConfig(run=str(result.run_dir), episodes=config.evaluate_episodes, device=config.device)
+    evaluate_run(judging, console)

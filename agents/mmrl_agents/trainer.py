@@ -35,7 +35,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 # Fewer finished episodes than this say too little to call a checkpoint the best.
 _EPISODES_TO_JUDGE = 50
 # What must be as it was for worlds to be put back as they stood.
-_DECIDES_WORLDS = ("env", "env_kwargs", "sensors", "context", "num_worlds", "agent")
+_DECIDES_WORLDS = ("env", "env_kwargs", "sensors", "context", "num_worlds", "agent", "curriculum", "vary")
 
 
 def choose_device(name: str) -> torch.device:
@@ -46,8 +46,12 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"no device is called {name!r}: auto, cpu, cuda or cuda:1, say") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is none that mmrl trains on: auto, cpu, cuda or cuda:1, say")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r} was asked for, but torch sees no CUDA device")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r} was asked for, but there are {torch.cuda.device_count()}, the first cuda:0")
     return device
 
 
@@ -204,7 +208,8 @@ class Trainer:
         if limit is not None and self.seconds >= 60 * limit:
             return f"the time limit of {limit} min is reached"
         goal = config.stop_at_success
-        if goal is not None and len(recent) == recent.maxlen and (self.teacher is None or self.teacher.has_arrived):
+        arrived = self.teacher is None or self.teacher.has_arrived  # a curriculum begins with what is easy
+        if goal is not None and len(recent) == recent.maxlen and arrived:
             rate = self.metrics.get("success_rate", 0.0)
             if rate >= goal:
                 return f"success rate {rate:.1%} reached {goal:.1%}"
@@ -212,7 +217,7 @@ class Trainer:
         if goal is not None and judged is not None and judged >= goal:
             return f"judged success rate {judged:.1%} reached {goal:.1%}"
         goal, mean = config.stop_at_return, self.statistics.mean_of_newest()
-        if goal is not None and mean is not None and mean >= goal:
+        if goal is not None and mean is not None and mean >= goal and arrived:
             return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
         return None
 
@@ -220,10 +225,14 @@ class Trainer:
         """Write a checkpoint, and call it the best if no earlier one scored as high."""
         score = self._score()
         judged = len(self.statistics.recent) >= _EPISODES_TO_JUDGE
-        best = judged and score >= self.best_score
+        best, before = judged and score >= self.best_score, self.best_score
         if best:
             self.best_score = score
-        return self.run.save(self.step, self._state(), best=best, keep=self.config.keep_checkpoints)
+        try:
+            return self.run.save(self.step, self._state(), best=best, keep=self.config.keep_checkpoints)
+        except OSError:  # no room for it: the best is the one before
+            self.best_score = before
+            raise
 
     def _score(self) -> float:
         """Success, else return; under a curriculum success counts by difficulty, since the easy comes first."""
@@ -299,7 +308,8 @@ class Trainer:
         if state["worlds"] is None:
             return f"{self.config.env} cannot be put back as it was"
         saved, present = state["made_by"], self._decides_worlds()
-        changed = [name for name in _DECIDES_WORLDS if saved[name] != present[name]]
+        # older checkpoints do not name all of them
+        changed = [name for name in _DECIDES_WORLDS if saved.get(name, present[name]) != present[name]]
         if changed:
             return f"the run goes on with another {', '.join(changed)}"
         try:

@@ -41,7 +41,7 @@ class AtariWorlds(EmulatorWorlds):
     """Any Atari game as images (H, W, 4): four frames in grey, the oldest first.
 
     Args:
-        game: name of the game as in "ALE/Breakout-v5" or "breakout".
+        game: what ale-py calls the game, "breakout" say.
         num_envs: N.
         encoder: name of a network in `ENCODERS`, or an encoder spec.
         background: pixel value that the network reads as 0, with 64 read as 1; unset is the middle of the range.

@@ -12,7 +12,7 @@ Letters: N = worlds, n = those being reset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,7 +112,10 @@ class Choice:
         return [self._indices(entry) for entry in per_world]
 
     def _indices(self, entry: Any) -> IntArray:
-        names = self.options if entry == "all" else (entry,) if isinstance(entry, str) else tuple(entry)
+        if not isinstance(entry, str | Iterable):
+            raise ValueError(f"context {self.name!r} takes 'all' or names of {self.options}, got {entry!r}")
+        names = (entry,) if isinstance(entry, str) else tuple(entry)
+        names = self.options if names == ("all",) else names
         for name in names:
             if name not in self.options:
                 raise ValueError(f"context {self.name!r}: unknown {name!r}; it takes 'all' or names of {self.options}")

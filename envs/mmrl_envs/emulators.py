@@ -50,7 +50,8 @@ class EmulatorWorlds(GroupedWorlds):
     """N games side by side on native threads.
 
     Actions are (N,) integers, the observation {"image": uint8 (N, H, W, C)}. Rewards are the game's own points, or
-    their signs. `info` has `lives` (N,) and, with autoreset, `final_obs` as in Gymnasium's SAME_STEP mode.
+    their signs. `info` has `lives` (N,) and, with autoreset, `final_obs` as in Gymnasium's SAME_STEP mode. There is no
+    `final_info`: of a game that ended ale-py tells the lives of the next one.
 
     World i of seed s plays the same game whatever N is. From 8 worlds on they come in two groups.
 
@@ -130,8 +131,14 @@ class EmulatorWorlds(GroupedWorlds):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts games; `options={"reset_mask": (N,) bool}` those of some worlds only."""
-        mask: NDArray[np.bool_] = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
+        """Starts games; `options={"reset_mask": (N,) bool}` those of some worlds only.
+
+        Raises ValueError for a seed that is no integer of 0 or more, another option, and a mask of another shape.
+        """
+        options = dict(options or {})
+        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs)), np.bool_)
+        _require(not options, "an emulator knows one reset option, reset_mask", sorted(options))
+        _require(mask.shape == (self.num_envs,), f"reset_mask needs shape ({self.num_envs},)", mask.shape)
         worlds = np.flatnonzero(mask)
         if seed is not None:
             if not isinstance(seed, int | np.integer) or seed < 0:
@@ -209,6 +216,10 @@ class EmulatorWorlds(GroupedWorlds):
         """Frames (210, 160, 3) of all worlds in mode "rgb_array"; of a world that just restarted, its new game."""
         return None if self._picture is None else tuple(self._picture)
 
+    def close_extras(self, **kwargs: Any) -> None:
+        """Ends the emulators and their threads."""
+        self._emulators, self._spectator = [], None
+
     def _checked(self, actions: NDArray[Any], count: int) -> NDArray[np.intp]:
         chosen = np.asarray(actions)
         if chosen.shape != (count,) or not np.issubdtype(chosen.dtype, np.integer):
@@ -230,7 +241,6 @@ class Game(SingleWorld):
     def __init__(self, vector: EmulatorWorlds) -> None:
         super().__init__(vector)
         self.action_labels = vector.action_labels
-        self.metadata = {**self.metadata, "render_fps": vector.metadata["render_fps"]}  # type: ignore[misc]
 
 
 def _groups(num_envs: int) -> tuple[slice, ...]:

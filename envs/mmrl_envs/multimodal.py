@@ -68,6 +68,8 @@ class SingleWorld(gym.Env[Observation, Any]):
         self.action_space = vector.single_action_space
         self.modalities = vector.modalities
         self.privileged_size = vector.privileged_size
+        rate = {"render_fps": vector.metadata["render_fps"]}
+        self.metadata = {**self.metadata, **rate}  # type: ignore[misc]  # see the class attribute
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -112,10 +112,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.max_episode_steps = max_episode_steps
         self._frame_size = (height, width)
         self._autoreset = autoreset
-        if not autoreset:
-            disabled = {"autoreset_mode": AutoresetMode.DISABLED}
-            self.metadata = {**self.metadata, **disabled}  # type: ignore[misc]  # see the class attribute
-        self.sensors = make_sensors(sensors)
+        mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
+        present = {"autoreset_mode": mode, "render_fps": control_hz}
+        self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
+        self.sensors = make_sensors(sensors, control_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         models = _compile(task, self.sensors, physics_hz)
         substeps = physics_hz // control_hz
@@ -134,6 +134,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._every = np.arange(num_envs)
         self._episodes = RunningEpisodes(num_envs)
+        self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
         self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
         self._buffers: dict[str, ModalityBuffer] = {}
         self._cameras = SceneCameras(self.world, num_threads)
@@ -161,13 +162,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
             options: see the class.
 
         Raises:
-            ValueError: on an unknown option or one of the wrong shape, and on a bad context.
+            ValueError: on an unknown option or one of the wrong shape, on a bad context, and on a mask that leaves out
+                worlds that never began or that a seed would begin anew. Nothing has changed then.
         """
-        super().reset(seed=seed)
         options = dict(options or {})
-        if seed is not None:
-            self._seed_streams(seed)
-        self.context.update(options.pop("context", None) or {})
+        context = options.pop("context", None) or {}
         elapsed = np.asarray(options.pop("elapsed_steps", np.zeros(self.num_envs)), np.intp)
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)), np.bool_)
         if options:
@@ -177,10 +176,18 @@ class RobotVectorEnv(MultimodalVectorEnv):
         for name, array in (("elapsed_steps", elapsed), ("reset_mask", mask)):
             if array.shape != (self.num_envs,):
                 raise ValueError(f"option {name!r} needs shape ({self.num_envs},), got {array.shape}")
+        if seed is not None and not mask.all():
+            raise ValueError("a seed begins the random streams of all worlds anew: give it without a reset_mask")
+        if not (mask | self._begun).all():
+            raise ValueError("the first reset is one of all worlds, but reset_mask leaves some out")
+        self.context.update(context)
+        super().reset(seed=seed)
+        if seed is not None:
+            self._seed_streams(seed)
         worlds = np.flatnonzero(mask)
         self._begin(worlds)
         self._episodes.elapsed[worlds] = elapsed[worlds]
-        return self._observe(), self._info(self._no_figures())
+        return self._observe(), self._info(self._no_figures(), known=mask)
 
     def step(
         self, actions: NDArray[np.float32]
@@ -191,7 +198,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
         Raises:
             ValueError: if the actions have the wrong shape or are not finite.
+            gymnasium.error.ResetNeeded: before the first reset.
         """
+        if not self._begun.all():
+            raise gym.error.ResetNeeded("the worlds have not begun: call reset() before step()")
         checked = checked_actions(actions, self.num_envs, self.task.action_size)
         failed = self.world.step(self._controller.command(checked, self.task.tip_pose()))
         self._episodes.elapsed += 1
@@ -237,6 +247,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """
         snapshot.restore(state, self._identity(), self._parts())
         self._context_info = self._describe_contexts()
+        self._begun[:] = True
 
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a state to fit."""
@@ -298,6 +309,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.world.reset(worlds, start.qpos)
         self.world.set_control(worlds, self._controller.reset(worlds, start.setpoint))
         self._episodes.begin(worlds, values)
+        self._begun[worlds] = True
         self._context_info = self._describe_contexts()
         view = self._view(worlds, None)
         for sensor in self.sensors:
@@ -329,7 +341,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         final_obs = np.full(self.num_envs, None, object)
         for world in worlds:
             final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
-        final_info = {name: array.copy() for name, array in info.items()}
+        final_info = _known_in(done, info)
         self._begin(worlds)
         for name, buffer in self._buffers.items():
             observation[name][worlds] = buffer.observe(worlds)
@@ -352,7 +364,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         nothing = np.zeros(self.num_envs, np.bool_)
         return {"is_success": nothing, "physics_error": nothing, **self.task.figures_at_start()}
 
-    def _info(self, figures: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    def _info(self, figures: Mapping[str, NDArray[Any]], known: BoolArray | None = None) -> dict[str, Any]:
+        """The info of a step or a reset; the figures are masked where they are not `known`, (N,)."""
         values = {
             **figures,
             "success_once": self._episodes.success_once.copy(),
@@ -362,7 +375,18 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "context": self._context_info,
         }
         present = np.ones(self.num_envs, np.bool_)
-        return {**values, **{f"_{name}": present.copy() for name in values}}
+        masks = {f"_{name}": present.copy() for name in values}
+        if known is not None:
+            masks |= {f"_{name}": known.copy() for name in figures}
+        return {**values, **masks}
+
+
+def _known_in(worlds: BoolArray, info: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of an info whose masks say that it is of these worlds, (N,)."""
+    return {
+        name: worlds.copy() if name.startswith("_") else _known_in(worlds, value) if name == "context" else value.copy()
+        for name, value in info.items()
+    }
 
 
 def _compile(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:

@@ -32,7 +32,7 @@ VIEWING = (
     Parameter("camera_shift_m", 0.0, 0.0, 0.05, "distance of the cameras from their place, direction drawn", _GROUP),
     Parameter("camera_turn_rad", 0.0, 0.0, 0.5, "turn of the cameras from their aim, axis drawn", _GROUP),
     Parameter("light_azimuth_rad", 0.0, -np.pi, np.pi, "turn of the lamp about the vertical", _GROUP),
-    Parameter("light_intensity", 1.0, 0.0, 3.0, "brightness of the lamp as a share of its usual one", _GROUP),
+    Parameter("light_intensity", 1.0, 0.0, 3.0, "diffuse brightness of the lamp as a share of its usual one", _GROUP),
     Parameter("occluder_size", 0.0, 0.0, 1.0, "side of a plate before the cameras as a share of image height", _GROUP),
     Parameter("occluder_x", 0.0, -1.0, 1.0, "its centre, right of the image's in halves of image height", _GROUP),
     Parameter("occluder_y", 0.0, -1.0, 1.0, "its centre, above the image's in halves of image height", _GROUP),

@@ -116,9 +116,9 @@ def test_worlds_are_rounded_down_to_a_divisor_and_that_is_said(run: Path) -> Non
 
 def test_output_is_written_where_asked_and_senses_can_be_left_out(run: Path, tmp_path: Path) -> None:
     before = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
-    report, _ = judge(run, without=False, output=tmp_path / "other.json")
+    report, _ = judge(run, without=False, output=tmp_path / "new" / "other.json")
     assert len(report.rows) == 1
-    assert len(json.loads((tmp_path / "other.json").read_text())["rows"]) == 1
+    assert len(json.loads((tmp_path / "new" / "other.json").read_text())["rows"]) == 1
     after = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
     assert before == after
 

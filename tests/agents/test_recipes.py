@@ -22,9 +22,7 @@ def test_the_agent_chooses_among_recipes() -> None:
 
 
 def test_recipes_that_do_not_exist_or_are_of_another_agent_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match="pong has no recipe 'slow'; it has fast, standard, reinforce, reinforce_value"
-    ):
+    with pytest.raises(ValueError, match="pong has no recipe 'slow'; it has fast, standard, reinforce,"):
         recipe_for("pong", name="slow")
     with pytest.raises(ValueError, match="recipe 'fast' of pong is one for --agent ppo, got --agent reinforce"):
         recipe_for("pong", agent="reinforce", name="fast")

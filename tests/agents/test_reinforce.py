@@ -11,10 +11,12 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
+from rich.console import Console
 
 from mmrl.foreign import modalities_of
 from mmrl.modality import DifferenceMLP, Modality
 from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl_agents.config import TrainConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.reinforce import (
@@ -23,6 +25,7 @@ from mmrl_agents.reinforce import (
     ReinforceConfig,
     discounted_returns,
 )
+from mmrl_agents.train import train
 
 torch.set_num_threads(1)
 
@@ -329,6 +332,52 @@ def test_a_step_that_is_no_number_is_left_out_and_counted() -> None:
     torch.testing.assert_close((agent.policy.state_dict(), agent.optimizer.state_dict()), before, rtol=0, atol=0)
     agent.collect()
     assert agent.update()["skipped_updates"] == 0
+
+
+def test_a_critic_whose_gradient_is_no_number_keeps_its_weights_and_is_counted() -> None:
+    agent = agent_on(replace(POINTS, games_per_batch=2, baseline="value"), separate_critic=True)
+    agent.collect()
+    with torch.no_grad():
+        agent.policy.critic_parameters()[-1].fill_(1e30)  # a finite value, whose squared error is no number of 32 bits
+    before = [weight.clone() for weight in agent.policy.critic_parameters()[:-1]]
+    metrics = agent.update()
+    assert metrics["skipped_updates"] == 1
+    assert agent.trouble == "the loss of the critic or its gradient"
+    assert agent.updates == 1  # the policy has learned
+    for weight, as_it_was in zip(agent.policy.critic_parameters(), before, strict=False):
+        assert weight.isfinite().all()
+        assert weight.shape == as_it_was.shape
+
+
+def test_a_critic_of_its_own_learns_behind_a_fusion(tmp_path: Path) -> None:
+    config = TrainConfig(
+        env="CartPole-v1",
+        agent="reinforce",
+        num_worlds=2,
+        total_steps=1,
+        threads=1,
+        device="cpu",
+        evaluate_episodes=0,
+        run_dir=tmp_path / "run",
+        reinforce=ReinforceConfig(games_per_batch=2, baseline="value"),
+        policy=PolicyConfig(separate_critic=True),
+    )
+    assert train(config, Console(quiet=True)).metrics["value_loss"] > 0
+
+
+def test_a_run_goes_on_with_the_settings_of_today(tmp_path: Path) -> None:
+    config = replace(POINTS, optimizer="rmsprop", games_per_batch=2, eps=1e-5)
+    agent = agent_on(config)
+    agent.collect()
+    agent.update()
+    state = agent.state_dict()
+    today = agent_on(replace(config, eps=0.1, rms_decay=0.5, value_learning_rate=0.3))
+    today.load_state_dict(copy.deepcopy(state))
+    (group,), (critic,) = today.optimizer.param_groups, today.critic_optimizer.param_groups
+    assert (group["eps"], group["alpha"], critic["lr"]) == (0.1, 0.5, 0.3)
+    torch.testing.assert_close(today.optimizer.state_dict()["state"], agent.optimizer.state_dict()["state"])
+    with pytest.raises(ValueError, match=r"reinforce\.optimizer is adam, but the run was trained with rmsprop"):
+        agent_on(replace(config, optimizer="adam")).load_state_dict(state)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

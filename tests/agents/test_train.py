@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import signal
@@ -260,13 +261,33 @@ def test_settings_that_are_no_more_are_passed_over_in_older_runs() -> None:
         ({"num_worlds": 0}, "num_worlds must be at least 1, got 0"),
         ({"stop_at_success": 1.5}, r"stop_at_success must lie in \(0, 1\], got 1.5"),
         ({"device": "cuda:0"}, "torch sees no CUDA"),
+        ({"device": "meta"}, "device 'meta' is none that mmrl trains on: auto, cpu, cuda or cuda:1, say"),
+        ({"ppo": PPOConfig(state_coef=1.0)}, r"ppo\.state_coef is 1\.0, but these worlds tell no privileged state"),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    if "device" in changes and torch.cuda.is_available():
+    if changes.get("device") == "cuda:0" and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     with pytest.raises(ValueError, match=message):
         train(short(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"checkpoint_every_minutes": math.nan}, "checkpoint_every_minutes must not be negative, got nan"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig("CartPole-v1", **changes)
+
+
+@pytest.mark.parametrize("name", ["target_kl", "clip_value"])
+def test_limits_of_an_update_are_above_0(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"ppo\.{name} must be above 0, got -0\.1"):
+        PPOConfig(**{name: -0.1})
 
 
 def test_auto_device_is_one_that_works() -> None:

@@ -1,10 +1,12 @@
 """A run put back from its checkpoint goes on bit for bit, whatever its worlds, agent and curriculum."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.records.checkpoint import CheckpointError
+from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.trainer import Trainer
@@ -128,6 +130,8 @@ def test_the_comparison_sees_a_difference(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"num_worlds": 2}, "the run goes on with another num_worlds"),
+        ({"vary": {**VARY, "friction": [0.9, 0.3]}}, "the run goes on with another vary"),
+        ({"curriculum": None, "vary": {}, "curriculum_options": {}}, "the run goes on with another curriculum, vary"),
         ({"context": {}, "env_kwargs": {"max_episode_steps": 9}}, "with another env_kwargs, context"),
     ],
 )
@@ -142,6 +146,38 @@ def test_changed_worlds_begin_new_episodes(changes: dict[str, Any], reason: str,
         for _ in range(3):
             second.advance()  # the curriculum expects nothing of the episodes that were given up
         assert second.updates == 4
+
+
+def test_a_curriculum_may_come_later(tmp_path: Path) -> None:
+    first, second = trainer(PEG, tmp_path / "a"), trainer(under("success_gated", episodes=4), tmp_path / "b")
+    with closing(first.envs), closing(second.envs):
+        first.begin()
+        first.advance()
+        first.save()
+        assert "with another curriculum, vary" in second.restore(*first.run.load("last"))
+        for _ in range(3):
+            second.advance()
+        assert second.metrics["curriculum/level"] >= 0
+
+
+def test_what_could_not_be_written_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer(POLE, tmp_path)
+    with closing(run.envs):
+        run.begin()
+        run.advance()
+        run.statistics.recent.extend(list(run.statistics.recent) * 60)
+        run.metrics["mean_return"] = 10.0
+        run.save()
+        run.metrics["mean_return"] = 20.0
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with monkeypatch.context() as patch:
+            patch.setattr(run.run, "save", mock.Mock(side_effect=full))
+            with pytest.raises(OSError, match="No space left"):
+                run.save()
+        run.metrics["mean_return"] = 15.0
+        run.save()
+        assert run.best_score == 15.0
+        assert load_checkpoint(run.run.best_path)["best_score"] == 15.0
 
 
 def test_a_curriculum_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -165,6 +165,24 @@ def test_masked_reset_leaves_the_other_worlds_alone() -> None:
     assert first.shape == after["image"].shape
 
 
+def test_bad_reset_options_are_named() -> None:
+    envs = gym.make_vec("mmrl/Pong-v0", num_envs=2)
+    with pytest.raises(ValueError, match=r"knows one reset option, reset_mask, got \['context'\]"):
+        envs.reset(options={"context": {}})
+    with pytest.raises(ValueError, match=r"reset_mask needs shape \(2,\), got \(3,\)"):
+        envs.reset(options={"reset_mask": np.ones(3, np.bool_)})
+
+
+def test_a_mask_of_integers_is_a_mask() -> None:
+    one, other = (gym.make_vec("mmrl/Pong-v0", num_envs=3) for _ in range(2))
+    one.reset(seed=0)
+    seen, _ = other.reset(seed=0, options={"reset_mask": np.ones(3, np.int64)})
+    for _ in range(20):
+        expected, got = (envs.step(np.ones(3, np.int64))[0]["image"] for envs in (one, other))
+    np.testing.assert_array_equal(got, expected)
+    assert seen["image"].shape == (3, 80, 80, 2)
+
+
 def test_groups_step_by_themselves() -> None:
     together, apart = (gym.make_vec("mmrl/Pong-v0", num_envs=8).unwrapped for _ in range(2))
     assert isinstance(together, GroupedWorlds)

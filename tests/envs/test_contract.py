@@ -258,6 +258,11 @@ def test_ids_register_without_an_import_and_without_torch() -> None:
         ({"action": "joint"}, r"unknown action 'joint'; actions are \['xyz', 'xyz_yaw'\]"),
         ({"reward": "none"}, r"unknown reward 'none'; rewards are \['dense', 'sparse'\]"),
         ({"sensors": (mmrl_envs.Camera(rate_hz=15),)}, "rate_hz 15 must divide physics_hz 1000"),
+        (
+            {"sensors": (mmrl_envs.Camera(rate_hz=40),)},
+            "'camera' gives one reading a control step, so that its rate_hz must be at most control_hz 20, got 40",
+        ),
+        ({"context": {"shape": 3}}, "'shape' takes 'all' or names of .*'square'.*, got 3"),
     ],
 )
 def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
@@ -281,7 +286,55 @@ def test_bad_actions_are_named(action: np.ndarray, message: str) -> None:
         envs.step(action)
 
 
-def test_unknown_reset_option_is_named() -> None:
-    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("proprioception",))
-    with pytest.raises(ValueError, match=r"unknown reset options \['contxt'\]"):
-        envs.reset(options={"contxt": {}})
+FIRST = np.array([True, False])
+
+
+@pytest.mark.parametrize(
+    ("seed", "options", "message"),
+    [
+        (3, {"contxt": {}}, r"unknown reset options \['contxt'\]"),
+        (3, {"reset_mask": FIRST[:1]}, r"'reset_mask' needs shape \(2,\), got \(1,\)"),
+        (3, {"reset_mask": FIRST}, "a seed begins the random streams of all worlds anew: give it without a reset_mask"),
+        (None, {"reset_mask": ~FIRST, "context": {"friction": 99.0}}, "'friction' must lie in"),
+    ],
+)
+def test_a_reset_that_is_refused_changes_nothing(seed: int | None, options: dict[str, Any], message: str) -> None:
+    asked, left = (gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=TOUCH) for _ in range(2))
+    for envs in (asked, left):
+        envs.reset(seed=1)
+    with pytest.raises(ValueError, match=message):
+        asked.reset(seed=seed, options=options)
+    for action in actions(3, 2, 3):
+        assert_equal(asked.step(action)[0], left.step(action)[0])
+    assert_equal(asked.reset()[0], left.reset()[0])
+
+
+def test_worlds_that_never_began_are_not_stepped() -> None:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=TOUCH)
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) before step\(\)"):
+        envs.step(np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match="the first reset is one of all worlds, but reset_mask leaves some out"):
+        envs.reset(options={"reset_mask": FIRST})
+
+
+def test_masks_of_infos_tell_which_worlds_they_are_about() -> None:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=TOUCH, max_episode_steps=2)
+    envs.reset(seed=0)
+    envs.step(np.zeros((2, 3), np.float32))
+    _, info = envs.reset(options={"reset_mask": FIRST})
+    assert info["_is_success"].tolist() == [True, False]
+    *_, info = envs.step(np.zeros((2, 3), np.float32))  # the first of world 0, the second and last of world 1
+    assert info["_is_success"].tolist() == [True, True]
+    last = info["final_info"]
+    assert last["_is_success"].tolist() == last["_privileged"].tolist() == [False, True]
+    assert last["context"]["_friction"].tolist() == [False, True]
+    assert info["context"]["_friction"].tolist() == [True, True]
+
+
+def test_a_slow_policy_gets_slow_images() -> None:
+    envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("coarse_camera", "hole_estimate"), control_hz=10)
+    assert {modality.rate_hz for modality in envs.unwrapped.modalities.values()} == {10}
+    assert envs.metadata["render_fps"] == 10
+    envs.reset(seed=0)
+    observation, *_ = envs.step(np.zeros((2, 3), np.float32))
+    assert observation["coarse_camera"].shape == (2, 16, 16, 3)

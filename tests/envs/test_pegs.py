@@ -46,8 +46,3 @@ def test_round_peg_is_as_wide_as_its_polygonal_hole() -> None:
     middle, _, _ = pegs.PEG_SHAPES["round"].edges()
     np.testing.assert_allclose(np.linalg.norm(middle, axis=1), 0.020)
     assert pegs.PEG_SHAPES["round"].primitive_size == (0.020,)
-
-
-def test_unknown_shape_lists_those_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"'star'; shapes are \['hexagonal', 'round'"):
-        pegs.peg_shape("star")

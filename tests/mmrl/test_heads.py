@@ -121,5 +121,5 @@ def test_values_of_experts_add_up() -> None:
 
 
 def test_one_logit_is_refused_to_experts() -> None:
-    with pytest.raises(TypeError, match="head 'bernoulli' has one opinion and cannot join those of experts"):
+    with pytest.raises(ValueError, match="head 'bernoulli' has one opinion and cannot join those of experts"):
         build_action_head("bernoulli", spaces.Discrete(2), 2, 0.0, EXPERTS)

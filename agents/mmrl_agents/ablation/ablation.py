@@ -32,7 +32,7 @@ from mmrl_agents.config import (
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
-from mmrl_agents.train import TrainingFailed, train
+from mmrl_agents.train import train
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -154,7 +154,9 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
                 again = f"go on with the same command; the runs are in {config.path}"
                 console.print(again, markup=False, soft_wrap=True)
                 return AblationResult(config.path, None, interrupted=True)
-        except TrainingFailed as error:
+        except (ValueError, RuntimeError, OSError) as error:
+            if not cell.run.metrics_path.exists():  # not a training gone wrong but settings that are, in all cells
+                raise
             failures.append(f"{cell.run.path}: {error}")
             continue
         _judge(cell, config)
@@ -325,5 +327,6 @@ def _has_played(run: RunFolder, config: AblateConfig) -> bool:
         return False
     document = read_json(run.evaluation_path)
     asked = document.get("config", {})
-    played = asked.get("episodes"), asked.get("seed"), document.get("weights")
-    return played == (config.episodes, config.evaluation_seed, str(run.checkpoint("last")))
+    # By its name, since the folder may have been copied, or be called otherwise from where we are.
+    played = asked.get("episodes"), asked.get("seed"), Path(document.get("weights", "")).name
+    return played == (config.episodes, config.evaluation_seed, run.checkpoint("last").name)

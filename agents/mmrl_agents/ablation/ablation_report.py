@@ -157,8 +157,8 @@ def report_of(env_id: str, judged: Sequence[Judged]) -> Report:
     """
     logs = {item: _logged(item.folder) for item in judged}
     rows = {item: read_json(RunFolder(item.folder).evaluation_path)["rows"][0] for item in judged}
-    common = [metric for metric in METRICS if all(metric.key in line for log in logs.values() for line in log[-1:])]
-    if not common or not all(logs.values()):
+    common = [metric for metric in METRICS if all(any(metric.key in line for line in log) for log in logs.values())]
+    if not common:
         raise ValueError(f"the runs have logged no metric in common: {', '.join(str(i.folder) for i in judged)}")
     knows_success = all(row["success_at_end"]["trials"] for row in rows.values())
     subsets = [

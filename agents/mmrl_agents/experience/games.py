@@ -17,7 +17,7 @@ from torch import Tensor
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
-from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from
+from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
@@ -164,7 +164,12 @@ class Games:
             world = worlds.start + row
             game = self._played[world][-1]
             game.append(step._replace(reward=_finite(reward[row], world)))
-            if over[row]:
+            if not over[row]:
+                continue
+            if was_lost(info.get("final_info", {}), row):  # its process died: another is played in its place
+                self._pass_over(worlds.start, np.array([row]), info)
+                self._played[world][-1] = []
+            else:
                 self._count(game, world, row, info)
                 self._played[world].append([])
                 self._left[world] -= 1

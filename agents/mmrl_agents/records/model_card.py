@@ -4,7 +4,8 @@ The shape of the page follows Mitchell et al. 2019, "Model Cards for Model Repor
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,12 @@ def _window(sense: Mapping[str, Any]) -> tuple[int, ...]:
 def _minutes(run: RunFolder, step: int) -> str:
     if not run.metrics_path.exists():
         return ""
-    lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
-    reached = [line for line in lines if line["step"] <= step]
+    reached = [line for line in _whole_lines(run.metrics_path) if line["step"] <= step]
     return f", {reached[-1]['wall_time_s'] / 60:.1f} minutes" if reached else ""
 
 
 def _machine(document: Mapping[str, Any]) -> str:
-    """On what the training began; older runs do not say."""
+    """On what the training was begun or last gone on with; older runs do not say."""
     machine = document.get("machine")
     return f", on {_cores(machine)}" if machine else ""
 
@@ -68,6 +68,13 @@ def _machine(document: Mapping[str, Any]) -> str:
 def _cores(machine: Mapping[str, Any]) -> str:
     count = machine["cpus"]
     return f"{count} core{'' if count == 1 else 's'} ({machine['device']})"
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """What metrics.jsonl holds, without a line that a crash cut short."""
+    for line in path.read_bytes().splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def _judgement(path: Path, checkpoint: Path) -> list[str]:

@@ -3,12 +3,14 @@
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import re
 import shutil
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,10 @@ _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 
 class DamagedCheckpoint(UserWarning):
     """A checkpoint was passed over for an older one."""
+
+
+class NotLogged(UserWarning):
+    """The disk had no room for what was to be logged."""
 
 
 def run_name(env_id: str, agent: str, seed: int, now: datetime) -> str:
@@ -74,6 +80,7 @@ class RunFolder:
         self.contexts_path = path / "contexts.jsonl"
         self.best_path = self.checkpoints / "best.pt"
         self._writer: SummaryWriter | None = None
+        self._starved = False  # the disk was full when something was logged last
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -112,20 +119,55 @@ class RunFolder:
         return document
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append one line to metrics.jsonl and the same scalars to TensorBoard."""
-        if self._writer is None:
-            _wait_until_a_new_file_sorts_last(self.path)
-            self._writer = SummaryWriter(str(self.path), purge_step=step)
+        """Append one line to metrics.jsonl and the same scalars to TensorBoard.
+
+        What the disk has no room for is left out, with a `NotLogged` warning where it begins.
+        """
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-        with self.metrics_path.open("a") as stream:
-            stream.write(json.dumps({"step": step, **finite}) + "\n")
-        for key, value in metrics.items():
-            self._writer.add_scalar(key, value, step)
+        self._append(self.metrics_path, [{"step": step, **finite}])
+        if self._starved:
+            return
+        with self._giving_up_where_the_disk_is_full():
+            if self._writer is None:
+                _wait_until_a_new_file_sorts_last(self.path)
+                self._writer = SummaryWriter(str(self.path), purge_step=step)
+            for key, value in metrics.items():
+                self._writer.add_scalar(key, value, step)
 
     def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Append the episodes of a curriculum to contexts.jsonl."""
-        with self.contexts_path.open("a") as stream:
-            stream.writelines(json.dumps(record) + "\n" for record in records)
+        """Append the episodes of a curriculum to contexts.jsonl, as far as there is room."""
+        self._append(self.contexts_path, records)
+
+    def _append(self, path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+        """All of the records as lines, or none of them."""
+        length = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("a") as stream:
+                stream.writelines(json.dumps(record) + "\n" for record in records)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(path, length)
+            self._starve(error)
+        else:
+            self._starved = False
+
+    @contextmanager
+    def _giving_up_where_the_disk_is_full(self) -> Iterator[None]:
+        """TensorBoard repeats an error of its file for ever: begin another once there is room again."""
+        try:
+            yield
+        except OSError as error:
+            writer, self._writer = self._writer, None
+            with suppress(OSError):
+                if writer is not None:
+                    writer.close()
+            self._starve(error)
+
+    def _starve(self, error: OSError) -> None:
+        if not self._starved:
+            message = f"{self.path}: {error}; the curves will lack what comes until there is room, training goes on"
+            warnings.warn(message, NotLogged, stacklevel=3)
+        self._starved = True
 
     def forget_metrics_after(self, step: int) -> None:
         """Drop the lines of updates that a resumed run does again."""
@@ -146,14 +188,16 @@ class RunFolder:
 
     def flush(self) -> None:
         """Hand all that was logged to the system, so that no kill can take it back."""
-        if self._writer is not None:
-            self._writer.flush()
+        with self._giving_up_where_the_disk_is_full():
+            if self._writer is not None:
+                self._writer.flush()
 
     def close(self) -> None:
         """Flush and close the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        with self._giving_up_where_the_disk_is_full():
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
 
     def save(self, step: int, state: Mapping[str, Any], *, best: bool, keep: int) -> Path:
         """Write the checkpoint of `step`, copy it to best.pt if asked, drop all but `keep`.
@@ -178,7 +222,7 @@ class RunFolder:
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
-        return sorted(self.checkpoints.glob("step_*.pt"))
+        return sorted(self.checkpoints.glob("step_*.pt"), key=_number_of)
 
     def checkpoint(self, which: str | Path) -> Path:
         """The path of "last", "best" or of a file; "best" is "last" until one was chosen."""
@@ -219,7 +263,7 @@ class RunFolder:
         for path in (*leftovers(self.path), *leftovers(self.checkpoints)):
             path.unlink(missing_ok=True)
         for path in self.list_checkpoints():
-            if resumed_from == self.best_path or path.name > resumed_from.name:
+            if resumed_from == self.best_path or _number_of(path) > _number_of(resumed_from):
                 path.replace(path.with_suffix(".damaged"))
 
 
@@ -241,6 +285,11 @@ _EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 def _holds_more_than(folder: Path, known: set[Path]) -> bool:
     """Whether there is anything else in the folder, or anything in a folder of it that is known."""
     return any(path not in known or (path.is_dir() and any(path.iterdir())) for path in folder.iterdir())
+
+
+def _number_of(checkpoint: Path) -> int:
+    """The step of a numbered checkpoint; names are not in its order from a billion steps on."""
+    return int(checkpoint.stem.removeprefix("step_"))
 
 
 def _write(content: bytes, stream: IO[bytes]) -> None:

@@ -26,7 +26,7 @@ from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 from mmrl_agents.agents import Agent, Setting
-from mmrl_agents.experience.episodes import Ended, context_from, episode_from
+from mmrl_agents.experience.episodes import Ended, context_from, episode_from, was_lost
 from mmrl_agents.finiteness import first_weight_not_finite
 from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.sb3 import random_state
@@ -127,6 +127,8 @@ class SB3Agent(ABC):
         return self._ended
 
     def _hear(self, world: int, told: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
+        if told is not None and was_lost(info, world):  # with its process, which says nothing of the policy
+            told = None
         episode = None if told is None else episode_from(info, world, told["r"], told["l"])
         if episode is not None:
             self.statistics.add(episode)

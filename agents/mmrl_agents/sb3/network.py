@@ -15,7 +15,11 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
-from stable_baselines3.common.policies import BasePolicy
+from sb3_contrib.tqc.policies import Actor as TQCActor
+from sb3_contrib.tqc.policies import TQCPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.sac.policies import Actor as SACActor
+from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
@@ -95,9 +99,18 @@ class SB3Network(nn.Module):
             for extractor in self.extractors:
                 stack.enter_context(extractor.sensing(present))
             stack.enter_context(_drawing_from(generator))
+            if not deterministic:
+                self._renew_noise(next(iter(obs.values())).shape[0])
             if memory is None:
                 return Acted(self.policy._predict(given, deterministic=deterministic), None)
             return self._recall(given, memory, deterministic)
+
+    def _renew_noise(self, rows: int) -> None:
+        """Draw the noise of state-dependent exploration anew, which is else that of the untrained network."""
+        policy = self.policy
+        actor = policy.actor if isinstance(policy, SACPolicy | TQCPolicy) else policy
+        if isinstance(actor, ActorCriticPolicy | SACActor | TQCActor) and actor.use_sde:
+            actor.reset_noise(rows)
 
     def _recall(self, obs: Any, memory: Memory, deterministic: bool) -> Acted:
         policy = cast(RecurrentActorCriticPolicy, self.policy)
@@ -127,6 +140,8 @@ def policy_arguments(
     network, algorithm = config.policy, ALGORITHMS[config.agent]
     if network.head != "auto":
         raise ValueError(f"policy.head {network.head!r} is one of mmrl's own: {config.agent} has a head of its own")
+    if network.separate_critic:
+        raise ValueError(f"policy.separate_critic is one of mmrl's own: {config.agent} shares or parts as SB3 does")
     if shares := config.dropped_senses(tuple(modalities)):
         told = ", ".join(f"{name} {share}" for name, share in shares.items())
         raise ValueError(f"{config.agent} always trains with all senses, so sense_dropout must be 0: {told}")

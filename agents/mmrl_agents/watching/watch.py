@@ -118,8 +118,7 @@ class Stage:
     def __init__(self, env: gym.Env[Any, Any], trained: TrainedPolicy, config: WatchConfig) -> None:
         self.env, self.config = env, config
         self.frame: Pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        rate = env.metadata.get("render_fps") or 30
-        self.control_hz = float(trained.env_kwargs.get("control_hz", rate))
+        self.control_hz = float(env.metadata.get("render_fps") or 30)
         is_game = isinstance(env.unwrapped, Game)
         self.episodes = config.episodes or (GAME_EPISODES if is_game else ROBOT_EPISODES)
         self.actions = actions_of(env)

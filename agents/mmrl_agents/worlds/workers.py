@@ -22,7 +22,11 @@ from mmrl_agents.experience.episodes import LOST
 from mmrl_envs.snapshot import OtherWorlds
 
 _MOST_STARTS = 3  # of one worker, before it has done anything
-_GONE = (EOFError, ConnectionError)
+
+
+class _Gone(Exception):
+    """The process of a worker is no more, which no world's own exception can be mistaken for."""
+
 
 Maker = Callable[[], gym.Env[Any, Any]]
 Answer = TypeVar("Answer")
@@ -117,15 +121,15 @@ class Worker:
         return self._process.pid
 
     def ask(self, what: str, *arguments: Any) -> Any:
-        """Sends a request and waits for its answer; raises what the world raised, EOFError if the process is gone."""
-        self._connection.send((what, arguments))
+        """Sends a request and waits for its answer; raises what the world raised, _Gone if the process is."""
+        self._send(what, *arguments)
         return self._answer()
 
     def begin_episodes(self, seeds: Seeds, options: dict[str, Any] | None) -> None:
         """Have all worlds begin an episode; `episode` waits for it."""
         self._beginning = (seeds, options)
-        with suppress(*_GONE):  # `episode` will find out
-            self._connection.send(("reset", self._beginning))
+        with suppress(_Gone):  # `episode` will find out
+            self._send("reset", *self._beginning)
 
     def episode(self, row: int) -> tuple[Any, dict[str, Any]]:
         """How the episode began that was asked for, or that began by itself."""
@@ -133,7 +137,7 @@ class Worker:
             beginning, self._beginning = self._beginning, None
             try:
                 self._begun[:] = self._answer()
-            except _GONE:
+            except _Gone:
                 self._begun[:] = self._replace(*beginning)
         begun = self._begun[row]
         assert begun is not None
@@ -148,8 +152,8 @@ class Worker:
         """Have all worlds take a step; `outcome` waits for it."""
         self._outcomes = None
         try:
-            self._connection.send(("step", (list(actions),)))
-        except _GONE:
+            self._send("step", list(actions))
+        except _Gone:
             self._outcomes = self._cut_short()
 
     def outcome(self, row: int) -> Outcome:
@@ -157,7 +161,7 @@ class Worker:
         if self._outcomes is None:
             try:
                 self._outcomes = self._answer()
-            except _GONE:
+            except _Gone:
                 self._outcomes = self._cut_short()
         outcome = self._outcomes[row]
         self._last[row], self._begun[row] = outcome.observation, outcome.begun
@@ -165,8 +169,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        with suppress(*_GONE):
-            self._connection.send(("close", ()))
+        with suppress(_Gone):
+            self._send("close")
         self._connection.close()
         self._process.join(timeout=5)
         if self._process.is_alive():
@@ -181,8 +185,17 @@ class Worker:
         self._process.start()
         theirs.close()
 
+    def _send(self, what: str, *arguments: Any) -> None:
+        try:
+            self._connection.send((what, arguments))
+        except OSError as error:
+            raise _Gone from error
+
     def _answer(self) -> Any:
-        succeeded, answer = self._connection.recv()
+        try:
+            succeeded, answer = self._connection.recv()
+        except (EOFError, OSError) as error:  # perhaps in the middle of an answer
+            raise _Gone from error
         if not succeeded:
             raise answer
         return answer
@@ -199,7 +212,7 @@ class Worker:
             self._start()
             try:
                 return ask()
-            except _GONE:
+            except _Gone:
                 self._bury()
         raise RuntimeError(
             f"a worker process died {_MOST_STARTS} times before its worlds had begun: "
@@ -239,7 +252,7 @@ class RemoteWorld(gym.Env[Any, Any]):
         """As the world's own; raises `OtherWorlds` where its process has died, until a step replaces that."""
         try:
             state: dict[str, Any] = self._worker.ask("get_state", self._row)
-        except _GONE as error:
+        except _Gone as error:
             raise OtherWorlds("the process of its world has died") from error
         return state
 
@@ -247,7 +260,7 @@ class RemoteWorld(gym.Env[Any, Any]):
         """As the world's own."""
         try:
             self._worker.restore(self._row, state)
-        except _GONE as error:
+        except _Gone as error:
             raise OtherWorlds("the process of its world has died") from error
 
 

@@ -4,7 +4,7 @@ Frames follow Craig's modified Denavit-Hartenberg convention as published by the
 Interface documentation, "Denavit-Hartenberg parameters"); joint and torque limits are from the same page.
 Link masses, centres of mass and inertias are those identified by Gaz, Cognetti, Oliva, Robuffo Giordano, De
 Luca: "Dynamic Identification of the Franka Emika Panda Robot with Retrieval of Feasible Parameters Using
-Penalty-Based Optimization", RA-L 4(4), 2019. The capsules are for looks and coarse collision only; no mesh is
+Penalty-Based Optimization", RA-L 4(4), 2019. The capsules are for looks only and touch nothing; no mesh is
 shipped.
 
 Letters: n = number of configurations.

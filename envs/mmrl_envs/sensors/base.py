@@ -50,9 +50,13 @@ class Sensor(ABC):
     noise_unit: float | tuple[float, ...] = 1.0
     """Size of one unit of context noise in the unit of each feature: 1 N, say, and 0.05 N m."""
 
+    newest_only: bool = False
+    """Whether `read` gives the newest instant alone, k = 1, as cameras do; then it reads no more often than the policy
+    acts."""
+
     def install(self, spec: mujoco.MjSpec) -> None:  # noqa: B027 - many sensors add nothing
         """Add what `read` needs (sites, cameras, MuJoCo sensors) before the scene is compiled."""
 
     @abstractmethod
     def read(self, view: View) -> NDArray[Any]:
-        """Noise-free readings (n, k, *modality.shape); k is 1 for cameras."""
+        """Noise-free readings (n, k, *modality.shape); k is 1 with `newest_only`."""

@@ -49,6 +49,7 @@ class Camera(Sensor):
     """
 
     noise_unit = 1.0
+    newest_only = True
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class Depth(Sensor):
     """
 
     noise_unit = 1e-3
+    newest_only = True
 
     def __init__(
         self,

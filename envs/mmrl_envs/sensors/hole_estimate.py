@@ -21,6 +21,7 @@ class HoleEstimate(Sensor):
     """
 
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2)
+    newest_only = True
 
     def __init__(self, name: str = "hole_estimate", *, rate_hz: float = 20.0) -> None:
         self.modality = Modality(

@@ -7,6 +7,7 @@ A package offers a sensor through the entry-point group `mmrl.sensors`:
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
@@ -52,19 +53,34 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
     return made
 
 
-def make_sensors(sensors: Sequence[str | Sensor]) -> list[Sensor]:
-    """Every sensor of a robot, each as by `make_sensor`.
+def make_sensors(sensors: Sequence[str | Sensor], control_hz: int) -> list[Sensor]:
+    """Every sensor of a robot whose policy acts so often, each as by `make_sensor`.
 
-    Raises ValueError if there is none, or if two share a name.
+    One asked for by name that gives only its newest reading is slowed down to the policy's rate where that is lower.
+
+    Raises ValueError if there is none, if two share a name, or if a ready one would have to be slowed down.
     """
     if isinstance(sensors, str) or not len(sensors):
         raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
-    made = [make_sensor(sensor) for sensor in sensors]
+    made = [_paced(make_sensor(sensor), control_hz, by_name=isinstance(sensor, str)) for sensor in sensors]
     names = [sensor.modality.name for sensor in made]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"senses need distinct names; {twice} occur more than once in {names}")
     return made
+
+
+def _paced(sensor: Sensor, control_hz: int, *, by_name: bool) -> Sensor:
+    modality = sensor.modality
+    if not sensor.newest_only or modality.rate_hz <= control_hz:
+        return sensor
+    if not by_name:
+        raise ValueError(
+            f"sensor {modality.name!r} gives one reading a control step, so that its rate_hz must be at most "
+            f"control_hz {control_hz}, got {modality.rate_hz:g}"
+        )
+    sensor.modality = replace(modality, rate_hz=float(control_hz))
+    return sensor
 
 
 def _factory(name: str) -> SensorFactory:

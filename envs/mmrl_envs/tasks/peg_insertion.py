@@ -38,13 +38,14 @@ SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
 """Depth of the tip that counts as bottomed, metres: 3 mm short of the floor."""
 START_DEPTH = SUCCESS_DEPTH - 0.002
 """Depth of the tip where `start_progress` is 1, metres: short of success by less than a step's stride."""
-HOLD_STEPS = 5
-"""Control steps for which the peg must stay bottomed: 0.25 s."""
+HOLD_S = 0.25
+"""Seconds for which the peg must stay bottomed, in whole control steps."""
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 MAX_HOLE_YAW = 2.4
 """Largest hole yaw in radians, for shapes without symmetry: the last joint reaches it with room to spare."""
 HOLE_FLOOR = 0.01
+_FAR_YAW = 1.5
 ACTIONS = {"xyz": 3, "xyz_yaw": 4}
 REWARDS = ("dense", "sparse")
 
@@ -108,7 +109,8 @@ class PegInsertion(Task):
                 yaw,
                 -np.pi,
                 np.pi,
-                "turn of the hole, wrapped by the shape's symmetry",
+                "turn of the hole, wrapped by the shape's symmetry; of the semicircle scaled from pi to 2.4 rad, the "
+                "reach of the last joint",
             ),
             Parameter("start_x_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
             Parameter("start_y_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
@@ -168,6 +170,8 @@ class PegInsertion(Task):
         self._clearance: FloatArray = np.zeros(n)
         self._symmetry: FloatArray = np.zeros(n)
         self._held: IntArray = np.zeros(n, np.intp)
+        self.hold_steps = max(1, round(HOLD_S * world.physics_hz / world.substeps))
+        """Control steps for which the peg must stay bottomed."""
         self._tip: FloatArray = np.zeros((n, 4))
         self._velocity: FloatArray = np.zeros((n, 4))
         self._force: FloatArray = np.zeros((n, 3))
@@ -210,7 +214,7 @@ class PegInsertion(Task):
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
         qpos = panda.inverse_kinematics(
-            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=panda.READY
+            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=_near(start[:, 3])
         )
         return Start(qpos=qpos, setpoint=start)
 
@@ -219,7 +223,7 @@ class PegInsertion(Task):
         self._observe()
         bottomed = self.bottomed()
         self._held = np.where(bottomed, self._held + 1, 0)
-        success = self._held >= HOLD_STEPS
+        success = self._held >= self.hold_steps
         depth = self.depth()
         reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
         return Outcome(reward, success, {"depth_m": depth})
@@ -294,7 +298,7 @@ class PegInsertion(Task):
             np.tanh(10.0 * turn),
             self._velocity * (10.0, 10.0, 10.0, 1.0),
             self._force / 20.0,
-            np.minimum(self._held, HOLD_STEPS)[:, None] / HOLD_STEPS,
+            np.minimum(self._held, self.hold_steps)[:, None] / self.hold_steps,
             (offset[:, 2:] < pegs.HOLE_DEPTH - 0.001).astype(np.float64),
             np.eye(len(_SHAPE_NAMES))[self._shape],
             self._clearance[:, None] / 2e-3,
@@ -366,6 +370,17 @@ def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
     """Hole yaw in radians within the reach of the last joint, the same hole wherever symmetry allows."""
     folded = wrap(yaw, symmetry)
     return np.where(symmetry > 2 * MAX_HOLE_YAW, folded * (MAX_HOLE_YAW / np.pi), folded)
+
+
+def _near(yaw: FloatArray) -> FloatArray:
+    """Joint angles (n, 7) from which the inverse kinematics finds the arm with the tool turned so far, (n,).
+
+    `READY` has the tool at -45 degrees, and more than half a turn from there the search would go the wrong way round.
+    """
+    guess = np.tile(panda.READY, (len(yaw), 1))
+    far = yaw > _FAR_YAW
+    guess[far, -1] = -yaw[far]
+    return guess
 
 
 def _impedance(settings: Mapping[str, Any]) -> Impedance:

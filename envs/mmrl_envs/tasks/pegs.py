@@ -91,17 +91,6 @@ PEG_SHAPES: dict[str, PegShape] = {
 }
 
 
-def peg_shape(name: str) -> PegShape:
-    """Looks a shape up by name.
-
-    Raises:
-        ValueError: if there is no such shape; the message lists those that exist.
-    """
-    if name not in PEG_SHAPES:
-        raise ValueError(f"unknown peg shape {name!r}; shapes are {sorted(PEG_SHAPES)}")
-    return PEG_SHAPES[name]
-
-
 def add_peg_meshes(spec: mujoco.MjSpec) -> None:
     """Adds the meshes of all shapes, so that every variant of a scene numbers its meshes alike."""
     for shape in PEG_SHAPES.values():

@@ -198,6 +198,43 @@ def test_a_folder_that_an_older_version_began_is_gone_on_with(tmp_path: Path) ->
     assert json.loads(path.read_text())["subsets"] == ["eye", "ear"]
 
 
+class Deaf(Guess):
+    """A world whose reward is no number once it has been played for a while, of those that cannot see."""
+
+    steps: ClassVar[int] = 0
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, *rest = super().step(action)
+        Deaf.steps += 1
+        return observation, reward if Deaf.steps != 60 else np.nan, *rest  # type: ignore[return-value]
+
+
+gym.register(id="Deaf-v0", entry_point=Deaf)
+
+
+def test_a_training_that_fails_stops_no_other(tmp_path: Path) -> None:
+    """The first meets a reward that is no number in step 60, after an update; the second is trained and judged."""
+    config = replace(
+        guess(tmp_path / "folder", subsets=("ear", "eye"), seeds=(1,)), train=replace(GUESS, env="Deaf-v0")
+    )
+    with pytest.raises(ValueError, match=r"trainings failed: .*folder/ear/seed_1: .*not finite|nan") as told:
+        ablate(config, Console(quiet=True))
+    assert "eye" not in str(told.value)
+    results = json.loads((tmp_path / "folder" / "results.json").read_text())
+    assert [subset["senses"] for subset in results["subsets"]] == [["eye"]]
+
+
+def test_a_copied_folder_is_not_judged_again(tmp_path: Path) -> None:
+    config = guess(tmp_path / "here", subsets=("eye",), seeds=(1,))
+    quietly(config)
+    (tmp_path / "here").rename(tmp_path / "there")
+    path = next((tmp_path / "there").glob("eye/seed_1/evaluation.json"))
+    before = path.stat().st_mtime_ns
+    result, _ = quietly(guess(tmp_path / "there", subsets=("eye",), seeds=(1,)))
+    assert path.stat().st_mtime_ns == before
+    assert result.report is not None
+
+
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "ablation"
     config = guess(folder, subsets=("eye",), seeds=(1,))

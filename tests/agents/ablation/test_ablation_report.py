@@ -52,7 +52,7 @@ def test_subsets_are_ordered_by_their_score_and_curves_are_means_over_seeds(tmp_
 
 
 def test_the_same_episodes_all_along_are_preferred_and_a_single_seed_has_no_interval(tmp_path: Path) -> None:
-    log = [{"step": 8, "success_rate": 0.2, "judged/success_rate": 0.6}, {"step": 16, "judged/success_rate": 0.7}]
+    log = [{"step": 8, "success_rate": 0.2, "judged/success_rate": 0.6}, {"step": 16, "success_rate": 0.7}]
     report = report_of("Any-v0", [Judged(("touch",), 4, leave_run(tmp_path / "run", log, 0.25))])
     assert report.metric.key == "judged/success_rate"
     (touch,) = report.subsets

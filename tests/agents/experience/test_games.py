@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_envs.multimodal import GroupedWorlds
 
@@ -58,6 +58,14 @@ class Count(gym.Env[NDArray[np.float32], Any]):
 
 def _the(world: Count) -> Count:
     return world
+
+
+class Lost(Count):
+    """The process of the first game dies in it."""
+
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward, terminated, truncated, info | {LOST: terminated and self.game == 0}
 
 
 def together(*worlds: Count) -> VectorEnv[Any, Any, Any]:
@@ -110,6 +118,15 @@ class Groups(GroupedWorlds):
 
 def seen(games: Games) -> list[list[float]]:
     return [row.tolist() for _, samples in games.samples(7) for row in samples.observations["observation"]]
+
+
+def test_a_game_that_was_lost_with_its_process_is_played_again() -> None:
+    games = games_of(Lost((3, 5, 2)))
+    games.start(seed=0)
+    games.play(2)
+    assert games.lengths.tolist() == [5, 2]
+    assert games.statistics.count == 2
+    assert [ended.episode is None for ended in games.ended] == [True, False, False]
 
 
 def test_every_world_plays_the_same_number_of_games() -> None:

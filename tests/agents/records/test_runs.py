@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
-from mmrl_agents.records.runs import DamagedCheckpoint, RunFolder, run_name
+from mmrl_agents.records.runs import DamagedCheckpoint, NotLogged, RunFolder, run_name
 
 
 def test_name_says_what_ran() -> None:
@@ -49,6 +49,32 @@ def test_metrics_are_json_lines_and_scalars(tmp_path: Path) -> None:
         {"step": 128, "loss": 0.25},
     ]
     assert list(tmp_path.glob("events.*"))
+
+
+def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    run.log(64, {"loss": 0.5})
+    room = run.metrics_path.rename(tmp_path / "before")
+    run.metrics_path.symlink_to("/dev/full")  # which takes nothing: no space left on device
+    with pytest.warns(NotLogged, match=r"metrics\.jsonl: \[Errno 28\] .*; the curves will lack what comes"):
+        run.log(128, {"loss": 0.4})
+    run.log(192, {"loss": 0.3})  # without another warning, which would be an error here
+    run.metrics_path.unlink()
+    room.rename(run.metrics_path)
+    run.log(256, {"loss": 0.2})
+    run.save(256, {"step": 256}, best=False, keep=3)
+    run.close()
+    assert [json.loads(line)["step"] for line in run.metrics_path.read_text().splitlines()] == [64, 256]
+    scalars = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [scalar.step for scalar in scalars] == [64, 256]
+
+
+def test_the_newest_checkpoint_is_kept_beyond_a_billion_steps(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    for step in (999_999_998, 999_999_999, 1_000_000_000):
+        newest = run.save(step, {"step": step}, best=False, keep=2)
+    assert run.checkpoint("last") == newest
+    assert [load_checkpoint(path)["step"] for path in run.list_checkpoints()] == [999_999_999, 1_000_000_000]
 
 
 def test_a_resumed_run_forgets_what_it_does_again(tmp_path: Path) -> None:

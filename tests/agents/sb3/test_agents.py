@@ -287,6 +287,23 @@ def test_fusions_and_heads_of_our_own_are_refused() -> None:
     assert "fusion 'late' decides by a head for each sense" in refusal(late)
     head = replace(config_of("sb3-ppo"), policy=replace(PEG.policy, head="gaussian"))
     assert "policy.head 'gaussian' is one of mmrl's own" in refusal(head)
+    separate = replace(config_of("sb3-ppo"), policy=replace(PEG.policy, separate_critic=True))
+    assert "policy.separate_critic is one of mmrl's own" in refusal(separate)
+
+
+@pytest.mark.parametrize("agent", ["sb3-ppo", "sb3-sac", "sb3-tqc"])
+def test_state_dependent_noise_follows_the_seed_and_the_trained_deviation(agent: str) -> None:
+    config = config_of(agent, use_sde=True)
+    envs = make_envs(ENV_ID, 2, {"sensors": TOUCH})
+    policy = build_network(config, envs)
+    observation = {name: torch.from_numpy(rows) for name, rows in envs.reset(seed=0)[0].items()}
+
+    def drawn(seed: int) -> torch.Tensor:
+        return policy.step(observation, None, generator=torch.Generator().manual_seed(seed)).action
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    envs.close()
 
 
 def test_actions_that_an_algorithm_cannot_take_are_refused() -> None:

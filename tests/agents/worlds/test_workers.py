@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ def test_what_a_world_raises_comes_through() -> None:
     worlds.close()
     with pytest.raises(ValueError, match="CartPole-v1 does not accept"):
         make_envs(CARTPOLE, 2, {"wind": 1}, workers=1)
+
+
+def test_a_connection_that_a_world_lost_is_no_death_of_its_process() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        WorkerWorlds(partial(socket.create_connection, ("127.0.0.1", 1)), 1, 1)
 
 
 def config(folder: Path) -> TrainConfig:
