@@ -163,10 +163,12 @@ def test_only_a_weighted_state_loss_teaches_the_encoders() -> None:
 
 
 def test_worlds_without_a_privileged_vector_have_no_state_loss() -> None:
-    config = PPOConfig(num_steps=8, minibatch_size=32, epochs=1, state_coef=1.0)
+    config = PPOConfig(num_steps=8, minibatch_size=32, epochs=1)
     ppo, rollout = collected(config)
     assert ppo.policy.state_head is None
     assert ppo.update(rollout.storage)["state_loss"] == 0.0
+    with pytest.raises(ValueError, match=r"ppo\.state_coef is 1\.0, but these worlds tell no privileged state"):
+        PPO(ppo.policy, replace(config, state_coef=1.0), ppo.generator)
 
 
 @pytest.mark.parametrize("fusion", ["concat", "late", "transformer", "lstm", "gru", "mvlstm", "mfn", "tagm"])

@@ -335,18 +335,15 @@ def test_a_step_that_is_no_number_is_left_out_and_counted() -> None:
 
 
 def test_a_critic_whose_gradient_is_no_number_keeps_its_weights_and_is_counted() -> None:
-    agent = agent_on(replace(POINTS, games_per_batch=2, baseline="value"), separate_critic=True)
+    """Its first step is so long that the squared errors of the second pass are no numbers of 32 bits."""
+    agent = agent_on(replace(POINTS, games_per_batch=2, baseline="value", value_learning_rate=1e30, value_epochs=2))
     agent.collect()
-    with torch.no_grad():
-        agent.policy.critic_parameters()[-1].fill_(1e30)  # a finite value, whose squared error is no number of 32 bits
-    before = [weight.clone() for weight in agent.policy.critic_parameters()[:-1]]
     metrics = agent.update()
     assert metrics["skipped_updates"] == 1
+    assert math.isnan(metrics["value_loss"])
     assert agent.trouble == "the loss of the critic or its gradient"
     assert agent.updates == 1  # the policy has learned
-    for weight, as_it_was in zip(agent.policy.critic_parameters(), before, strict=False):
-        assert weight.isfinite().all()
-        assert weight.shape == as_it_was.shape
+    assert all(weight.isfinite().all() for weight in agent.policy.critic_parameters())
 
 
 def test_a_critic_of_its_own_learns_behind_a_fusion(tmp_path: Path) -> None:

@@ -130,7 +130,6 @@ def test_the_comparison_sees_a_difference(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"num_worlds": 2}, "the run goes on with another num_worlds"),
-        ({"vary": {**VARY, "friction": [0.9, 0.3]}}, "the run goes on with another vary"),
         ({"curriculum": None, "vary": {}, "curriculum_options": {}}, "the run goes on with another curriculum, vary"),
         ({"context": {}, "env_kwargs": {"max_episode_steps": 9}}, "with another env_kwargs, context"),
     ],
@@ -164,7 +163,8 @@ def test_what_could_not_be_written_is_not_the_best(tmp_path: Path, monkeypatch: 
     run = trainer(POLE, tmp_path)
     with closing(run.envs):
         run.begin()
-        run.advance()
+        while not run.statistics.recent:
+            run.advance()
         run.statistics.recent.extend(list(run.statistics.recent) * 60)
         run.metrics["mean_return"] = 10.0
         run.save()
