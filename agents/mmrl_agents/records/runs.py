@@ -222,7 +222,7 @@ class RunFolder:
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
-        return sorted(self.checkpoints.glob("step_*.pt"), key=_number_of)
+        return sorted(self.checkpoints.glob("step_[0-9]*.pt"), key=_number_of)
 
     def checkpoint(self, which: str | Path) -> Path:
         """The path of "last", "best" or of a file; "best" is "last" until one was chosen."""
