@@ -1,14 +1,17 @@
-"""What `RobotVectorEnv` refuses to be built or stepped with.
+"""What vector environments refuse to be built, reset or stepped with.
 
 Letters: N = worlds, A = size of an action.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 RENDER_MODES = (None, "rgb_array", "human")
 
@@ -29,6 +32,22 @@ def check_settings(
         raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
     if render_mode not in RENDER_MODES:
         raise ValueError(f"unknown render_mode {render_mode!r}; modes are {list(RENDER_MODES)}")
+
+
+def checked_options(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a reset over those by default; ValueError for one that is not among these."""
+    unknown = sorted(set(options or {}) - set(defaults))
+    if unknown:
+        raise ValueError(f"unknown reset options {unknown}; known are {sorted(defaults)}")
+    return {**defaults, **(options or {})}
+
+
+def checked_option(name: str, setting: Any, dtype: type[Scalar], num_worlds: int) -> NDArray[Scalar]:
+    """An option that has one value for each world, (N,); ValueError if it has another shape."""
+    checked: NDArray[Scalar] = np.asarray(setting, dtype)
+    if checked.shape != (num_worlds,):
+        raise ValueError(f"option {name!r} needs shape ({num_worlds},), got {checked.shape}")
+    return checked
 
 
 def checked_actions(actions: NDArray[Any], num_worlds: int, size: int) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
+from mmrl_envs.arguments import checked_option, checked_options
 from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld
 
 FRAMES_PER_SECOND = 60
@@ -135,10 +136,8 @@ class EmulatorWorlds(GroupedWorlds):
 
         Raises ValueError for a seed that is no integer of 0 or more, another option, and a mask of another shape.
         """
-        options = dict(options or {})
-        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs)), np.bool_)
-        _require(not options, "an emulator knows one reset option, reset_mask", sorted(options))
-        _require(mask.shape == (self.num_envs,), f"reset_mask needs shape ({self.num_envs},)", mask.shape)
+        given = checked_options(options, {"reset_mask": np.ones(self.num_envs)})
+        mask = checked_option("reset_mask", given["reset_mask"], np.bool_, self.num_envs)
         worlds = np.flatnonzero(mask)
         if seed is not None:
             if not isinstance(seed, int | np.integer) or seed < 0:

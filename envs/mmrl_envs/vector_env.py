@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
-from mmrl_envs.arguments import check_settings, checked_actions
+from mmrl_envs.arguments import check_settings, checked_actions, checked_option, checked_options
 from mmrl_envs.context import Context, ContextSource, Parameter, with_defaults
 from mmrl_envs.episodes import RunningEpisodes
+from mmrl_envs.infos import masked, masks, only_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.impedance import SetpointController
@@ -165,22 +166,15 @@ class RobotVectorEnv(MultimodalVectorEnv):
             ValueError: on an unknown option or one of the wrong shape, on a bad context, and on a mask that leaves out
                 worlds that never began or that a seed would begin anew. Nothing has changed then.
         """
-        options = dict(options or {})
-        context = options.pop("context", None) or {}
-        elapsed = np.asarray(options.pop("elapsed_steps", np.zeros(self.num_envs)), np.intp)
-        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)), np.bool_)
-        if options:
-            raise ValueError(
-                f"unknown reset options {sorted(options)}; known are ['context', 'elapsed_steps', 'reset_mask']"
-            )
-        for name, array in (("elapsed_steps", elapsed), ("reset_mask", mask)):
-            if array.shape != (self.num_envs,):
-                raise ValueError(f"option {name!r} needs shape ({self.num_envs},), got {array.shape}")
+        defaults = {"context": None, "elapsed_steps": np.zeros(self.num_envs), "reset_mask": np.ones(self.num_envs)}
+        given = checked_options(options, defaults)
+        elapsed = checked_option("elapsed_steps", given["elapsed_steps"], np.intp, self.num_envs)
+        mask = checked_option("reset_mask", given["reset_mask"], np.bool_, self.num_envs)
         if seed is not None and not mask.all():
             raise ValueError("a seed begins the random streams of all worlds anew: give it without a reset_mask")
         if not (mask | self._begun).all():
             raise ValueError("the first reset is one of all worlds, but reset_mask leaves some out")
-        self.context.update(context)
+        self.context.update(given["context"] or {})
         super().reset(seed=seed)
         if seed is not None:
             self._seed_streams(seed)
@@ -341,7 +335,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         final_obs = np.full(self.num_envs, None, object)
         for world in worlds:
             final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
-        final_info = _known_in(done, info)
+        final_info = only_of(done, info)
         self._begin(worlds)
         for name, buffer in self._buffers.items():
             observation[name][worlds] = buffer.observe(worlds)
@@ -356,8 +350,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def _describe_contexts(self) -> dict[str, NDArray[Any]]:
         """The present contexts in the form of vector infos, with a mask beside each entry."""
         told = {name: self.context.spelled(name, values) for name, values in self._episodes.context.items()}
-        present = np.ones(self.num_envs, np.bool_)
-        return {**told, **{f"_{name}": present for name in told}}
+        return masked(told, np.ones(self.num_envs, np.bool_))
 
     def _no_figures(self) -> dict[str, NDArray[Any]]:
         """Figures of an episode that has not begun."""
@@ -375,18 +368,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "context": self._context_info,
         }
         present = np.ones(self.num_envs, np.bool_)
-        masks = {f"_{name}": present.copy() for name in values}
-        if known is not None:
-            masks |= {f"_{name}": known.copy() for name in figures}
-        return {**values, **masks}
-
-
-def _known_in(worlds: BoolArray, info: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of an info whose masks say that it is of these worlds, (N,)."""
-    return {
-        name: worlds.copy() if name.startswith("_") else _known_in(worlds, value) if name == "context" else value.copy()
-        for name, value in info.items()
-    }
+        return masked(values, present) | masks(figures, present if known is None else known)
 
 
 def _compile(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:

@@ -167,9 +167,9 @@ def test_masked_reset_leaves_the_other_worlds_alone() -> None:
 
 def test_bad_reset_options_are_named() -> None:
     envs = gym.make_vec("mmrl/Pong-v0", num_envs=2)
-    with pytest.raises(ValueError, match=r"knows one reset option, reset_mask, got \['context'\]"):
+    with pytest.raises(ValueError, match=r"unknown reset options \['context'\]; known are \['reset_mask'\]"):
         envs.reset(options={"context": {}})
-    with pytest.raises(ValueError, match=r"reset_mask needs shape \(2,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"option 'reset_mask' needs shape \(2,\), got \(3,\)"):
         envs.reset(options={"reset_mask": np.ones(3, np.bool_)})
 
 
