@@ -26,6 +26,7 @@ from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games, Samples
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.finiteness import clip_gradient, first_gradient_not_finite, first_not_finite, first_weight_not_finite
+from mmrl_agents.records.checkpoint import load_moments
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048
@@ -354,18 +355,10 @@ class Reinforce:
         name = state.get("optimizer_name", self.config.optimizer)  # older checkpoints do not tell
         if name != self.config.optimizer:
             raise ValueError(f"reinforce.optimizer is {self.config.optimizer}, but the run was trained with {name}")
-        _load_what_it_learned(self.optimizer, state["optimizer"])
+        load_moments(self.optimizer, state["optimizer"])
         if "critic_optimizer" in state:  # older checkpoints have none
-            _load_what_it_learned(self.critic_optimizer, state["critic_optimizer"])
+            load_moments(self.critic_optimizer, state["critic_optimizer"])
         self.updates, self.running_mean, self._progress = state["updates"], state["running_mean"], state["progress"]
-
-
-def _load_what_it_learned(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """As torch does, but with the settings of today: a run may go on with others."""
-    today = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    for group, settings in zip(optimizer.param_groups, today, strict=True):
-        group.update(settings)
 
 
 def no_baseline(agent: Reinforce, returns: Tensor) -> Tensor:

@@ -52,6 +52,14 @@ def plain(value: Any) -> Any:
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__}: {value!r}")
 
 
+def load_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """What an optimiser has learned of the gradients, but not its settings: a run may go on with others."""
+    today = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, settings in zip(optimizer.param_groups, today, strict=True):
+        group.update(settings)
+
+
 def numpy_tree(value: Any) -> Any:
     """The value with tensors turned into NumPy arrays: what environments saved, as they take it back."""
     if isinstance(value, torch.Tensor):

@@ -67,7 +67,8 @@ def _machine(document: Mapping[str, Any]) -> str:
 
 def _cores(machine: Mapping[str, Any]) -> str:
     count = machine["cpus"]
-    return f"{count} core{'' if count == 1 else 's'} ({machine['device']})"
+    kind = f" of {machine['processor']}" if "processor" in machine else ""  # older documents do not tell
+    return f"{count} core{'' if count == 1 else 's'}{kind} ({machine['device']})"
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:

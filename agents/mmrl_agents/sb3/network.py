@@ -100,17 +100,17 @@ class SB3Network(nn.Module):
                 stack.enter_context(extractor.sensing(present))
             stack.enter_context(_drawing_from(generator))
             if not deterministic:
-                self._renew_noise(next(iter(obs.values())).shape[0])
+                self._renew_noise(obs)
             if memory is None:
                 return Acted(self.policy._predict(given, deterministic=deterministic), None)
             return self._recall(given, memory, deterministic)
 
-    def _renew_noise(self, rows: int) -> None:
+    def _renew_noise(self, obs: Observation) -> None:
         """Draw the noise of state-dependent exploration anew, which is else that of the untrained network."""
         policy = self.policy
         actor = policy.actor if isinstance(policy, SACPolicy | TQCPolicy) else policy
         if isinstance(actor, ActorCriticPolicy | SACActor | TQCActor) and actor.use_sde:
-            actor.reset_noise(rows)
+            actor.reset_noise(next(iter(obs.values())).shape[0])
 
     def _recall(self, obs: Any, memory: Memory, deterministic: bool) -> Acted:
         policy = cast(RecurrentActorCriticPolicy, self.policy)
