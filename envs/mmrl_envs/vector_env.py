@@ -1,8 +1,8 @@
 """N robots in N worlds behind Gymnasium's vector interface.
 
-A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, take the
-readings that fell due, judge, and start finished worlds anew (same-step autoreset). A world whose physics
-breaks ends its episode as a failure and touches no other.
+A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, judge, take the
+readings that fell due, and start finished worlds anew (same-step autoreset). A world whose physics breaks, as the
+engine or the task finds, ends its episode as a failure and touches no other.
 
 Letters: N = worlds, n = a subset, S = physics steps per control step, A = size of an action, P = size of the
 privileged vector.
@@ -199,9 +199,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
         checked = checked_actions(actions, self.num_envs, self.task.action_size)
         failed = self.world.step(self._controller.command(checked, self.task.tip_pose()))
         self._episodes.elapsed += 1
-        alive = self._every if not failed.any() else np.flatnonzero(~failed)
-        self._sense(alive)
-        outcome = self.task.assess()
+        outcome = self.task.assess()  # first, so that all that is sensed is of one instant and no broken step is
+        if outcome.broken is not None:
+            failed = failed | outcome.broken
+        self._sense(self._every if not failed.any() else np.flatnonzero(~failed))
         success = outcome.success & ~failed
         self._episodes.add(success, self.world.recorded("contact_force"), ~failed)
         reward = np.where(failed, 0.0, outcome.reward)

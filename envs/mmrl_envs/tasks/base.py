@@ -47,6 +47,8 @@ class Outcome:
     """Whether the task is fulfilled at this instant, (N,)."""
     info: Mapping[str, FloatArray]
     """Figures for `info`, each (N,)."""
+    broken: BoolArray | None = None
+    """Whether the state is one that physics forbids, (N,); none where None. Such an episode ends as a physics error."""
 
 
 class Task(ABC):
