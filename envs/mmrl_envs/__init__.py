@@ -7,6 +7,8 @@ env = gym.make("mmrl/PegInsertion-v0")
 envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
 """
 
+from functools import partial
+
 import gymnasium as gym
 
 from mmrl_envs.physics import gl
@@ -26,12 +28,12 @@ from mmrl_envs.tasks import peg_variants  # noqa: E402, F401
 
 _FACTORIES: dict[str, SensorFactory] = {
     "camera": Camera,
-    "fixed_camera": lambda: Camera("fixed_camera", view="fixed"),
-    "coarse_camera": lambda: Camera("coarse_camera", height=16, width=16),
+    "fixed_camera": partial(Camera, name="fixed_camera", view="fixed"),
+    "coarse_camera": partial(Camera, name="coarse_camera", height=16, width=16),
     "depth": Depth,
-    "fixed_depth": lambda: Depth("fixed_depth", view="fixed"),
+    "fixed_depth": partial(Depth, name="fixed_depth", view="fixed"),
     "force_torque": ForceTorque,
-    "tip_force_torque": lambda: ForceTorque("tip_force_torque", about="tip"),
+    "tip_force_torque": partial(ForceTorque, name="tip_force_torque", about="tip"),
     "proprioception": Proprioception,
     "joint_proprioception": JointProprioception,
     "hole_estimate": HoleEstimate,

@@ -5,7 +5,8 @@ Letters: N = worlds, A = size of an action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,30 @@ from numpy.typing import NDArray
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 RENDER_MODES = (None, "rgb_array", "human")
+
+
+def whole(name: str, value: Any, low: int, high: float = inf) -> int:
+    """A whole number from low to high, one of NumPy too; ValueError for anything else."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
+        bounds = f"of at least {low}" if high == inf else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {bounds}, got {value!r}")
+    return int(value)
+
+
+def number(name: str, value: Any, low: float = -inf, high: float = inf) -> float:
+    """A finite number in [low, high], one of NumPy too; ValueError for anything else."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not isfinite(value) or not low <= value <= high:
+        bounds = "finite" if (low, high) == (-inf, inf) else f"in [{low:g}, {high:g}]"
+        raise ValueError(f"{name} must be a number, {bounds}, got {value!r}")
+    return float(value)
+
+
+def numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
+    """So many finite numbers; ValueError for anything else."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != count:
+        raise ValueError(f"{name} must be {count} numbers, got {values!r}")
+    return tuple(number(f"{name}[{i}]", value) for i, value in enumerate(values))
 
 
 def check_settings(

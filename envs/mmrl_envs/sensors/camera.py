@@ -1,39 +1,72 @@
-"""Cameras: colour and depth images, from the wrist or from a fixed stand."""
+"""Cameras: colour and depth images, from the wrist, from a fixed stand, or from where you put them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import ImageConv, Modality
+from mmrl.modality import EncoderSpec, ImageConv, Modality
+from mmrl_envs.arguments import number, numbers, whole
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.viewing import add_occluded_camera
 
 MAX_DEPTH_M = 2.0
+MAX_SIDE = 4096
+"""Largest height and width of an image in pixels."""
+NARROWEST, WIDEST = 1.0, 170.0
+"""Bounds of a vertical field of view in degrees."""
+
+Place = Sequence[float]
+"""x, y, z in metres."""
 
 
-def _look_at(position: tuple[float, ...], target: tuple[float, ...], up: tuple[float, ...]) -> list[float]:
-    """Camera axes x, y (MuJoCo's `xyaxes`) that look from `position` at `target`: cameras look along -z."""
-    backward = np.subtract(position, target)
-    backward /= np.linalg.norm(backward)
-    right = np.cross(up, backward)
-    right /= np.linalg.norm(right)
-    return [*right, *np.cross(backward, right)]
+@dataclass(frozen=True)
+class Mount:
+    """What holds a camera, and how it looks at the scene."""
+
+    body: str
+    """Name of the body that carries it."""
+    position: tuple[float, ...]
+    """Place of the camera in the body's frame, metres."""
+    target: tuple[float, ...]
+    """Place that the middle of the image shows, in the body's frame, metres."""
+    up: tuple[float, ...]
+    """Direction that is up in the image, in the body's frame."""
+    fovy: float
+    """Vertical field of view in degrees."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the camera would look nowhere, or not know which way is up."""
+        number("fovy", self.fovy, NARROWEST, WIDEST)
+        looks = np.subtract(self.target, self.position)
+        if not np.linalg.norm(looks) > 0:
+            raise ValueError(f"a camera needs a target away from its position, got {self.target} for both")
+        if not np.linalg.norm(np.cross(self.up, looks)) > 0:
+            raise ValueError(f"up must not point along the line of sight {tuple(looks.tolist())}, got {self.up}")
+
+    def quaternion(self) -> NDArray[np.float64]:
+        """Orientation w, x, y, z of the camera in the body's frame; cameras look along -z."""
+        backward = np.subtract(self.position, self.target)
+        backward /= np.linalg.norm(backward)
+        right = np.cross(self.up, backward)
+        right /= np.linalg.norm(right)
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(backward, right), backward], axis=1).ravel())
+        return quat
 
 
-def _quaternion(axes: list[float]) -> NDArray[np.float64]:
-    x, y = np.array(axes[:3]), np.array(axes[3:])
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, np.stack([x, y, np.cross(x, y)], axis=1).ravel())
-    return quat
-
-
-def _encoder(height: int, width: int) -> ImageConv:
-    """Strided convolutions where there are pixels enough, fine ones for a small image."""
-    if min(height, width) >= 36:
-        return ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128)
-    return ImageConv(channels=(16, 32, 32), kernels=(3, 3, 3), strides=(1, 2, 1), features=128)
+MOUNTS: Mapping[str, Mount] = MappingProxyType(
+    {
+        "wrist": Mount("hand", (0.125, 0.0, 0.02), (0.01, 0.0, 0.125), (1.0, 0.0, 0.0), 50.0),
+        "fixed": Mount("world", (1.0, 0.0, 0.35), (0.50, 0.0, 0.06), (0.0, 0.0, 1.0), 30.0),
+    }
+)
+"""Where the cameras of each view are, unless their arguments say otherwise."""
 
 
 class Camera(Sensor):
@@ -46,12 +79,18 @@ class Camera(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
+        position: place of the camera in metres, in the frame of the hand (z along the tool) or of the world; unset is
+            the view's own, and so for the next three.
+        target: place in the same frame that it looks at.
+        up: direction in the same frame that is up in the image.
+        fovy: vertical field of view in degrees.
+        encoder: how a policy encodes the images; unset is convolutions that fit their size.
     """
 
     noise_unit = 1.0
     newest_only = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an option each, by keyword
         self,
         name: str = "camera",
         *,
@@ -59,27 +98,31 @@ class Camera(Sensor):
         height: int = 64,
         width: int = 64,
         rate_hz: float = 20.0,
+        position: Place | None = None,
+        target: Place | None = None,
+        up: Place | None = None,
+        fovy: float | None = None,
+        encoder: EncoderSpec | None = None,
     ) -> None:
-        if view not in _MOUNTS:
-            raise ValueError(f"unknown camera view {view!r}; views are {sorted(_MOUNTS)}")
-        self.view, self.height, self.width = view, height, width
+        self._place = _placed(name, view, position, target, up, fovy)
+        self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
             name=name,
-            shape=(height, width, 3),
+            shape=(self.height, self.width, 3),
             rate_hz=rate_hz,
             low=0,
             high=255,
             dtype="uint8",
-            encoder=_encoder(height, width),
+            encoder=encoder or _encoder(self.height, self.width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
-        """Adds the camera of this view unless another sensor has done so."""
-        _install(spec, self.view)
+        """Adds the camera unless another sensor has done so."""
+        self._place.install(spec)
 
     def read(self, view: View) -> NDArray[np.uint8]:
         """Images, (n, 1, H, W, 3)."""
-        return view.render(f"{self.view}_camera", self.height, self.width)[:, None]
+        return view.render(self._place.camera, self.height, self.width)[:, None]
 
 
 class Depth(Sensor):
@@ -91,12 +134,17 @@ class Depth(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second.
+        position: as of `Camera`, and so for the rest.
+        target: likewise.
+        up: likewise.
+        fovy: likewise.
+        encoder: likewise.
     """
 
     noise_unit = 1e-3
     newest_only = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an option each, by keyword
         self,
         name: str = "depth",
         *,
@@ -104,40 +152,68 @@ class Depth(Sensor):
         height: int = 64,
         width: int = 64,
         rate_hz: float = 20.0,
+        position: Place | None = None,
+        target: Place | None = None,
+        up: Place | None = None,
+        fovy: float | None = None,
+        encoder: EncoderSpec | None = None,
     ) -> None:
-        if view not in _MOUNTS:
-            raise ValueError(f"unknown camera view {view!r}; views are {sorted(_MOUNTS)}")
-        self.view, self.height, self.width = view, height, width
+        self._place = _placed(name, view, position, target, up, fovy)
+        self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
             name=name,
-            shape=(height, width, 1),
+            shape=(self.height, self.width, 1),
             rate_hz=rate_hz,
             low=0.0,
             high=MAX_DEPTH_M,
-            encoder=_encoder(height, width),
+            encoder=encoder or _encoder(self.height, self.width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
-        """Adds the camera of this view unless another sensor has done so."""
-        _install(spec, self.view)
+        """Adds the camera unless another sensor has done so."""
+        self._place.install(spec)
 
     def read(self, view: View) -> NDArray[np.float32]:
         """Depth images, (n, 1, H, W, 1)."""
-        image = view.render(f"{self.view}_camera", self.height, self.width, depth=True)
+        image = view.render(self._place.camera, self.height, self.width, depth=True)
         return np.minimum(image, MAX_DEPTH_M)[:, None]
 
 
-# view -> (body, position and target in the body's frame in metres, up, vertical field of view in degrees)
-_MOUNTS: dict[str, tuple[str, tuple[float, ...], tuple[float, ...], tuple[float, ...], float]] = {
-    "wrist": ("hand", (0.125, 0.0, 0.02), (0.01, 0.0, 0.125), (1.0, 0.0, 0.0), 50.0),
-    "fixed": ("world", (1.0, 0.0, 0.35), (0.50, 0.0, 0.06), (0.0, 0.0, 1.0), 30.0),
-}
+@dataclass(frozen=True)
+class _Placed:
+    """A camera of the scene."""
+
+    camera: str
+    """Its name there; sensors with a view's own mount share one."""
+    mount: Mount
+
+    def install(self, spec: mujoco.MjSpec) -> None:
+        if any(camera.name == self.camera for camera in spec.cameras):
+            return
+        mount = self.mount
+        place = np.array(mount.position)
+        add_occluded_camera(spec.body(mount.body), self.camera, place, mount.quaternion(), mount.fovy)
 
 
-def _install(spec: mujoco.MjSpec, view: str) -> None:
-    name = f"{view}_camera"
-    if any(camera.name == name for camera in spec.cameras):
-        return
-    body, position, target, up, fovy = _MOUNTS[view]
-    quat = _quaternion(_look_at(position, target, up))
-    add_occluded_camera(spec.body(body), name, np.array(position), quat, fovy)
+def _placed(
+    name: str, view: str, position: Place | None, target: Place | None, up: Place | None, fovy: float | None
+) -> _Placed:
+    """The camera of a view, or one of its own where something about it is given."""
+    if view not in MOUNTS:
+        raise ValueError(f"unknown camera view {view!r}; views are {sorted(MOUNTS)}")
+    usual = MOUNTS[view]
+    mount = Mount(
+        usual.body,
+        usual.position if position is None else numbers("position", position, 3),
+        usual.target if target is None else numbers("target", target, 3),
+        usual.up if up is None else numbers("up", up, 3),
+        usual.fovy if fovy is None else number("fovy", fovy, NARROWEST, WIDEST),
+    )
+    return _Placed(f"{view}_camera" if mount == usual else f"{name}/camera", mount)
+
+
+def _encoder(height: int, width: int) -> ImageConv:
+    """Strided convolutions where there are pixels enough, fine ones for a small image."""
+    if min(height, width) >= 36:
+        return ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128)
+    return ImageConv(channels=(16, 32, 32), kernels=(3, 3, 3), strides=(1, 2, 1), features=128)

@@ -6,7 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import Modality, TemporalConv
+from mmrl.modality import EncoderSpec, Modality, TemporalConv
+from mmrl_envs.arguments import whole
 from mmrl_envs.sensors.base import Sensor, View
 
 FORCE_LIMIT_N = 500.0
@@ -31,6 +32,7 @@ class ForceTorque(Sensor):
             does.
         about: the point that torques are told about, a site of the tool: "flange", or "tip". About the tip a force
             across at the tip, such as friction, has no torque, and what is left says on which side the tip is touched.
+        encoder: how a policy encodes the window; unset is convolutions over time.
 
     Raises ValueError for another point.
     """
@@ -45,6 +47,7 @@ class ForceTorque(Sensor):
         history: int = 32,
         compensate_weight: bool = True,
         about: str = "flange",
+        encoder: EncoderSpec | None = None,
     ) -> None:
         if about not in _TORQUE_SCALES:
             raise ValueError(f"torques can be told about {sorted(_TORQUE_SCALES)}, got {about!r}")
@@ -56,11 +59,12 @@ class ForceTorque(Sensor):
             name=name,
             shape=(6,),
             rate_hz=rate_hz,
-            history=history,
+            history=whole("history", history, 1),
             low=tuple(-b for b in bound),
             high=bound,
             # coarse (tens of newtons: a jammed peg) and fine (a newton: first touch)
-            encoder=TemporalConv(
+            encoder=encoder
+            or TemporalConv(
                 channels=(16, 32, 64),
                 features=32,
                 squash=((0.05,) * 3 + (coarse,) * 3, (0.5,) * 3 + (fine,) * 3),

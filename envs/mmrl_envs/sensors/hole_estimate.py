@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import MLP, Modality
+from mmrl.modality import MLP, EncoderSpec, Modality
 from mmrl_envs.sensors.base import Sensor, View
 
 
@@ -18,19 +18,23 @@ class HoleEstimate(Sensor):
     Args:
         name: key in the observation.
         rate_hz: readings per second.
+        encoder: how a policy encodes the estimate; unset is a small network.
     """
 
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2)
     newest_only = True
 
-    def __init__(self, name: str = "hole_estimate", *, rate_hz: float = 20.0) -> None:
+    def __init__(
+        self, name: str = "hole_estimate", *, rate_hz: float = 20.0, encoder: EncoderSpec | None = None
+    ) -> None:
         self.modality = Modality(
             name=name,
             shape=(4,),
             rate_hz=rate_hz,
             low=(-1.0, -1.0, -1.0, -2 * np.pi),
             high=(1.0, 1.0, 1.0, 2 * np.pi),
-            encoder=MLP(
+            encoder=encoder
+            or MLP(
                 hidden=(64,),
                 features=64,
                 squash=((20.0, 20.0, 20.0, 1.0), (150.0, 150.0, 150.0, 10.0)),

@@ -6,7 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import MLP, Modality
+from mmrl.modality import MLP, EncoderSpec, Modality
+from mmrl_envs.arguments import whole
 from mmrl_envs.robots import panda
 from mmrl_envs.sensors.base import Sensor, View
 
@@ -21,21 +22,30 @@ class Proprioception(Sensor):
         name: key in the observation.
         rate_hz: readings per second.
         history: T.
+        encoder: how a policy encodes the window; unset is a network over its newest reading.
     """
 
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2, 1e-1)
 
-    def __init__(self, name: str = "proprioception", *, rate_hz: float = 1000.0, history: int = 32) -> None:
+    def __init__(
+        self,
+        name: str = "proprioception",
+        *,
+        rate_hz: float = 1000.0,
+        history: int = 32,
+        encoder: EncoderSpec | None = None,
+    ) -> None:
         bound = (1.0, 1.0, 1.0, np.pi, 10.0, 10.0, 10.0, 100.0)
         self.modality = Modality(
             name=name,
             shape=(8,),
             rate_hz=rate_hz,
-            history=history,
+            history=whole("history", history, 1),
             low=tuple(-b for b in bound),
             high=bound,
             # centimetres and millimetres; yaw in units that saturate at tens of degrees and degrees
-            encoder=MLP(
+            encoder=encoder
+            or MLP(
                 hidden=(64,),
                 features=64,
                 window="last",
@@ -64,20 +74,28 @@ class JointProprioception(Sensor):
         name: key in the observation.
         rate_hz: readings per second.
         history: T.
+        encoder: how a policy encodes the window; unset is a network over its newest reading.
     """
 
     noise_unit = (1e-3,) * 7 + (1e-2,) * 7
 
-    def __init__(self, name: str = "joint_proprioception", *, rate_hz: float = 1000.0, history: int = 32) -> None:
+    def __init__(
+        self,
+        name: str = "joint_proprioception",
+        *,
+        rate_hz: float = 1000.0,
+        history: int = 32,
+        encoder: EncoderSpec | None = None,
+    ) -> None:
         margin, speed = 0.1, 50.0
         self.modality = Modality(
             name=name,
             shape=(14,),
             rate_hz=rate_hz,
-            history=history,
+            history=whole("history", history, 1),
             low=(*(float(x) - margin for x in panda.JOINT_LOW), *(-speed,) * 7),
             high=(*(float(x) + margin for x in panda.JOINT_HIGH), *(speed,) * 7),
-            encoder=MLP(hidden=(64,), features=64, window="last"),
+            encoder=encoder or MLP(hidden=(64,), features=64, window="last"),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:

@@ -12,11 +12,13 @@ from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
 from mmrl_envs.sensors.base import Sensor
+from mmrl_envs.sensors.spec import parse_sensor
 
 ENTRY_POINT_GROUP = "mmrl.sensors"
 
-SensorFactory = Callable[[], Sensor]
-"""Anything that makes a sensor when called without arguments: a Sensor subclass or a function."""
+SensorFactory = Callable[..., Sensor]
+"""Anything that makes a sensor when called without arguments: a Sensor subclass or a function. The keyword arguments
+that it takes besides are the options of the sensor."""
 
 _registered: dict[str, SensorFactory] = {}
 
@@ -39,11 +41,13 @@ def sensor_names() -> tuple[str, ...]:
 
 
 def make_sensor(sensor: str | Sensor) -> Sensor:
-    """The sensor of that name, freshly made; a ready `Sensor` is checked and returned as it is.
+    """The sensor of that name, freshly made, with options where the text has some (`mmrl_envs.sensors.spec`).
 
-    Raises ValueError for an unknown name or one claimed twice, TypeError where no Sensor comes out.
+    A ready `Sensor` is checked and returned as it is.
+
+    Raises ValueError for an unknown name, one claimed twice or an unknown option, TypeError where no Sensor comes out.
     """
-    made = _factory(sensor)() if isinstance(sensor, str) else sensor
+    made = _from_text(sensor) if isinstance(sensor, str) else sensor
     if not isinstance(made, Sensor):
         raise TypeError(f"sensor {sensor!r} must give a mmrl_envs.sensors.Sensor, got {made!r}")
     if not isinstance(made.modality, Modality):
@@ -81,6 +85,11 @@ def _paced(sensor: Sensor, control_hz: int, *, by_name: bool) -> Sensor:
         )
     sensor.modality = replace(modality, rate_hz=float(control_hz))
     return sensor
+
+
+def _from_text(text: str) -> Sensor:
+    spec = parse_sensor(text)
+    return spec.make(_factory(spec.name))
 
 
 def _factory(name: str) -> SensorFactory:
