@@ -1,9 +1,10 @@
 """From the physics clock to the observation of one sense: schedule, noise, latency and history.
 
-Time is counted in physics steps since the reset of each world. A sensor takes a reading at every
-multiple of its period P, the reset included. One control step is S physics steps. A fast sensor (P
-divides S) takes S / P readings in each of them; a slow one (S divides P) takes one reading every
-P / S control steps and is held in between.
+Time is counted in physics steps since the reset of each world. One control step is S physics steps. A
+reading falls due every 1 / rate_hz seconds, the reset included. A sensor that is faster than the policy
+takes it there and then, so that its period P has to divide S, and has S / P readings in each control step.
+A slower one takes it at the first control step at or after that instant, and is held in between: 15 Hz
+under 20 Hz of control (S = 50 at 1 kHz) is due at 66.7, 133.3, 200, 266.7 and read at 100, 150, 200, 300.
 
 N is the number of worlds; n that of the worlds in one call; k that of their readings in one call;
 T the history (1 without); D the number of newest readings that latency can hold back. The buffer
@@ -14,6 +15,8 @@ keeps T + D readings of each world, all of them the first reading after a reset:
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,9 @@ from mmrl.noise import NoiseProcess
 from mmrl.streams import Streams
 
 Worlds = NDArray[np.integer[Any]]
+
+_FINEST = 10**6
+"""Largest denominator of a rate in Hz: 33.333333 is 100 / 3."""
 
 
 class ModalityBuffer:
@@ -41,7 +47,7 @@ class ModalityBuffer:
         streams: Streams,
         noise_unit: ArrayLike = 1.0,
     ) -> None:
-        """Raises ValueError where rates or latency do not fall on the physics clock.
+        """Raises ValueError where control rate, latency or the rate of a fast sensor miss the physics clock.
 
         `noise_unit` is what a `context_std` of 1 means: a number, or one per element of a reading.
         """
@@ -50,16 +56,15 @@ class ModalityBuffer:
         self.context_std: NDArray[np.float64] = np.zeros(num_worlds)
         """Extra Gaussian noise (N,) in `noise_unit`, written by the environment; 0 is free."""
         self._step = _control_step(physics_hz, control_hz)  # S
-        self._period = _period(modality, physics_hz, control_hz, self._step)  # P
+        self._schedule = _schedule(modality, physics_hz, control_hz)
         self._latency = _latency(modality, physics_hz)
-        self._held = -(-self._latency // self._period)  # D
+        self._held = self._schedule.most_within(self._latency)  # D
         self._window = modality.history or 1  # T
         self._streams = streams
         self._noise_unit = np.broadcast_to(np.asarray(noise_unit, np.float64), modality.shape)
         self._noise: NoiseProcess | None = None
         if modality.noise is not None:
-            period_s = self._period / physics_hz
-            self._noise = modality.noise.start(modality.shape, num_worlds, period_s, streams)
+            self._noise = modality.noise.start(modality.shape, num_worlds, 1.0 / modality.rate_hz, streams)
         self._clock = np.zeros(num_worlds, dtype=np.int64)  # (N,) physics steps since the reset
         self._pushed = np.zeros(num_worlds, dtype=np.int64)  # (N,) the clock at the last push
         self._kept = self._window + self._held  # T + D
@@ -71,8 +76,7 @@ class ModalityBuffer:
     @property
     def substeps(self) -> NDArray[np.int64]:
         """Indices (k,) in 0..S-1 of the physics steps of a control step after which to read."""
-        interval = min(self._period, self._step)
-        return np.arange(interval - 1, self._step, interval)
+        return np.arange(self._schedule.grid - 1, self._step, self._schedule.grid)
 
     def reset(self, worlds: Worlds, reading: NDArray[Any]) -> None:
         """Start an episode: clocks at 0, every kept reading the first one, (n, *shape)."""
@@ -88,9 +92,10 @@ class ModalityBuffer:
 
     def due_worlds(self, worlds: Worlds) -> Worlds:
         """Those of `worlds` that take a reading at the current time, in the same order."""
-        if self._period <= self._step:
+        if self._schedule.grid < self._step:
             return worlds
-        due: Worlds = worlds[self._clock[worlds] % self._period == 0]
+        clock = self._clock[worlds]
+        due: Worlds = worlds[self._schedule.taken(clock) > self._schedule.taken(clock - self._step)]
         return due
 
     def push(self, worlds: Worlds, readings: NDArray[Any]) -> None:
@@ -173,7 +178,7 @@ class ModalityBuffer:
     def _delayed(self, worlds: Worlds) -> NDArray[Any]:
         clock = self._clock[worlds]
         # Readings at or before now, less those at or before now - latency: 0 <= late <= D.
-        late = clock // self._period - (clock - self._latency) // self._period
+        late = self._schedule.taken(clock) - self._schedule.taken(clock - self._latency)
         start = self._held - late
         seen: NDArray[Any] = self._readings[worlds[:, None], start[:, None] + np.arange(self._window)]
         return seen
@@ -200,16 +205,39 @@ def _control_step(physics_hz: int, control_hz: int) -> int:
     return physics_hz // control_hz
 
 
-def _period(modality: Modality, physics_hz: int, control_hz: int, step: int) -> int:
-    period = round(physics_hz / modality.rate_hz)
-    if period < 1 or abs(period * modality.rate_hz - physics_hz) > 1e-9 * physics_hz:
-        raise ValueError(f"modality {modality.name!r}: rate_hz {modality.rate_hz} must divide physics_hz {physics_hz}")
-    if step % period != 0 and period % step != 0:
+@dataclass(frozen=True)
+class _Schedule:
+    """When readings are taken: so many of them fall due in so many physics steps."""
+
+    readings: int
+    steps: int
+    grid: int
+    """They are taken at multiples of so many physics steps: P of a fast sensor, S of a slow one."""
+
+    def taken(self, clock: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number (n,) of the newest reading at or before the clocks (n,); that of the reset is 0."""
+        number: NDArray[np.int64] = clock // self.grid * self.grid * self.readings // self.steps
+        return number
+
+    def most_within(self, latency: int) -> int:
+        """The most readings that are taken within so many physics steps."""
+        whole = -(-latency // self.grid) * self.grid
+        return -(-whole * self.readings // self.steps)
+
+
+def _schedule(modality: Modality, physics_hz: int, control_hz: int) -> _Schedule:
+    rate = modality.rate_hz
+    if rate <= control_hz:
+        share = Fraction(rate).limit_denominator(_FINEST) / physics_hz
+        return _Schedule(share.numerator, share.denominator, physics_hz // control_hz)
+    period = round(physics_hz / rate)
+    if period < 1 or abs(period * rate - physics_hz) > 1e-9 * physics_hz:
+        raise ValueError(f"modality {modality.name!r}: rate_hz {rate} must divide physics_hz {physics_hz}")
+    if (physics_hz // control_hz) % period:
         raise ValueError(
-            f"modality {modality.name!r}: one of rate_hz {modality.rate_hz} and "
-            f"control_hz {control_hz} must be a multiple of the other"
+            f"modality {modality.name!r}: rate_hz {rate} is above control_hz {control_hz} and must be a multiple of it"
         )
-    return period
+    return _Schedule(1, period, period)
 
 
 def _latency(modality: Modality, physics_hz: int) -> int:

@@ -116,7 +116,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         present = {"autoreset_mode": mode, "render_fps": control_hz}
         self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
-        self.sensors = make_sensors(sensors, control_hz)
+        self.sensors = make_sensors(sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         models = _compile(task, self.sensors, physics_hz)
         substeps = physics_hz // control_hz

@@ -124,6 +124,37 @@ def test_latency_of_a_slow_sensor() -> None:
     assert [rig.times_seen() for _ in range(5)] == [[0], [0], [100], [100], [200]]
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "read_at"),
+    [
+        # Due at 66.7, 133.3, 200, 266.7, 333.3, 400 ms; control steps are 50 ms.
+        (15, [100, 150, 200, 300, 350, 400]),
+        # Due at 125, 250, 375, 500.
+        (8, [150, 250, 400, 500]),
+        # Due at 333.3 and 666.7.
+        (3, [350, 700]),
+        # Due at 142.9, 285.7, 428.6.
+        (7, [150, 300, 450]),
+    ],
+)
+def test_slow_sensor_is_read_at_the_first_control_step_after_it_is_due(rate_hz: float, read_at: list[float]) -> None:
+    rig = clock(rate_hz)
+    seen = [rig.times_seen()[0] for _ in range(read_at[-1] // S)]
+    assert sorted({*seen} - {0}) == read_at
+    # Each is seen from the control step on at which it is read.
+    assert all(time <= (step + 1) * S for step, time in enumerate(seen))
+    assert [step for step, (a, b) in enumerate(zip([0, *seen], seen, strict=False)) if a != b] == [
+        t // S - 1 for t in read_at
+    ]
+
+
+def test_slow_sensor_off_the_control_clock_with_latency_and_history() -> None:
+    # 15 Hz and 60 ms: read at 100, 150, 200, 300, 350; each may be seen 60 ms later, so from 200, 250, 300, 400 on.
+    rig = clock(15, history=2, latency_s=0.060)
+    seen = [rig.times_seen() for _ in range(8)]
+    assert seen == [[0, 0], [0, 0], [0, 0], [0, 100], [100, 150], [150, 200], [150, 200], [200, 300]]
+
+
 def test_a_reset_starts_the_schedule_of_its_world_alone() -> None:
     rig = Rig(replace(CLOCK, rate_hz=10, latency_s=0.03), num_worlds=2)
     seen = []
@@ -133,6 +164,21 @@ def test_a_reset_starts_the_schedule_of_its_world_alone() -> None:
         seen.append(rig.step()[:, 0].tolist())
     # World 0 as above; world 1 lags by one step, so they are due at different times.
     assert seen == [[0, 0], [0, 0], [100, 0], [100, 100], [200, 100], [200, 200]]
+
+
+@given(
+    rate_hz=st.floats(0.5, 20),
+    latency=st.integers(0, 260),
+    history=st.integers(1, 6),
+)
+def test_any_slow_rate_shows_the_newest_old_enough_reading(rate_hz: float, latency: int, history: int) -> None:
+    rate_hz = round(rate_hz, 3)
+    rig = clock(rate_hz, history, latency / PHYSICS_HZ)
+    due = np.arange(1, 20) * PHYSICS_HZ / rate_hz
+    taken = [0] * history + (np.ceil(np.round(due / S, 9)) * S).tolist()
+    for now in range(S, 14 * S, S):
+        old_enough = [time for time in taken if time <= now - latency or time == 0]
+        assert rig.times_seen() == old_enough[-history:]
 
 
 @given(
@@ -256,8 +302,7 @@ def test_readings_of_some_worlds_only() -> None:
         ({"rate_hz": 300}, "'clock': rate_hz 300 must divide physics_hz 1000"),
         ({"rate_hz": 2000}, "'clock': rate_hz 2000 must divide physics_hz 1000"),
         # 250 divides 1000, but 12.5 readings would fall into a control step.
-        ({"rate_hz": 250}, "one of rate_hz 250 and control_hz 20 must be a multiple of the other"),
-        ({"rate_hz": 8}, "one of rate_hz 8 and control_hz 20 must be a multiple of the other"),
+        ({"rate_hz": 250}, "'clock': rate_hz 250 is above control_hz 20 and must be a multiple of it"),
         ({"latency_s": 0.0015}, r"latency_s 0.0015 must be a whole .* of 1 / 1000 s, got 1.5"),
     ],
 )

@@ -7,6 +7,7 @@ A package offers a sensor through the entry-point group `mmrl.sensors`:
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
@@ -57,16 +58,17 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
     return made
 
 
-def make_sensors(sensors: Sequence[str | Sensor], control_hz: int) -> list[Sensor]:
-    """Every sensor of a robot whose policy acts so often, each as by `make_sensor`.
+def make_sensors(sensors: Sequence[str | Sensor], control_hz: int, physics_hz: int) -> list[Sensor]:
+    """Every sensor of a robot whose policy acts and whose physics steps so often, each as by `make_sensor`.
 
-    One asked for by name that gives only its newest reading is slowed down to the policy's rate where that is lower.
+    One that gives its newest reading alone is read at most once a control step, so that its rate is at most the
+    policy's. Another that is asked for by name, without a rate, takes the highest rate up to its own that fits.
 
-    Raises ValueError if there is none, if two share a name, or if a ready one would have to be slowed down.
+    Raises ValueError if there is none or if two share a name.
     """
     if isinstance(sensors, str) or not len(sensors):
         raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
-    made = [_paced(make_sensor(sensor), control_hz, by_name=isinstance(sensor, str)) for sensor in sensors]
+    made = [_paced(sensor, make_sensor(sensor), control_hz, physics_hz) for sensor in sensors]
     names = [sensor.modality.name for sensor in made]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -74,17 +76,19 @@ def make_sensors(sensors: Sequence[str | Sensor], control_hz: int) -> list[Senso
     return made
 
 
-def _paced(sensor: Sensor, control_hz: int, *, by_name: bool) -> Sensor:
-    modality = sensor.modality
-    if not sensor.newest_only or modality.rate_hz <= control_hz:
+def _paced(asked: str | Sensor, sensor: Sensor, control_hz: int, physics_hz: int) -> Sensor:
+    """The sensor, or a copy of it with the rate that it gets; what declares its modality says so."""
+    own = rate = sensor.modality.rate_hz
+    if sensor.newest_only:
+        rate = min(own, float(control_hz))
+    elif own > control_hz and isinstance(asked, str) and "rate_hz" not in parse_sensor(asked).options:
+        substeps = physics_hz // control_hz
+        rate = next(physics_hz / p for p in range(1, substeps + 1) if substeps % p == 0 and physics_hz / p <= own)
+    if rate == own:
         return sensor
-    if not by_name:
-        raise ValueError(
-            f"sensor {modality.name!r} gives one reading a control step, so that its rate_hz must be at most "
-            f"control_hz {control_hz}, got {modality.rate_hz:g}"
-        )
-    sensor.modality = replace(modality, rate_hz=float(control_hz))
-    return sensor
+    paced = copy(sensor)
+    paced.modality = replace(sensor.modality, rate_hz=rate)
+    return paced
 
 
 def _from_text(text: str) -> Sensor:
