@@ -81,3 +81,11 @@ def orthogonal_(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
     nn.init.orthogonal_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def spread_keeping_(layer: nn.Linear) -> None:
+    """Orthogonal weights such that each output spreads as far as the inputs do, and zero biases, in place.
+
+    With gain 1 a layer of more outputs than inputs shares what it reads among them.
+    """
+    orthogonal_(layer, max(1.0, layer.out_features / layer.in_features) ** 0.5)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
-from mmrl.layers import orthogonal_
+from mmrl.layers import spread_keeping_
 
 _VARIANCE_MIN = 1e-8  # Lee et al. 2019, released code
 
@@ -28,7 +28,8 @@ class ProductOfExpertsFusion(Fusion):
         self.beliefs = nn.ModuleDict({sense_key(name): nn.Linear(size, 2 * features) for name, size in sizes.items()})
         for layer in self.beliefs.values():
             assert isinstance(layer, nn.Linear)
-            orthogonal_(layer, 1.0)
+            # Were the means of each expert small, the prior's 0 would drown what they say.
+            spread_keeping_(layer)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:
         mean, _ = self.posterior(features, present)

@@ -24,7 +24,7 @@ from mmrl.fusion.base import (
     require_number,
     require_sizes,
 )
-from mmrl.layers import orthogonal_
+from mmrl.layers import orthogonal_, spread_keeping_
 
 
 class RecurrentFusion(Fusion, ABC):
@@ -124,12 +124,14 @@ class LSTMFusion(ConcatRecurrentFusion):
 class GRUFusion(ConcatRecurrentFusion):
     """Concatenation into a gated recurrent unit (Cho et al. 2014).
 
-    r, z = sigmoid(W x + U h + b), n = tanh(W x + b + r (U h + b')), h' = (1 - z) n + z h. The joint vector is h'. An
-    absent sense contributes a learned vector.
+    r, z = sigmoid(W x + U h + b), n = tanh(W x + b + r (U h + b')), h' = (1 - z) n + z h, the form of cuDNN and of
+    `torch.nn.GRU`: the paper resets before the matrix, n = tanh(W x + U (r h)). The joint vector is h'. An absent sense
+    contributes a learned vector.
     """
 
     def __init__(self, sizes: Mapping[str, Size], features: int, options: FusionOptions = NO_OPTIONS) -> None:
         super().__init__(sizes, features, 3 * features)
+        spread_keeping_(self.input)
         self.state_size = features
         self.recurrent = nn.Linear(features, 3 * features)
         orthogonal_(self.recurrent, 1.0)

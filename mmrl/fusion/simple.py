@@ -63,12 +63,17 @@ class ProductFusion(Fusion):
     """Elementwise product of projected senses (Kim et al. 2017, "Hadamard Product for Low-rank Bilinear Pooling").
 
     h = tanh(norm(prod_s tanh(norm(W_s x_s + b_s)))); the outer normalisation undoes that a product of numbers below 1
-    vanishes. An absent sense is no factor.
+    vanishes. Factors start around tanh(1), not 0, else no sense showed but by its product with all the others. An
+    absent sense is no factor.
     """
 
     def __init__(self, sizes: Mapping[str, int], features: int, options: FusionOptions = NO_OPTIONS) -> None:
         super().__init__(sizes, features)
         self.projections = nn.ModuleDict({sense_key(name): project(size, features) for name, size in sizes.items()})
+        for projection in self.projections.values():
+            assert isinstance(projection, nn.Sequential)
+            assert isinstance(projection[1], nn.LayerNorm)
+            nn.init.ones_(projection[1].bias)
         self.norm = nn.LayerNorm(features)
 
     def forward(self, features: Encodings, present: Presence | None = None) -> Tensor:

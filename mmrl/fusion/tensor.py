@@ -77,7 +77,8 @@ class LowRankFusion(Fusion):
     """Low-rank Multimodal Fusion (Liu et al. 2018): the tensor fusion with weights of low rank, without the tensor.
 
     sum_r w_r prod_s [x_s; 1] F_s^r + b, eq. 6 of "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors"
-    with the weights w of the code released with it. Of an absent sense the appended 1 alone is left.
+    with the weights w of the code released with it. Every factor starts around 1. Of an absent sense the appended 1
+    alone is left.
     """
 
     options_type = LowRankOptions
@@ -87,8 +88,8 @@ class LowRankFusion(Fusion):
         self.projections = _projections(sizes, options.projection)
         shape = (options.rank, options.projection + 1, features)
         self.factors = nn.ParameterDict({sense_key(name): torch.empty(shape) for name in sizes})
-        for name in sizes:
-            nn.init.xavier_normal_(self.factors[sense_key(name)])
+        for factor in self.factors.values():
+            _start_near_one_(factor)
         self.weights = nn.Parameter(torch.full((options.rank,), options.rank**-0.5))
         self.bias = nn.Parameter(torch.zeros(features))
         self.norm = nn.LayerNorm(features)
@@ -107,6 +108,16 @@ def outer_product(parts: Sequence[Tensor]) -> Tensor:
         # (B, P, 1) * (B, 1, d + 1) -> (B, P * (d + 1))
         product = (product.unsqueeze(2) * _with_one(part).unsqueeze(1)).flatten(1)
     return product
+
+
+def _start_near_one_(factor: Tensor) -> None:
+    """Matrices (R, d + 1, D) that take any [x; 1] to numbers around 1.
+
+    Products of numbers around 0 vanish with the number of senses, and show nothing of a sense but by its product with
+    all the others.
+    """
+    nn.init.normal_(factor[:, :-1], std=(factor.shape[1] - 1) ** -0.5)
+    nn.init.ones_(factor[:, -1])
 
 
 def _with_one(part: Tensor) -> Tensor:
