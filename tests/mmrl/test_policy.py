@@ -169,7 +169,8 @@ def test_autocast_keeps_what_the_loss_is_made_of_exact(
             assert exact is None
             continue
         assert ours.dtype == torch.float32
-        torch.testing.assert_close(ours, exact, atol=0.1, rtol=0.05)
+        # Of a log-probability an eighth of what PPO clips at.
+        torch.testing.assert_close(ours, exact, atol=0.025, rtol=0)
 
 
 def test_each_sense_matters_when_it_is_there() -> None:

@@ -27,6 +27,8 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "mfn": {"units": 5, "memory": 7, "hidden": 8},
     "tagm": {"attention": 5},
 }
+# Those in which a learned vector stands for an absent sense; in the others it is no factor, no expert or masked.
+FILLING = ["concat", "sum", "mlp", "gated", "early", "hybrid", "lstm", "gru", "mvlstm", "mfn", "tagm"]
 
 
 def build(name: str, senses: Sequence[str] = tuple(SIZES), seed: int = 0) -> Fusion:
@@ -210,16 +212,32 @@ def test_absent_encodings_get_no_gradient(fusion: Fusion) -> None:
     assert (gradient[mask] != 0).any()
 
 
-def test_what_stands_for_an_absent_sense_is_learned(fusion: Fusion) -> None:
-    stands_in = [parameter for name, parameter in fusion.named_parameters() if "absent" in name]
+@pytest.mark.parametrize("name", FILLING)
+def test_what_stands_for_an_absent_sense_is_learned(name: str) -> None:
+    fusion = build(name)
+    (stands_in,) = (parameter for key, parameter in fusion.named_parameters() if "absent" in key)
     nowhere = {"wrench": torch.zeros(4, dtype=torch.bool)}
     before = join(fusion, encodings(fusion, 4), nowhere)
     before.square().sum().backward()
-    for parameter in stands_in:
-        assert parameter.grad is not None
-        with torch.no_grad():
-            parameter -= 0.1 * parameter.grad
-        assert not torch.allclose(join(fusion, encodings(fusion, 4), nowhere), before)
+    assert stands_in.grad is not None
+    with torch.no_grad():
+        stands_in -= 0.1 * stands_in.grad
+    assert not torch.allclose(join(fusion, encodings(fusion, 4), nowhere), before)
+
+
+@pytest.mark.parametrize("name", [name for name in FUSIONS if name not in FILLING])
+@torch.no_grad()
+def test_where_nothing_stands_for_an_absent_sense_what_reads_it_has_no_say(name: str) -> None:
+    fusion, nowhere = build(name), {"wrench": torch.zeros(4, dtype=torch.bool)}
+    absent, there = (join(fusion, encodings(fusion, 4), present) for present in (nowhere, None))
+    own = [parameter for key, parameter in fusion.named_parameters() if "/wrench" in key]
+    assert own
+    for parameter in own:
+        # Of a factor of `lowrank` the last row reads the appended 1, which is left.
+        read = parameter[:, :-1] if name == "lowrank" and parameter.dim() == 3 else parameter
+        read.add_(torch.randn_like(read))
+    assert torch.equal(join(fusion, encodings(fusion, 4), nowhere), absent)
+    assert not torch.allclose(join(fusion, encodings(fusion, 4)), there)
 
 
 def test_gradients_are_right(fusion: Fusion) -> None:
