@@ -182,7 +182,7 @@ class Report:
 
 def evaluate(
     envs: Envs,
-    policy: Policy,
+    make_policy: Callable[[], Policy],
     episodes: int,
     seed: int,
     without: Sequence[str] = (),
@@ -191,7 +191,8 @@ def evaluate(
 ) -> Report:
     """Judge with all senses, then once more without each sense named in `without`.
 
-    Every row resets `envs` to the same `seed` and reset `options`, so that rows are paired.
+    Every row resets `envs` to the same `seed` and reset `options` and plays with a policy of its own, so that rows are
+    paired: one that draws its actions begins each row with the same draws.
     `progress(label, episodes finished)` is called as episodes end. Raises ValueError when
     `episodes` is not a multiple of the number of worlds (see `divisor_worlds`) or a sense is
     unknown.
@@ -204,7 +205,7 @@ def evaluate(
     for label, absent in conditions.items():
         told = None if progress is None else partial(progress, label)
         each = episodes // envs.num_envs
-        table = run_episodes(envs, policy, each, seed, absent, options, told)
+        table = run_episodes(envs, make_policy(), each, seed, absent, options, told)
         versus_all = compare(rows[0].episodes, table) if rows else None
         rows.append(Row(label, absent, table, versus_all))
     return Report(tuple(rows), envs.num_envs, seed)

@@ -112,14 +112,13 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     if path is not None:  # before all is played, in case there is no place for it
         path.parent.mkdir(parents=True, exist_ok=True)
     with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(config, console) as progress:
-        policy = TorchPolicy(
-            trained.policy,
-            envs.single_action_space,
-            deterministic=config.deterministic,
-            seed=config.seed,
-        )
+        space = envs.single_action_space
+
+        def make_policy() -> TorchPolicy:
+            return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
+
         options = reset_options(trained, config.context, envs)
-        report = evaluate(envs, policy, config.episodes, config.seed, without, options, progress)
+        report = evaluate(envs, make_policy, config.episodes, config.seed, without, options, progress)
     _show(report, trained, console)
     if path is not None:
         write_json(path, describe(report, config, trained))

@@ -37,7 +37,7 @@ class Judge:
 
     def metrics(self) -> dict[str, float]:
         """Mean return and, where the environment tells it, the success rate at the end of the episodes."""
-        row = evaluate(self._envs, self._policy, self._episodes, self._seed, options=self._options).rows[0]
+        row = evaluate(self._envs, lambda: self._policy, self._episodes, self._seed, options=self._options).rows[0]
         rate = row.success_at_end.rate
         figures = {RETURN: float(row.episodes.episode_return.mean())}
         return figures if rate is None else {SUCCESS: rate, **figures}

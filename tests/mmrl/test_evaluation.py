@@ -192,7 +192,7 @@ class Waver(Heads):
 
 
 def test_success_once_and_at_the_end_are_different_figures() -> None:
-    row = evaluate(coins(2), Waver(), 4, seed=0).rows[0]
+    row = evaluate(coins(2), Waver, 4, seed=0).rows[0]
     assert row.success_once == Rate(4, 4)
     assert row.success_at_end == Rate(0, 4)
 
@@ -202,21 +202,21 @@ def test_forces_are_those_of_the_finished_episode() -> None:
     table = run_episodes(coins(3, told=told), Looker(), 2, seed=0)
     # Looker is always right, so an episode has FAST = 2 steps and its last info says 3 N x 2.
     assert table.peak_force_n.tolist() == [6.0] * 6
-    figures = evaluate(coins(3, told=told), Looker(), 6, seed=0).rows[0].to_json()
+    figures = evaluate(coins(3, told=told), Looker, 6, seed=0).rows[0].to_json()
     assert figures["median_peak_force_n"] == 6.0
     assert figures["median_mean_force_n"] == 2.0
 
 
 def test_broken_physics_is_never_a_success() -> None:
     envs = coins(2, told=("is_success", "physics_error"), broken=True)
-    row = evaluate(envs, Looker(), 4, seed=0).rows[0]
+    row = evaluate(envs, Looker, 4, seed=0).rows[0]
     assert row.success_at_end == Rate(0, 4)
     assert row.success_once == Rate(0, 4)
     assert row.to_json()["physics_errors"] == 4
 
 
 def test_without_is_success_rates_are_undefined_and_the_return_is_not() -> None:
-    report = evaluate(coins(2, told=()), Looker(), 4, seed=0, without=["eye"])
+    report = evaluate(coins(2, told=()), Looker, 4, seed=0, without=["eye"])
     for row in report.rows:
         assert row.success_at_end.rate is None
         assert str(row.success_at_end) == "undefined"
@@ -228,12 +228,12 @@ def test_without_is_success_rates_are_undefined_and_the_return_is_not() -> None:
 
 
 def test_reset_options_reach_the_worlds() -> None:
-    row = evaluate(coins(3), Heads(), 3, seed=0, options={"context": {"coin": -1.0}}).rows[0]
+    row = evaluate(coins(3), Heads, 3, seed=0, options={"context": {"coin": -1.0}}).rows[0]
     assert row.success_at_end == Rate(0, 3)
 
 
 def test_report_has_all_senses_first_then_each_missing_one_paired() -> None:
-    report = evaluate(coins(10), Looker(), 40, seed=0, without=["eye", "clock"])
+    report = evaluate(coins(10), Looker, 40, seed=0, without=["eye", "clock"])
     assert [row.label for row in report.rows] == ["all senses", "without eye", "without clock"]
     everything, blind, timeless = report.rows
     assert everything.versus_all is None
@@ -244,8 +244,29 @@ def test_report_has_all_senses_first_then_each_missing_one_paired() -> None:
     assert timeless.versus_all.p_value == 1.0
 
 
+class Tosser(Looker):
+    """Bets as a generator of its own falls, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(7)
+
+    def act(
+        self,
+        observation: dict[str, NDArray[Any]],
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[Any]:
+        return np.where(self.rng.random(observation["eye"].shape) < 0.5, -1.0, 1.0).astype(np.float32)
+
+
+def test_a_policy_that_draws_begins_every_row_with_the_same_draws() -> None:
+    everything, timeless = evaluate(coins(4), Tosser, 24, seed=0, without=["clock"]).rows
+    assert 0 < everything.success_at_end.successes < 24
+    assert timeless.versus_all == Paired(lost=0, gained=0, pairs=24)
+
+
 def test_report_is_strict_json_and_says_what_it_did() -> None:
-    report = evaluate(coins(2), Looker(), 6, seed=11, without=["eye"])
+    report = evaluate(coins(2), Looker, 6, seed=11, without=["eye"])
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert (document["seed"], document["num_worlds"], document["episodes"]) == (11, 2, 6)
     assert document["rows"][1]["absent"] == ["eye"]
@@ -256,7 +277,7 @@ def test_progress_counts_episodes_of_each_row_up_to_all_of_them() -> None:
     told: list[tuple[str, int]] = []
     evaluate(
         coins(3),
-        Heads(),
+        Heads,
         6,
         seed=0,
         without=["eye"],
@@ -313,11 +334,11 @@ def test_other_autoreset_modes_are_refused(mode: AutoresetMode) -> None:
 
 def test_errors_name_the_sense_and_the_bound() -> None:
     with pytest.raises(ValueError, match=r"no sense 'nose'; there are: clock, eye"):
-        evaluate(coins(2), Heads(), 2, seed=0, without=["nose"])
+        evaluate(coins(2), Heads, 2, seed=0, without=["nose"])
     with pytest.raises(ValueError, match=r"no sense 'nose'"):
         run_episodes(coins(2), Heads(), 1, seed=0, absent=["nose"])
     with pytest.raises(ValueError, match="multiple of the 2 worlds: 3"):
-        evaluate(coins(2), Heads(), 3, seed=0)
+        evaluate(coins(2), Heads, 3, seed=0)
     with pytest.raises(ValueError, match="at least 1: 0"):
         run_episodes(coins(2), Heads(), 0, seed=0)
     with pytest.raises(ValueError, match=r"0\.\.3 \(trials\): 4"):
