@@ -10,6 +10,12 @@ from tyro.constructors import PrimitiveConstructorSpec
 class _Loader(yaml.SafeLoader):
     """YAML as one writes it on a command line: `1e-3` is a number, and `{a:1}` needs no space after its colon."""
 
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # One that stands within what it names has no end, and a few lines of them fill any memory.
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias, *{self.peek_event().anchor}, is no value of a setting")  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         entries = super().construct_mapping(node, deep=deep)
         return dict(self._split(key, value) for key, value in entries.items())

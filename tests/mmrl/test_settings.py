@@ -26,6 +26,12 @@ def test_a_mapping_needs_no_spaces() -> None:
     assert settings == {"impedance": {"step_m": 0.004, "lead_m": 0.005, "low": [-1, 0]}, "at": {"time": "12:30"}}
 
 
+@pytest.mark.parametrize("text", ["&x [*x]", "{b: &x {c: *x}}", "[&x [1, 2], *x]"])
+def test_an_alias_is_no_value(text: str) -> None:
+    with pytest.raises(ValueError, match=r"the value of 'a' is no YAML, .*an alias, \*x, is no value of a setting"):
+        parse_settings([f"a={text}"])
+
+
 def test_a_word_that_is_no_setting_is_named() -> None:
     with pytest.raises(ValueError, match="key=value, got 'clearance'"):
         parse_settings(["clearance"])
