@@ -1,12 +1,14 @@
 """Frozen dataclasses from plain values, as JSON and YAML have them, checked against their annotations.
 
 Understood are numbers, strings, booleans, None, `Any`, literals, unions, tuples, mappings, paths and further
-dataclasses. A whole number may stand for a fraction, a list for a tuple, a string for a path.
+dataclasses. A whole number may stand for a fraction, a fraction without a remainder (1e6) for a whole number, a number
+of NumPy for one of Python, a list for a tuple, a string for a path.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import types
 import typing
@@ -14,7 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
+import numpy as np
+
 Built = TypeVar("Built")
+
+
+_MOST_NESTED = 20
 
 
 class Misfit(ValueError):
@@ -28,7 +35,7 @@ def build(cls: type[Built], document: Mapping[str, Any], prefix: str = "") -> Bu
     missing, values of the wrong kind, and whatever the dataclass itself refuses.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # the caller's promise
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     unknown = sorted(str(name) for name in document if name not in fields)
     if unknown:
         raise Misfit(f"{cls.__name__} has no {', '.join(unknown)}; it has {', '.join(fields) or 'none'}")
@@ -36,6 +43,28 @@ def build(cls: type[Built], document: Mapping[str, Any], prefix: str = "") -> Bu
     if missing:
         raise Misfit(f"{cls.__name__} lacks {', '.join(missing)}")
     return cls(**{name: _fitted(hints[name], value, prefix + name) for name, value in document.items()})
+
+
+def fit(instance: Any, prefix: str = "") -> None:
+    """Bring every field of a frozen dataclass to what its annotation says, from its `__post_init__`.
+
+    So 1e6 and `np.int64(8)` become whole numbers of Python before anything is recorded. Raises ValueError naming the
+    field, `prefix` before it, its kind and the value where that is not possible, such as 2.5 for a whole number.
+    """
+    for name, hint in _hints(type(instance)).items():
+        if name in vars(instance):
+            object.__setattr__(instance, name, _fitted(hint, vars(instance)[name], prefix + name))
+
+
+_known_hints: dict[Any, dict[str, Any]] = {}
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """The annotation of each field; looking it up takes longer than all else."""
+    if cls not in _known_hints:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        _known_hints[cls] = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    return _known_hints[cls]
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:
@@ -57,11 +86,46 @@ def _fitted(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return build(typing.cast(type[Any], hint), value, f"{name}.")
     kind = hint if origin is None else origin
+    if kind in (dict, Mapping) and inner and isinstance(value, Mapping):
+        if inner[1] is Any:
+            return _recordable(value, name)
+        return {_fitted(inner[0], key, name): _fitted(inner[1], item, f"{name}.{key}") for key, item in value.items()}
     if kind is Path and isinstance(value, str):
         return Path(value)
+    value = _plain(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if kind is Any or _is(kind, value):
         return float(value) if kind is float else value
     raise Misfit(f"{name} must be {_spelled(hint)}, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    """A number of Python in place of one of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _recordable(value: Any, name: str, depth: int = 0) -> Any:
+    """A value of any kind as JSON has it: what is written to a file is what is used.
+
+    Raises Misfit for what JSON has no word for, an object or a number that is not finite, and for nesting without end.
+    """
+    if depth > _MOST_NESTED:
+        raise Misfit(f"{name} is nested more than {_MOST_NESTED} deep, or contains itself")
+    value = _plain(value.tolist() if isinstance(value, np.ndarray) else value)
+    if isinstance(value, Mapping):
+        if strange := [key for key in value if not isinstance(key, str)]:
+            raise Misfit(f"{name} must have words as keys, got {strange[0]!r}")
+        return {key: _recordable(item, f"{name}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_recordable(item, f"{name}[{index}]", depth + 1) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Misfit(f"{name} must be finite, got {value}")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise Misfit(f"{name} must be made of numbers, words, lists and mappings, got {value!r}")
 
 
 def _fitted_to_one_of(options: tuple[Any, ...], hint: Any, value: Any, name: str) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.documents import fit
 from mmrl.noise import Noise
 
 Bound = float | tuple[float, ...]
@@ -55,6 +56,7 @@ class ImageConv(EncoderSpec):
     """Difference of pixel values that is read as 1; unset is the whole range."""
 
     def __post_init__(self) -> None:
+        fit(self, "ImageConv.")
         if self.unit is not None and not 0 < self.unit < math.inf:
             raise ValueError(f"ImageConv.unit must be finite and > 0, got {self.unit}")
         if self.zero is not None and not math.isfinite(self.zero):
@@ -93,6 +95,7 @@ class TemporalConv(EncoderSpec):
     """Scales s of the inputs tanh(s x), side by side; empty for x by its running mean and std."""
 
     def __post_init__(self) -> None:
+        fit(self, "TemporalConv.")
         _require_sizes("TemporalConv.channels", self.channels)
         _require_sizes("TemporalConv.kernel", (self.kernel,))
         _require_sizes("TemporalConv.stride", (self.stride,))
@@ -122,6 +125,7 @@ class MLP(EncoderSpec):
     """What it reads of a window: all T readings as one vector, or the newest one only."""
 
     def __post_init__(self) -> None:
+        fit(self, "MLP.")
         if self.hidden:
             _require_sizes("MLP.hidden", self.hidden)
         _require_sizes("MLP.features", (self.features,))
@@ -146,6 +150,7 @@ class DifferenceMLP(EncoderSpec):
     """Size of the encoding, the number of hidden units of the layer."""
 
     def __post_init__(self) -> None:
+        fit(self, "DifferenceMLP.")
         _require_sizes("DifferenceMLP.features", (self.features,))
 
     def check(self, modality: "Modality") -> None:
@@ -172,6 +177,7 @@ class Custom(EncoderSpec):
     """Size of the encoding."""
 
     def __post_init__(self) -> None:
+        fit(self, "Custom.")
         if not _TARGET.fullmatch(self.target):
             raise ValueError(f"Custom.target must read 'package.module:factory', got {self.target!r}")
         _require_sizes("Custom.features", (self.features,))

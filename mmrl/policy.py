@@ -19,6 +19,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from mmrl.documents import fit
 from mmrl.encoders import Encoder
 from mmrl.fusion import NO_OPTIONS, Fusion, RecurrentFusion, Unfused, find_fusion, sense_key
 from mmrl.heads import LOG_STD_MIN, build_action_head, make_critic, make_trunk
@@ -58,6 +59,7 @@ class PolicyConfig:
     """What turns the actor's last layer into actions, a name in `mmrl.heads.ACTION_HEADS`."""
 
     def __post_init__(self) -> None:
+        fit(self, "policy.")
         hidden = (*self.actor_hidden, *self.critic_hidden)
         if min(hidden, default=1) < 1:
             raise ValueError(f"layer sizes must be >= 1, got {hidden}")

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
-from mmrl.documents import build
+from mmrl.documents import build, fit
 from mmrl.foreign import overrides_from
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
@@ -111,6 +111,7 @@ class TrainConfig:
     """Continue the run in this folder; options given besides replace those of the run."""
 
     def __post_init__(self) -> None:
+        fit(self)
         for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates", "judge_episodes"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mmrl.documents import fit
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
@@ -65,6 +66,7 @@ class EvaluateConfig:
     name begins with that."""
 
     def __post_init__(self) -> None:
+        fit(self)
         for name in ("episodes", "num_worlds"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmrl.documents import fit
 from mmrl.heads import LOG_STD_MIN, ActionHead, GaussianHead
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.returns import explained_variance
@@ -72,6 +73,7 @@ class PPOConfig:
     instructions for it. Acting stays in float32. Convolutions gain, small networks do not."""
 
     def __post_init__(self) -> None:
+        fit(self, "ppo.")
         positive = ("learning_rate", "num_steps", "minibatch_size", "epochs", "clip")
         for name in (*positive, "max_grad_norm"):
             if not vars(self)[name] > 0:

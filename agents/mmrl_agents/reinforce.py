@@ -20,6 +20,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
+from mmrl.documents import fit
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics
@@ -77,9 +78,7 @@ class ReinforceConfig:
     """The gradient is scaled down to this norm; unset leaves it as it is."""
 
     def __post_init__(self) -> None:
-        known = {"optimizer": OPTIMIZERS, "standardize": STANDARDIZATIONS, "baseline": BASELINES}
-        for name, choices in known.items():
-            self._require(vars(self)[name] in choices, name, f"be one of {', '.join(choices)}")
+        fit(self, "reinforce.")
         for name in (
             "learning_rate",
             "final_learning_rate",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from mmrl.documents import fit
 from mmrl.settings import Settings
 
 
@@ -23,6 +24,9 @@ class SB3Config:
     action_noise_std=0.1 is Gaussian exploration noise."""
     policy_options: Settings = field(default_factory=dict)
     """Arguments of its policy besides fusion and layer sizes, which are those of mmrl's own, such as n_critics=5."""
+
+    def __post_init__(self) -> None:
+        fit(self, "sb3.")
 
 
 @dataclass(frozen=True)

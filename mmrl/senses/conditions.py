@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.documents import fit
 from mmrl.episodes import BoolArray, IntArray, Observation, Policy
 from mmrl.senses.faults import Delayed, Fault, Frozen, Noisy, Swapped, Zeros
 from mmrl.senses.shapley import Subset, subsets
@@ -36,6 +37,7 @@ class BrokenWays:
     """Step of an episode whose reading stays; 0 is the first observation."""
 
     def __post_init__(self) -> None:
+        fit(self, "broken.")
         for name in ("noise", "image_noise"):
             if not all(0 < level < math.inf for level in vars(self)[name]):
                 raise ValueError(f"levels of {name} must be finite and above 0, got {vars(self)[name]}")

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.documents import build
+from mmrl.documents import build, fit
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
     other: Annotated[dict[str, Any], "words"] = field(default_factory=dict)
     mapping: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fitting(Outer):
+    """Fits its fields when it is made."""
+
+    def __post_init__(self) -> None:
+        fit(self)
 
 
 FULL: dict[str, Any] = {
@@ -69,7 +78,8 @@ def test_defaults_stay() -> None:
     [
         ({"count": "three"}, "count must be int, got 'three'"),
         ({"count": True}, "count must be int, got True"),
-        ({"count": 1.0}, "count must be int, got 1.0"),
+        ({"count": 1.5}, "count must be int, got 1.5"),
+        ({"count": float("inf")}, "count must be int, got inf"),
         ({"on": 1}, "on must be bool, got 1"),
         ({"kind": "b"}, "kind must be one of 'a', 2, got 'b'"),
         ({"kind": 2.0}, "kind must be one of 'a', 2, got 2.0"),
@@ -84,12 +94,42 @@ def test_defaults_stay() -> None:
         ({"inner": {"rate": -1}}, "rate must not be negative, got -1.0"),
         ({"inner": {"speed": 1}}, "Inner has no speed; it has rate, sizes"),
         ({"other": [1]}, "other must be"),
+        ({"other": {"a": [1, float("nan")]}}, r"other\.a\[1\] must be finite, got nan"),
+        ({"other": {"a": {2: 1}}}, r"other\.a must have words as keys, got 2"),
+        ({"other": {"a": object()}}, r"other\.a must be made of numbers, words, lists and mappings, got <object"),
         ({"colour": 1, "age": 2}, "Outer has no age, colour; it has name, count"),
     ],
 )
 def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(Outer, {**FULL, **change})
+
+
+def test_numbers_of_numpy_and_whole_fractions_are_numbers() -> None:
+    given = {"count": np.int64(3), "limit": np.float32(0.5), "pair": ("y", np.int8(2)), "mapping": {"a": 1e6}}
+    for outer in (build(Outer, {**FULL, **given}), Fitting("peg", **given)):  # type: ignore[arg-type]
+        assert (outer.count, outer.limit, outer.pair, outer.mapping) == (3, 0.5, ("y", 2.0), {"a": 1_000_000})
+        kinds = type(outer.count), type(outer.limit), type(outer.pair[1]), type(outer.mapping["a"])
+        assert kinds == (int, float, float, int)
+
+
+def test_what_is_free_in_kind_is_what_a_file_would_hold() -> None:
+    other = {"at": np.array([1.0, 2.0]), "n": np.int32(3), "ends": (0, [1, np.True_]), "where": Path("a")}
+    fitted = Fitting("peg", other=other).other
+    assert fitted == {"at": [1.0, 2.0], "n": 3, "ends": [0, [1, True]], "where": "a"}
+    assert json.loads(json.dumps(fitted)) == fitted
+
+
+def test_what_contains_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"is nested more than 20 deep, or contains itself"):
+        Fitting("peg", other={"a": endless})
+
+
+def test_a_field_that_does_not_fit_is_named() -> None:
+    with pytest.raises(ValueError, match=r"count must be int, got 2\.5"):
+        Fitting("peg", count=2.5)  # type: ignore[arg-type]
 
 
 def test_what_is_missing_is_named() -> None:

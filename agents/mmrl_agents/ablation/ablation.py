@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
+from mmrl.documents import fit
 from mmrl.reading_kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
 from mmrl_agents.config import (
@@ -82,6 +83,7 @@ class AblateConfig:
     """Where all runs and the report go; unset is a folder named after the environment in runs_root."""
 
     def __post_init__(self) -> None:
+        fit(self)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be given, each once, got {self.seeds}")
         if not self.subsets:

@@ -17,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from mmrl.documents import fit
 from mmrl.episodes import SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
@@ -77,6 +78,7 @@ class WatchConfig:
     """Of discrete actions, show over an image which of its pixels move the decision."""
 
     def __post_init__(self) -> None:
+        fit(self)
         if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
         for name in ("fps", "max_seconds"):

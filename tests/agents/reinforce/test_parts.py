@@ -128,9 +128,12 @@ def test_optimisers_are_those_of_the_textbook(name: Any) -> None:
     ("settings", "message"),
     [
         ({"value_epochs": 0}, "reinforce.value_epochs must be above 0 and finite, got 0"),
-        ({"optimizer": "adamw"}, "reinforce.optimizer must be one of sgd, momentum, adagrad, rmsprop, adam, got adamw"),
-        ({"standardize": "all"}, "reinforce.standardize must be one of batch, game, none, got all"),
-        ({"baseline": "mean"}, "reinforce.baseline must be one of none, running_mean, value, got mean"),
+        (
+            {"optimizer": "adamw"},
+            "reinforce.optimizer must be one of 'sgd', 'momentum', 'adagrad', 'rmsprop', 'adam', got 'adamw'",
+        ),
+        ({"standardize": "all"}, "reinforce.standardize must be one of 'batch', 'game', 'none', got 'all'"),
+        ({"baseline": "mean"}, "reinforce.baseline must be one of 'none', 'running_mean', 'value', got 'mean'"),
         ({"learning_rate": 0.0}, "reinforce.learning_rate must be above 0 and finite, got 0.0"),
         ({"learning_rate": math.nan}, "reinforce.learning_rate must be above 0 and finite, got nan"),
         ({"max_grad_norm": 0.0}, "reinforce.max_grad_norm must be above 0 and finite, got 0.0"),
