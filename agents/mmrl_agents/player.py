@@ -1,6 +1,5 @@
 """Trained policies, ready to act: from a run folder or shipped with the package."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from mmrl_agents.config import (
 )
 from mmrl_agents.networks import Network, build_network
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
+from mmrl_agents.records.files import read_json, read_regular
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder, write_json
 
@@ -77,7 +77,7 @@ def load_policy(
     if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
         folder = _pretrained_folder(text.removeprefix(_PREFIX))
         path = folder / "model.safetensors"
-        document = json.loads((folder / "config.json").read_text())
+        document = read_json(folder / "config.json")
         return _build(document, path, document["senses"], _load_safetensors(path), device)
     try:
         run = RunFolder.open(Path(source))
@@ -99,6 +99,7 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
     with unpacking(path):
+        require_finite(state["policy"], path)
         # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
         weights = {
             name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state["policy"].items()
@@ -118,11 +119,21 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
 
 
 def load_weights(policy: Network, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Copy the weights into the policy; raises CheckpointError naming those that do not fit."""
+    """Copy the weights into the policy; raises CheckpointError naming those that do not fit or are not finite."""
+    require_finite(weights, path)
     try:
         policy.load_state_dict(weights)
     except Exception as error:  # what is no tensor is found out in many ways
         raise CheckpointError(f"{path}: the network differs: {error}") from error
+
+
+def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Raise CheckpointError naming weights that are no real numbers: what acts with them acts by chance."""
+    tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+    bad = [name for name, value in tensors.items() if value.is_complex() or not bool(value.isfinite().all())]
+    if bad:
+        listed = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if bad[5:] else "")
+        raise CheckpointError(f"{path}: weights are not finite: {listed}; take another checkpoint")
 
 
 def _build(
@@ -158,6 +169,6 @@ def _pretrained_folder(name: str) -> Path:
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
+        return safetensors.torch.load(read_regular(path))
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path}: no safetensors file ({error})") from error

@@ -9,18 +9,23 @@ import io
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from mmrl_agents.records.files import MOST_DEPTH, UnfitFile, read_regular
 
 FORMAT = "mmrl-checkpoint"
 VERSION = 2
 # Version 1 had no digest, only the checksums of the archive's records.
 _READABLE = (1, VERSION)
+# Of one state, tensors among them; a training of a million steps has thousands.
+_MOST_VALUES = 1_000_000
 
 _MARK = b"mmrl sha256 "
 # A zip archive ends with the length of its comment, in two bytes, and the comment.
@@ -93,7 +98,7 @@ def write_atomically(path: Path, write: Any) -> None:
     Whatever goes wrong, a full disk among it, `path` keeps what it held and the neighbour is gone; only a killed
     process leaves one, named as `leftovers` finds it.
     """
-    name = path.parent / f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}"
+    name = unfinished(path)
     try:
         # Not through tempfile, whose files only their owner may read.
         with name.open("xb") as stream:
@@ -105,6 +110,11 @@ def write_atomically(path: Path, write: Any) -> None:
         name.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """A new name beside `path` for what is to become it, which nobody can have put a link under."""
+    return path.with_name(f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}")
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -139,14 +149,17 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         raise CheckpointError(f"{path}: written in version {version} of the format, this is {VERSION}")
     if version == VERSION and not sealed:
         raise CheckpointError(f"{path}: truncated, its checksum is missing")
+    _require_plain(path, state)
     return state
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
     try:
-        return path.read_bytes()
+        return read_regular(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file") from error
+    except UnfitFile as error:
+        raise CheckpointError(str(error)) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -159,12 +172,53 @@ def _require_whole(path: Path, content: bytes) -> bool:
         raise CheckpointError(f"{path}: damaged, it fails its checksum")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _require_as_large_as_it_looks(path, archive.infolist(), len(content))
             damaged = archive.testzip()
+    except CheckpointError:
+        raise
     except Exception as error:  # the archive's own numbers may say anything
         raise CheckpointError(f"{path}: truncated or no checkpoint at all ({error})") from error
     if damaged is not None:
         raise CheckpointError(f"{path}: damaged, the record {damaged} fails its checksum")
     return sealed
+
+
+def _require_as_large_as_it_looks(path: Path, records: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """Raise CheckpointError where an archive would unpack to more than its file has; torch compresses nothing."""
+    if packed := [record.filename for record in records if record.compress_type != zipfile.ZIP_STORED]:
+        raise CheckpointError(f"{path}: refused, its record {packed[0]} is compressed, which torch.save does not do")
+    total = sum(record.file_size for record in records)
+    if total > size:
+        raise CheckpointError(f"{path}: refused, its records have {total:,} bytes in a file of {size:,}")
+
+
+def _require_plain(path: Path, state: Any) -> None:
+    """Walk through a state as often as its readers would, shared parts again and again, and bound that."""
+    waiting, count = [(state, 0)], 0
+    while waiting:
+        item, depth = waiting.pop()
+        count += 1
+        if depth > MOST_DEPTH or count > _MOST_VALUES:
+            raise CheckpointError(
+                f"{path}: refused, it is nested deeper than {MOST_DEPTH} or holds more than {_MOST_VALUES:,} values"
+            )
+        if isinstance(item, Tensor):
+            _require_dense(path, item)
+        elif isinstance(item, Mapping):
+            waiting.extend((part, depth + 1) for pair in item.items() for part in pair)
+        elif isinstance(item, list | tuple | set):
+            waiting.extend((part, depth + 1) for part in item)
+
+
+def _require_dense(path: Path, tensor: Tensor) -> None:
+    """Raise CheckpointError on a tensor that is not an array of numbers in memory, each of its own."""
+    kind = (tensor.is_sparse or tensor.layout != torch.strided) and "sparse"
+    kind = kind or (tensor.is_quantized and "quantised") or (tensor.is_complex() and "complex")
+    kind = kind or (tensor.is_meta and "empty")
+    if kind:
+        raise CheckpointError(f"{path}: refused, it holds a {kind} tensor {tuple(tensor.shape)}")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise CheckpointError(f"{path}: refused, a tensor {tuple(tensor.shape)} repeats the numbers it is stored as")
 
 
 @contextmanager

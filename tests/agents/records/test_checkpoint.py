@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,82 @@ with torch.no_grad():
         for what, seed in (("save", "1"), ("load", "2"))
     ]
     assert said[0] == said[1] != ""
+
+
+def sealed(tmp_path: Path, state: Any) -> Path:
+    """A checkpoint whose author did not use `save_checkpoint`, which takes less."""
+    archive = io.BytesIO()
+    torch.save({"format": "mmrl-checkpoint", "version": 1, "state": state}, archive)
+    (tmp_path / "odd.pt").write_bytes(archive.getvalue())
+    return tmp_path / "odd.pt"
+
+
+def shared(depth: int) -> list[Any]:
+    """Two of the same list in each other: 2 ** depth values in a few bytes."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def circle() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: torch.eye(3).to_sparse(), r"sparse tensor \(3, 3\)"),
+        (lambda: torch.eye(3).to_sparse_csr(), "sparse tensor"),
+        (lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), r"quantised tensor \(3,\)"),
+        (lambda: torch.ones(3, dtype=torch.complex64), "complex tensor"),
+        (lambda: torch.ones(3, device="meta"), "empty tensor"),
+        (lambda: torch.ones(1).expand(10**12), r"tensor \(1000000000000,\) repeats the numbers"),
+        (lambda: shared(25), r"nested deeper than 64 or holds more than 1,000,000 values"),
+        (lambda: nested(100), "nested deeper than 64"),
+        (circle, "nested deeper than 64"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's, of kinds of tensors
+def test_a_state_that_is_more_than_arrays_is_refused(make: Callable[[], Any], reason: str, tmp_path: Path) -> None:
+    path = sealed(tmp_path, {"policy": {"w": make()}})
+    with pytest.raises(CheckpointError, match=rf"odd\.pt: refused, .*{reason}"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_is_as_large_as_its_file(tmp_path: Path) -> None:
+    path = sealed(tmp_path, {"policy": torch.zeros(100_000)})
+    small = tmp_path / "small.pt"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as packed:
+        for record in archive.infolist():
+            packed.writestr(record.filename, archive.read(record))
+    assert small.stat().st_size < 10_000
+    with pytest.raises(CheckpointError, match=r"small\.pt: refused, its record .* is compressed"):
+        load_checkpoint(small)
+
+
+def test_records_that_lie_in_one_another_are_refused(tmp_path: Path) -> None:
+    path = sealed(tmp_path, {"policy": torch.zeros(1000)})
+    content = bytearray(path.read_bytes())
+    # The directory at the end says the size of each record, twice; say more of the largest.
+    entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"/data/0"))
+    content[entry + 20 : entry + 28] = (10**9).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"refused, its records have 1,000,0.* bytes in a file of"):
+        load_checkpoint(path)
+
+
+def test_a_link_in_place_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a.pt", {"step": 1})
+    (tmp_path / "b.pt").symlink_to(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"b\.pt is a symbolic link"):
+        load_checkpoint(tmp_path / "b.pt")
