@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmrl.senses import SenseRow, SensesReport
+from mmrl_agents.records.checkpoint import write_atomically
 
 # Told apart by people who do not see all colours: Okabe & Ito 2008, "Color Universal Design".
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -48,8 +49,9 @@ def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Pat
             _draw_forces(figure.add_subplot(grid[0, 1], sharey=rows), places, report.rows, colours)
         _draw_worth(figure.add_subplot(grid[1, 0] if forces else grid[1, :]), report, colours)
         pictures = path.with_suffix(".png"), path.with_suffix(".pdf")
-        figure.savefig(pictures[0], dpi=200)
-        figure.savefig(pictures[1], metadata={"CreationDate": None})
+        write_atomically(pictures[0], lambda stream: figure.savefig(stream, format="png", dpi=200))
+        without_date = {"CreationDate": None}
+        write_atomically(pictures[1], lambda stream: figure.savefig(stream, format="pdf", metadata=without_date))
     return pictures
 
 

@@ -78,10 +78,44 @@ def test_a_picture_shows_them(run: RunFolder, tmp_path: Path) -> None:
 
 def test_a_long_log_is_thinned_out_and_damage_left_out(tmp_path: Path) -> None:
     path = tmp_path / "contexts.jsonl"
-    path.write_text("".join(f'{{"step": {i}}}\n' for i in range(50_000)) + '{"ste')
+    rest = '"context": {"lean": 0.5}, "difficulty": 0.5, "success": true}\n'
+    path.write_text("".join(f'{{"step": {i}, {rest}' for i in range(50_000)) + '{"ste')
     steps = [record["step"] for record in read_contexts(path)]
     assert 10_000 < len(steps) <= 20_000
     assert np.unique(np.diff(steps)).tolist() == [3]
+
+
+def test_no_flipped_bit_costs_the_picture(run: RunFolder, tmp_path: Path) -> None:
+    whole = run.contexts_path.read_bytes()
+    count = len(read_contexts(run.contexts_path))
+    broken = RunFolder(tmp_path)
+    for place in range(0, whole.index(b"\n"), 5):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        broken.contexts_path.write_bytes(content)
+        assert len(read_contexts(broken.contexts_path)) in (count - 2, count - 1, count)
+    assert draw_contexts(broken) == tmp_path / "curriculum.png"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"step": 7, "difficulty": 0.5, "success": true}',
+        b'{"step": 7, "difficulty": 0.5, "success": true, "context": {"lean": [1]}}',
+        b'{"step": "7", "difficulty": 0.5, "success": true, "context": {"lean": 1}}',
+        b'{"step": 7, "difficulty": 0.5, "success": 1, "context": {"lean": 1}}',
+        b'{"step": 7, "difficulty": 0.5, "context": {"lean": 1}}',
+        b'{"step": 7, "difficulty": 0.5, "success": true, "context": {"mean": 1}}',
+        b'{"step": 7, "difficulty": 0.5, "success": true, "context": {"lean": "1"}}',
+    ],
+)
+def test_a_record_of_another_form_is_left_out(line: bytes, tmp_path: Path) -> None:
+    whole = b'{"step": 7, "difficulty": 0.5, "success": null, "context": {"lean": 1}}\n'
+    path = tmp_path / "contexts.jsonl"
+    path.write_bytes(line + b"\n" + 2 * whole)
+    assert len(read_contexts(path)) == 2
+    path.write_bytes(line)
+    draw_contexts(RunFolder(tmp_path))
 
 
 def test_the_policy_is_judged_on_the_target_whatever_it_practised(run: RunFolder) -> None:

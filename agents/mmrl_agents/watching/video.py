@@ -9,6 +9,7 @@ from typing import Self, cast
 import av
 import numpy as np
 
+from mmrl_agents.records.checkpoint import unfinished
 from mmrl_agents.watching.panels import Pixels
 
 
@@ -26,7 +27,7 @@ class VideoWriter:
             raise ValueError(f"fps and size must be positive: {fps} and {size}")
         self.path, self.size = path, size
         self.num_frames = 0
-        self._partial = path.with_name(f".{path.name}.part")
+        self._partial = unfinished(path)
         self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
         codec, options = _encoder(av.codecs_available)
         rate = Fraction(fps).limit_denominator(1000)

@@ -25,6 +25,7 @@ from mmrl_agents.config import Settings, known_as
 from mmrl_agents.evaluate import reset_options
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
 from mmrl_agents.watching.decisions import Decision, Introspection
@@ -105,7 +106,8 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
                     video.add(stage.frame)
                 for _ in range(round(PAUSE_S * stage.control_hz)):
                     video.add(stage.frame)
-    Image.fromarray(stage.frame).save(path.with_suffix(".png"))
+    still = Image.fromarray(stage.frame)
+    write_atomically(path.with_suffix(".png"), lambda stream: still.save(stream, format="png"))
     console.print(f"wrote {path}", soft_wrap=True)
     return path
 
