@@ -31,8 +31,9 @@ from mmrl_agents.config import (
     world_kwargs,
 )
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.records.files import read_json
 from mmrl_agents.records.run_status import FINISHED, read_status
-from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
+from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.train import train
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -7,7 +7,6 @@ R runs (seeds) of one subset of the senses, K points of a curve.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from rich.table import Table
 
 from mmrl.aggregate import aggregate
 from mmrl_agents.judging import RETURN, SUCCESS
-from mmrl_agents.records.runs import RunFolder, library_versions, read_json, write_json
+from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.records.files import read_json, read_json_lines
+from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 
 FloatArray = NDArray[np.float64]
 
@@ -217,7 +218,7 @@ def _estimate(by_seed: Mapping[int, float]) -> Estimate:
 
 def _logged(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
-    return [json.loads(line) for line in RunFolder(folder).metrics_path.read_text().splitlines()]
+    return list(read_json_lines(RunFolder(folder).metrics_path))
 
 
 def _show(report: Report, console: Console) -> None:
@@ -268,7 +269,7 @@ def draw(report: Report, path: Path) -> None:
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3, linewidth=0.5)
-    figure.savefig(path, dpi=120)
+    write_atomically(path, lambda stream: figure.savefig(stream, format="png", dpi=120))
 
 
 def _bars(score: Estimate, unit: float) -> list[list[float]] | None:

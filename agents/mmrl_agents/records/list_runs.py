@@ -1,6 +1,5 @@
 """`mmrl runs`: which runs there are, how far they came and what became of them."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmrl_agents.records.files import UnfitFile, in_one_line, parse_line, read_end
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
 
@@ -53,7 +53,7 @@ def list_runs(config: RunsConfig, console: Console | None = None) -> list[Summar
     if not config.root.is_dir():
         raise FileNotFoundError(f"{config.root} is no folder; name one that holds runs")
     folders = [config.root, *sorted(path for path in config.root.iterdir() if path.is_dir())]
-    found = [summary(folder) for folder in folders if (folder / "config.json").is_file()]
+    found = [summary(folder) for folder in folders if os.path.lexists(folder / "config.json")]
     if not found:
         console.print(f"no runs in {config.root}", markup=False)
         return found
@@ -63,7 +63,8 @@ def list_runs(config: RunsConfig, console: Console | None = None) -> list[Summar
     for heading in ("steps", "result"):
         table.add_column(heading, justify="right", overflow="fold")
     for run in found:
-        table.add_row(escape(run.name), escape(run.env_id), escape(run.state), _steps(run), run.result)
+        told = (escape(in_one_line(text)) for text in (run.name, run.env_id, run.state))
+        table.add_row(*told, _steps(run), run.result)
     console.print(table)
     return found
 
@@ -76,8 +77,10 @@ def summary(folder: Path) -> Summary:
     try:
         document = run.read_config()
         env_id, total = str(document.get("env_id", "?")), _whole(_mapping(document.get("train")).get("total_steps"))
-    except (ValueError, OSError) as error:
-        problems.append(f"config.json: {type(error).__name__}")
+    except UnfitFile as error:
+        problems.append(str(error).removeprefix(f"{folder}{os.sep}"))
+    except OSError as error:
+        problems.append(f"config.json: {error.strerror}")
     step = _whole(log.get("step"))
     rate = log.get("success_rate")
     try:
@@ -95,17 +98,11 @@ def summary(folder: Path) -> Summary:
 def _last_metrics(path: Path) -> Mapping[str, Any]:
     """The last whole line of metrics.jsonl, {} without any."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(stream.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
-            lines = stream.read().splitlines()
-    except OSError:
+        lines = read_end(path, _TAIL_BYTES).splitlines()
+    except (OSError, UnfitFile):
         return {}
-    for line in reversed(lines):
-        try:
-            return _mapping(json.loads(line))
-        except ValueError:
-            continue  # cut short by a crash
-    return {}
+    whole = (parse_line(line) for line in reversed(lines))  # the last may be cut short by a crash
+    return next((record for record in whole if record is not None), {})
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -3,19 +3,20 @@
 The shape of the page follows Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmrl_agents.records.files import in_one_line, read_json, read_json_lines
 from mmrl_agents.records.runs import RunFolder
 
 
 def model_card(title: str, run: RunFolder, checkpoint: Path, step: int) -> str:
     """Markdown about the weights of a checkpoint; says so where these were never evaluated."""
     judgement = _judgement(run.evaluation_path, checkpoint)
-    return "\n".join([f"# {title}", "", *_origin(run.read_config(), run, step), "", *judgement, ""])
+    lines = [f"# {title}", "", *_origin(run.read_config(), run, step), "", *judgement, ""]
+    return "\n".join(map(in_one_line, lines))
 
 
 def _origin(document: Mapping[str, Any], run: RunFolder, step: int) -> list[str]:
@@ -53,9 +54,9 @@ def _window(sense: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _minutes(run: RunFolder, step: int) -> str:
-    if not run.metrics_path.exists():
+    if not os.path.lexists(run.metrics_path):
         return ""
-    reached = [line for line in _whole_lines(run.metrics_path) if line["step"] <= step]
+    reached = [line for line in read_json_lines(run.metrics_path) if line["step"] <= step]
     return f", {reached[-1]['wall_time_s'] / 60:.1f} minutes" if reached else ""
 
 
@@ -71,15 +72,8 @@ def _cores(machine: Mapping[str, Any]) -> str:
     return f"{count} core{'' if count == 1 else 's'}{kind} ({machine['device']})"
 
 
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """What metrics.jsonl holds, without a line that a crash cut short."""
-    for line in path.read_bytes().splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
-
-
 def _judgement(path: Path, checkpoint: Path) -> list[str]:
-    report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"weights": ""}
+    report: dict[str, Any] = read_json(path) if os.path.lexists(path) else {"weights": ""}
     if Path(report["weights"]).name != checkpoint.name:
         return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
     manner = "the most probable action" if report["config"]["deterministic"] else "actions drawn as in training"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.records.files import read_json
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 STATES = (RUNNING, FINISHED, INTERRUPTED, FAILED)
@@ -61,8 +62,7 @@ def write_status(path: Path, status: RunStatus) -> None:
 def read_status(path: Path) -> RunStatus:
     """Read the file; raises ValueError where it is damaged, FileNotFoundError where there is none."""
     try:
-        document = json.loads(path.read_text())
-        return _checked(document)
+        return _checked(read_json(path))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: no status of a run ({error})") from error
 
@@ -80,9 +80,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def _checked(document: Any) -> RunStatus:
-    if not isinstance(document, dict):
-        raise ValueError(f"expected an object, got {type(document).__name__}")
+def _checked(document: Mapping[str, Any]) -> RunStatus:
     for name, kinds in _KINDS.items():
         if name not in document or not isinstance(document[name], kinds) or isinstance(document[name], bool):
             raise ValueError(f"{name} is {document.get(name, 'missing')!r}")

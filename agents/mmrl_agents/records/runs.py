@@ -25,6 +25,14 @@ from mmrl_agents.records.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
+from mmrl_agents.records.files import (
+    append_regular,
+    parse_line,
+    read_json,
+    read_regular,
+    require_no_link,
+    require_regular,
+)
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 
@@ -53,17 +61,6 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file atomically."""
     text = json.dumps(document, indent=2) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises ValueError where the file holds none."""
-    try:
-        document = json.loads(path.read_text())
-    except ValueError as error:  # no JSON, or no text at all
-        raise ValueError(f"{path}: not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a JSON object but {type(document).__name__}")
-    return document
 
 
 class RunFolder:
@@ -98,10 +95,12 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """An existing run; raises FileNotFoundError where there is none."""
+        """An existing run; raises FileNotFoundError where there is none, UnfitFile where a part of it is a link."""
         run = cls(path)
-        if not run.config_path.is_file():
+        if not os.path.lexists(run.config_path):
             raise FileNotFoundError(f"{path} is no run folder: it has no config.json")
+        require_regular(run.config_path)
+        require_no_link(run.checkpoints)
         return run
 
     def write_config(self, document: Mapping[str, Any]) -> None:
@@ -109,14 +108,8 @@ class RunFolder:
         write_json(self.config_path, document)
 
     def read_config(self) -> dict[str, Any]:
-        """Read config.json."""
-        try:
-            document = json.loads(self.config_path.read_text())
-        except ValueError as error:  # no JSON, or no text at all
-            raise ValueError(f"{self.config_path}: not JSON ({error})") from error
-        if not isinstance(document, dict):
-            raise ValueError(f"{self.config_path}: not the config of a run but {type(document).__name__}")
-        return document
+        """Read config.json; raises UnfitFile where it holds no JSON object."""
+        return read_json(self.config_path)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl and the same scalars to TensorBoard.
@@ -141,9 +134,9 @@ class RunFolder:
     def _append(self, path: Path, records: Sequence[Mapping[str, Any]]) -> None:
         """All of the records as lines, or none of them."""
         length = path.stat().st_size if path.exists() else 0
+        lines = "".join(json.dumps(record) + "\n" for record in records)
         try:
-            with path.open("a") as stream:
-                stream.writelines(json.dumps(record) + "\n" for record in records)
+            append_regular(path, lines.encode())
         except OSError as error:
             with suppress(OSError):
                 os.truncate(path, length)
@@ -172,8 +165,8 @@ class RunFolder:
     def forget_metrics_after(self, step: int) -> None:
         """Drop the lines of updates that a resumed run does again."""
         for path in (self.metrics_path, self.contexts_path):
-            if path.exists():
-                lines = path.read_bytes().splitlines(keepends=True)
+            if os.path.lexists(path):
+                lines = read_regular(path).splitlines(keepends=True)
                 kept = b"".join(line for line in lines if _step_of(line) <= step)
                 write_atomically(path, partial(_write, kept))
 
@@ -222,7 +215,9 @@ class RunFolder:
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
-        return sorted(self.checkpoints.glob("step_[0-9]*.pt"), key=_number_of)
+        return sorted(
+            (path for path in self.checkpoints.glob("step_*.pt") if _NUMBERED.match(path.name)), key=_number_of
+        )
 
     def checkpoint(self, which: str | Path) -> Path:
         """The path of "last", "best" or of a file; "best" is "last" until one was chosen."""
@@ -243,7 +238,7 @@ class RunFolder:
         """
         first = self.checkpoint(which)
         if which not in ("last", "best"):
-            return first, load_checkpoint(first)
+            return first, load_checkpoint(first.resolve())  # which whoever named it may have made a link
         others = [*reversed(self.list_checkpoints()), *([self.best_path] if self.best_path.exists() else [])]
         refused: list[str] = []
         for path in dict.fromkeys([first, *others]):
@@ -279,6 +274,7 @@ def _wait_until_a_new_file_sorts_last(folder: Path) -> None:
         time.sleep(max(stamps) + 1 - now)
 
 
+_NUMBERED = re.compile(r"step_[0-9]{1,18}\.pt\Z")
 _EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
@@ -297,8 +293,9 @@ def _write(content: bytes, stream: IO[bytes]) -> None:
 
 
 def _step_of(line: bytes) -> float:
-    """The step of a line of metrics.jsonl; a line cut short by a crash sorts behind all."""
+    """The step of a line of metrics.jsonl; a line that is damaged or was cut short by a crash sorts behind all."""
+    record = parse_line(line) or {}
     try:
-        return float(json.loads(line)["step"])
+        return float(record["step"])
     except (ValueError, KeyError, TypeError):
         return math.inf

@@ -1,6 +1,7 @@
 """What `mmrl runs` says of good, dead and damaged run folders."""
 
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -87,3 +88,42 @@ def test_the_command_line_lists_them(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "peg[red]" in capsys.readouterr().out
     assert main(["runs", str(tmp_path / "gone")]) == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+BAD_CONFIGS = {
+    "deep": b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "endless": b'{"train": {"total_steps": 1' + b"0" * 400 + b"}}",
+    "half": b'{"env_id": "\\ud800"}',
+    "nan": b'{"env_id": NaN}',
+}
+
+
+def test_the_rest_is_listed_and_the_bad_ones_are_named(tmp_path: Path) -> None:
+    make(tmp_path / "good", RunStatus("finished", 7, 9), {"step": 7, "success_rate": 1.0})
+    for name, content in BAD_CONFIGS.items():
+        make(tmp_path / name, None).config_path.write_bytes(content)
+    for name in ("config.json", "metrics.jsonl", "status.json"):
+        run = make(tmp_path / f"pipe {name}", RunStatus("finished", 7, 9))
+        (run.path / name).unlink()
+        os.mkfifo(run.path / name)
+    huge = make(tmp_path / "huge", None)
+    huge.metrics_path.write_text('{"step": 7, "success_rate": 1' + "0" * 400 + "}\n")
+    found, text = listed(tmp_path)
+    states = {run.name: run.state for run in found}
+    assert states["good"] == "finished"
+    assert states["deep"] == "config.json: nested deeper than 64 lists or objects"
+    assert states["endless"].startswith("config.json: not JSON (an integer needs more")
+    assert states["half"].startswith("config.json: not JSON (half a character")
+    assert states["pipe config.json"].startswith("config.json is a named pipe")
+    assert states["pipe metrics.jsonl"] == "finished"
+    assert states["pipe status.json"] == "status.json damaged"
+    assert len(found) == len(states) == 9
+    assert "success 100.0%" in text
+
+
+def test_a_terminal_obeys_no_file(tmp_path: Path) -> None:
+    run = make(tmp_path / "run\x1b]0;mine\x07", None)
+    run.write_config({"env_id": "\x1b[31mred\u202e", "train": {}})
+    _, text = listed(tmp_path)
+    assert text.isprintable() or not set(text) & {"\x1b", "\x07", "\u202e"}
+    assert r"\x1b[31mred\u202e" in text

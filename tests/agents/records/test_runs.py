@@ -51,16 +51,22 @@ def test_metrics_are_json_lines_and_scalars(tmp_path: Path) -> None:
     assert list(tmp_path.glob("events.*"))
 
 
-def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(tmp_path: Path) -> None:
+def _write_half_to_a_full_disk(path: Path, content: bytes) -> None:
+    with path.open("ab") as stream:
+        stream.write(content[: len(content) // 2])
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = RunFolder.create(tmp_path)
     run.log(64, {"loss": 0.5})
-    room = run.metrics_path.rename(tmp_path / "before")
-    run.metrics_path.symlink_to("/dev/full")  # which takes nothing: no space left on device
-    with pytest.warns(NotLogged, match=r"\[Errno 28\] .*; the curves will lack what comes"):
-        run.log(128, {"loss": 0.4})
-    run.log(192, {"loss": 0.3})  # without another warning, which would be an error here
-    run.metrics_path.unlink()
-    room.rename(run.metrics_path)
+    with monkeypatch.context() as full:
+        full.setattr("mmrl_agents.records.runs.append_regular", _write_half_to_a_full_disk)
+        with pytest.warns(NotLogged, match=r"\[Errno 28\] .*; the curves will lack what comes"):
+            run.log(128, {"loss": 0.4})
+        run.log(192, {"loss": 0.3})  # without another warning, which would be an error here
     run.log(256, {"loss": 0.2})
     run.save(256, {"step": 256}, best=False, keep=3)
     run.close()
