@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from mmrl_agents.interruption import interrupted_once
 from mmrl_agents.refusals import PACKAGES, is_for_the_user
+from mmrl_agents.terminal import release_output, say, terminal
 
 if TYPE_CHECKING:
     from mmrl_agents.config import TrainConfig
@@ -155,7 +158,7 @@ def _export(args: Sequence[str]) -> int:
 
     config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
     folder = export(config.run, config.folder, config.checkpoint)
-    Console().print(f"wrote {folder}")
+    say(terminal(), f"wrote {folder}")
     return 0
 
 
@@ -169,11 +172,11 @@ def _runs(args: Sequence[str]) -> int:
 def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
     chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
-    console = Console()
+    console = terminal()
     for title, rows in chosen.items():
         table = Table("name", "", title=title, title_justify="left", show_header=False)
         for name, text in rows():
-            table.add_row(name, text)
+            table.add_row(Text(name), Text(text))
         console.print(table)
     return 0
 
@@ -273,10 +276,10 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
 
 
 def _usage(console: Console) -> None:
-    console.print("usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options)\n")
+    say(console, "usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options)\n")
     width = max(map(len, COMMANDS))
     for name, (text, _) in COMMANDS.items():
-        console.print(f"  {name:<{width}}  {text}", highlight=False, soft_wrap=True)
+        say(console, f"  {name:<{width}}  {text}")
 
 
 @contextmanager
@@ -285,7 +288,7 @@ def _warnings_in_one_line(console: Console) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
         if category.__module__.partition(".")[0] in PACKAGES:
-            console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+            say(console, f"warning: {message}", "yellow")
         else:
             usual(message, category, *place, **more)  # type: ignore[arg-type]  # handed on as they came
 
@@ -296,24 +299,31 @@ def _warnings_in_one_line(console: Console) -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 2 where the user has something to mend, 130 on ^C."""
-    args = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True)
+    with interrupted_once(for_good=argv is None):
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            release_output()
+
+
+def _run(args: Sequence[str]) -> int:
+    errors = terminal(stderr=True)
     if not args or args[0] in ("-h", "--help"):
-        _usage(Console())
+        _usage(terminal())
         return 0 if args else 2
     if args[0] not in COMMANDS:
-        errors.print(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", style="red")
+        say(errors, f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", "red")
         return 2
     try:
         with _warnings_in_one_line(errors):
             return COMMANDS[args[0]][1](args[1:])
     except KeyboardInterrupt:
-        errors.print("interrupted", style="red")
+        say(errors, "interrupted", "red")
         return INTERRUPTED
     except Exception as error:
         if os.environ.get("MMRL_DEBUG") == "1" or not is_for_the_user(error):
             raise
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        say(errors, f"error: {error}", "red")
         return 2
 
 

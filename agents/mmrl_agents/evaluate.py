@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from mmrl.documents import fit
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
@@ -29,6 +30,7 @@ from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
+from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
 
@@ -100,15 +102,16 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
 
     Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy.
     """
-    console = console or Console()
+    console = console or terminal()
     device = choose_device(config.device)
     trained = load_policy(config.run, device, config.checkpoint)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     senses = tuple(trained.document["senses"])
     without = senses if config.without and len(senses) > 1 else ()
     if num_worlds != config.num_worlds:
-        console.print(
-            f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}"
+        say(
+            console,
+            f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}",
         )
     path = _output(config)
     if path is not None:  # before all is played, in case there is no place for it
@@ -124,7 +127,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     _show(report, trained, console)
     if path is not None:
         write_json(path, describe(report, config, trained))
-        console.print(f"wrote {path}", soft_wrap=True)
+        say(console, f"wrote {path}")
     return report
 
 
@@ -155,7 +158,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 @contextmanager
 def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[str, int], None]]:
     """A bar per row of the report on a terminal, silence elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     bars: dict[str, TaskID] = {}
     with Progress(
         *columns,
@@ -188,7 +191,7 @@ _ABOUT_RETURNS = (
 
 
 def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
-    console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
+    say(console, f"{trained.env_id}, {trained.source}")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", no_wrap=True)
     columns = zip(*(_cells(row) for row in report.rows), strict=True)
@@ -199,7 +202,7 @@ def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
     for heading in told:
         table.add_column(heading, justify="right", no_wrap=True)
     for index, row in enumerate(report.rows):
-        table.add_row(row.label, *(cells[index] for cells in told.values()))
+        table.add_row(Text(row.label), *(cells[index] for cells in told.values()))
     console.print(table)
     episodes = len(report.rows[0].episodes)
     console.print(

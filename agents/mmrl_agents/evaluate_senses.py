@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from mmrl.evaluation import divisor_worlds
 from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
@@ -22,6 +23,7 @@ from mmrl_agents.evaluate import EvaluateConfig, describe, reset_options
 from mmrl_agents.player import TrainedPolicy, load_policy
 from mmrl_agents.records.runs import library_versions, write_json
 from mmrl_agents.senses_picture import draw_senses
+from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
 
@@ -33,7 +35,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     and goes on from there when it is asked for again with the same settings. Raises CheckpointError or
     FileNotFoundError where `config.run` holds no usable policy.
     """
-    console = console or Console()
+    console = console or terminal()
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     path = _output(config)
@@ -58,7 +60,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
         write_json(path, describe(report, config, trained))
         pictures = draw_senses(report, path, f"{trained.env_id}, {len(report.rows[0].row.episodes)} episodes a row")
         finished.discard()
-        console.print(f"wrote {', '.join(map(str, (path, *pictures)))}", soft_wrap=True)
+        say(console, f"wrote {', '.join(map(str, (path, *pictures)))}")
     return report
 
 
@@ -82,7 +84,7 @@ def _identity(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """One bar over all episodes, with the condition under way, on a terminal; silence elsewhere."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with shown as progress:
         task = progress.add_task("")
@@ -106,13 +108,13 @@ _ABOUT_BOTH = (
 
 
 def _show(report: SensesReport, trained: TrainedPolicy, console: Console) -> None:
-    console.print(f"{trained.env_id}, {trained.source}", soft_wrap=True)
+    say(console, f"{trained.env_id}, {trained.source}")
     console.print(_conditions(report))
     console.print(_worth(report))
     if len(report.worth.redundancy) > 1:
         unit = " points" if report.judged else ""
         together = _estimate(report.worth.complementarity, report.judged)
-        console.print(f"complementarity: all senses over {report.worth.best_single} alone {together}{unit}")
+        say(console, f"complementarity: all senses over {report.worth.best_single} alone {together}{unit}")
     episodes = len(report.rows[0].row.episodes)
     console.print(
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of {report.num_worlds} worlds, seed "
@@ -140,7 +142,7 @@ def _conditions(report: SensesReport) -> Table:
         if here != section:
             table.add_section()
             section = here
-        table.add_row(row.condition.label, *(cells[column] for column in used))
+        table.add_row(Text(row.condition.label), *(cells[column] for column in used))
     return table
 
 
@@ -153,7 +155,7 @@ def _worth(report: SensesReport) -> Table:
     for name, lost in worth.redundancy.items():
         cells = _cells(alone.get(name, report.rows[0]), report.judged)
         shapley = "" if worth.shapley is None else _estimate(worth.shapley[name], report.judged)
-        table.add_row(name, cells[0], _estimate(lost, report.judged), shapley)
+        table.add_row(Text(name), cells[0], _estimate(lost, report.judged), shapley)
     return table
 
 

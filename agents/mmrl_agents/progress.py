@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mmrl_agents.terminal import say
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -38,7 +40,7 @@ class TrainingProgress:
         self._bar = Progress(
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -66,7 +68,4 @@ class TrainingProgress:
             return
         self._last_line = now
         left = max(self.total_steps - step, 0) / max(metrics["steps_per_second"], 1e-9)
-        self.console.print(
-            f"{step:,}/{self.total_steps:,} steps | {text} | {left / 60:.1f} min left",
-            soft_wrap=True,
-        )
+        say(self.console, f"{step:,}/{self.total_steps:,} steps | {text} | {left / 60:.1f} min left")

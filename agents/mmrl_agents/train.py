@@ -17,6 +17,7 @@ from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
 from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, read_status, write_status
 from mmrl_agents.records.runs import RunFolder, run_name
+from mmrl_agents.terminal import say, terminal
 from mmrl_agents.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
 
@@ -43,7 +44,7 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     holds no usable checkpoint, ValueError where the worlds give a number that is not finite or the run is
     being trained already, TrainingFailed where too many updates were not finite.
     """
-    console = console or Console()
+    console = console or terminal()
     start = time.perf_counter()
     use_cores(config.threads)
     keep_freed_memory()
@@ -94,7 +95,7 @@ def _take_up(trainer: Trainer, console: Console) -> None:
             reason = trainer.restore(path, state)
             run.tidy(path)
             if reason:
-                console.print(f"new episodes begin: {reason}", markup=False, soft_wrap=True)
+                say(console, f"new episodes begin: {reason}")
         run.forget_metrics_after(trainer.step)
     run.write_config(trainer.describe())
 
@@ -137,7 +138,7 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
     config = trainer.config
     bar = TrainingProgress(config.total_steps, trainer.step, console)
     with listening_for_stop() as stop:
-        console.print(f"{config.env} on {trainer.device}, run folder {trainer.run.path}")
+        say(console, f"{config.env} on {trainer.device}, run folder {trainer.run.path}")
         if trainer.step == 0:
             trainer.begin()
         saved = time.monotonic()
@@ -156,8 +157,8 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
         try:
             draw_contexts(trainer.run)
         except OSError as error:  # of a full disk; what is trained is saved
-            console.print(f"no picture of the contexts: {error}", style="yellow", markup=False, soft_wrap=True)
-        console.print(f"stopped: {reason or 'interrupted'}")
+            say(console, f"no picture of the contexts: {error}", "yellow")
+        say(console, f"stopped: {reason or 'interrupted'}")
         return reason, reason is None
 
 
@@ -168,27 +169,27 @@ def _save_if_there_is_room(trainer: Trainer, console: Console) -> None:
         _tell(trainer, RUNNING)
     except OSError as error:
         text = f"no checkpoint at step {trainer.step:,}: {error}; the one before stays, training goes on"
-        console.print(text, style="yellow", markup=False, soft_wrap=True)
+        say(console, text, "yellow")
 
 
 def _say_how_to_resume(run_dir: Path, console: Console) -> None:
-    console.print(f"resume with:   mmrl train --resume {shlex.quote(str(run_dir))}", markup=False, soft_wrap=True)
+    say(console, f"resume with:   mmrl train --resume {shlex.quote(str(run_dir))}")
 
 
 def _say_what_next(result: TrainResult, console: Console) -> None:
     run = shlex.quote(str(result.run_dir))
     rate = result.metrics.get("steps_per_second", 0.0)
-    console.print(f"{result.steps:,} steps, {headline(result.metrics)}, {rate:,.0f} steps/s")
+    say(console, f"{result.steps:,} steps, {headline(result.metrics)}, {rate:,.0f} steps/s")
     if told := survived(result.metrics):
-        console.print(told, style="yellow", soft_wrap=True)
+        say(console, told, "yellow")
     _say_how_to_resume(result.run_dir, console)
-    console.print(f"evaluate with: mmrl evaluate {run}", soft_wrap=True)
-    console.print(f"watch with:    mmrl watch {run}", soft_wrap=True)
+    say(console, f"evaluate with: mmrl evaluate {run}")
+    say(console, f"watch with:    mmrl watch {run}")
 
 
 def _evaluate(result: TrainResult, config: TrainConfig, console: Console) -> None:
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 
-    console.print(f"evaluating {config.evaluate_episodes} episodes")
+    say(console, f"evaluating {config.evaluate_episodes} episodes")
     judging = EvaluateConfig(run=str(result.run_dir), episodes=config.evaluate_episodes, device=config.device)
     evaluate_run(judging, console)

@@ -34,6 +34,7 @@ from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.files import read_json
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
+from mmrl_agents.terminal import say, terminal
 from mmrl_agents.train import train
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -140,7 +141,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
     Raises ValueError for subsets of senses that the environment has not, for a folder of other settings, and, once
     all others are trained and reported, naming the trainings that failed.
     """
-    console = console or Console()
+    console = console or terminal()
     senses, chosen_by = _senses_of(config.train)
     subsets = expand(config.subsets, senses)
     config.train.dropped_senses(senses)  # refuses what is no sense here, before any training
@@ -155,7 +156,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
         try:
             if not cell.is_trained and train(_begun(cell), console).interrupted:
                 again = f"go on with the same command; the runs are in {config.path}"
-                console.print(again, markup=False, soft_wrap=True)
+                say(console, again)
                 return AblationResult(config.path, None, interrupted=True)
         except (ValueError, RuntimeError, OSError) as error:
             if not cell.run.metrics_path.exists():  # not a training gone wrong but settings that are, in all cells
@@ -300,11 +301,10 @@ def _with_progress(cells: Sequence[Cell], console: Console) -> Iterator[Cell]:
     for cell in cells:
         if cell in waiting:
             left = (time.monotonic() - begun) / trained * (len(waiting) - trained) / 60 if trained else None
-            console.print(
+            say(
+                console,
                 f"training {len(cells) - len(waiting) + trained + 1} of {len(cells)}: {cell.label}, seed {cell.seed}"
                 + ("" if left is None else f" ({left:.0f} min left)"),
-                markup=False,
-                soft_wrap=True,
             )
         yield cell
         trained += cell in waiting

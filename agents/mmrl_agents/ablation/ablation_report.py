@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mmrl.aggregate import aggregate
 from mmrl_agents.judging import RETURN, SUCCESS
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.files import read_json, read_json_lines
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
+from mmrl_agents.terminal import say
 
 FloatArray = NDArray[np.float64]
 
@@ -147,7 +149,7 @@ def write_report(folder: Path, env_id: str, judged: Sequence[Judged], console: C
     write_json(folder / RESULTS, report.to_json())
     draw(report, folder / PICTURE)
     for name in (RESULTS, PICTURE):
-        console.print(f"wrote {folder / name}", markup=False, soft_wrap=True)
+        say(console, f"wrote {folder / name}")
     return report
 
 
@@ -231,7 +233,7 @@ def _show(report: Report, console: Console) -> None:
     for subset in report.subsets:
         force = [subset.peak_force_n.text(1.0, 0) if subset.peak_force_n else ""] * with_force
         seeds = " ".join(f"{unit * value:.{digits}f}" for value in subset.score.by_seed.values())
-        table.add_row(", ".join(subset.senses), subset.score.text(unit, digits), seeds, *force)
+        table.add_row(Text(", ".join(subset.senses)), subset.score.text(unit, digits), seeds, *force)
     console.print(table)
     console.print(
         "Interquartile means over seeds, in brackets their 95 % bootstrap intervals; the same episodes for all."

@@ -10,12 +10,13 @@ from typing import Any
 import tyro
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mmrl_agents.records.files import UnfitFile, in_one_line, parse_line, read_end
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.terminal import say, terminal
 
 # Enough for the last line of a log, however many metrics it has.
 _TAIL_BYTES = 1 << 16
@@ -49,13 +50,13 @@ class Summary:
 
 def list_runs(config: RunsConfig, console: Console | None = None) -> list[Summary]:
     """Print and return a line per run, by name; raises FileNotFoundError where `root` is no folder."""
-    console = console or Console()
+    console = console or terminal()
     if not config.root.is_dir():
         raise FileNotFoundError(f"{config.root} is no folder; name one that holds runs")
     folders = [config.root, *sorted(path for path in config.root.iterdir() if path.is_dir())]
     found = [summary(folder) for folder in folders if os.path.lexists(folder / "config.json")]
     if not found:
-        console.print(f"no runs in {config.root}", markup=False)
+        say(console, f"no runs in {config.root}")
         return found
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in ("run", "environment", "status"):
@@ -63,7 +64,7 @@ def list_runs(config: RunsConfig, console: Console | None = None) -> list[Summar
     for heading in ("steps", "result"):
         table.add_column(heading, justify="right", overflow="fold")
     for run in found:
-        told = (escape(in_one_line(text)) for text in (run.name, run.env_id, run.state))
+        told = (Text(in_one_line(text)) for text in (run.name, run.env_id, run.state))
         table.add_row(*told, _steps(run), run.result)
     console.print(table)
     return found

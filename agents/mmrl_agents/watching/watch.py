@@ -26,6 +26,7 @@ from mmrl_agents.evaluate import reset_options
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
 from mmrl_agents.watching.decisions import Decision, Introspection
@@ -94,7 +95,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy, and
     ValueError for a sense to unplug that does not exist or a network that has no gradient by its pixels.
     """
-    console = console or Console()
+    console = console or terminal()
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint)
     path = config.output or _default_output(config.run)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
                     video.add(stage.frame)
     still = Image.fromarray(stage.frame)
     write_atomically(path.with_suffix(".png"), lambda stream: still.save(stream, format="png"))
-    console.print(f"wrote {path}", soft_wrap=True)
+    say(console, f"wrote {path}")
     return path
 
 
