@@ -33,10 +33,19 @@ class ForeignSense:
     reading: Reading
 
     def read(self, observation: Any) -> NDArray[Any]:
-        """The reading (*window_shape) in an observation of the environment."""
+        """The reading (*window_shape) in an observation of the environment, an array of its own.
+
+        Many environments give one array again and again and write into it. ValueError where the observation lacks the
+        sense or gives another shape than its space declares.
+        """
         for key in self.path:
+            if not isinstance(observation, Mapping) or key not in observation:
+                raise ValueError(f"the observation has no {self.modality.name!r}, which its space declares")
             observation = observation[key]
-        return self.reading.convert(observation)
+        try:
+            return np.array(self.reading.convert(observation))
+        except (ValueError, TypeError, IndexError) as error:
+            raise ValueError(f"observation {self.modality.name!r} is not as its space declares it: {error}") from error
 
 
 def foreign_senses(

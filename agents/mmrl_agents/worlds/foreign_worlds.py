@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mmrl.foreign import DeclaredSenses, Override, overrides_from
+from mmrl_agents.worlds.actions import unit_actions
+from mmrl_agents.worlds.failures import NamedFailures
+from mmrl_agents.worlds.infos import ReadableInfo, SideBySide
 from mmrl_agents.worlds.replaying import Replayable
 from mmrl_agents.worlds.workers import WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
@@ -49,7 +51,7 @@ def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[s
     except TypeError as error:
         raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
     ours = maker is None and isinstance(env.unwrapped, SingleWorld)
-    return unit_actions(env) if ours else _wrapped(env, modalities)
+    return env if ours else _wrapped(env, env_id, modalities)
 
 
 def make_worlds(
@@ -59,23 +61,10 @@ def make_worlds(
 
     With `workers` they step in so many processes.
     """
+    make = partial(make_world, env_id, dict(env_kwargs), dict(modalities))
     if workers:
-        return WorkerWorlds(partial(make_world, env_id, dict(env_kwargs), dict(modalities)), num_worlds, workers)
-    maker = find_maker(env_id)
-    if maker is None:
-        return gym.make_vec(
-            env_id.rpartition(":")[2],
-            num_envs=num_worlds,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=[partial(_wrapped, modalities=modalities)],
-            **env_kwargs,
-        )
-    made = partial(_made, maker, env_id, env_kwargs)
-    return SyncVectorEnv(
-        [lambda: _wrapped(made(), modalities)] * num_worlds,
-        autoreset_mode=AutoresetMode.SAME_STEP,
-    )
+        return WorkerWorlds(make, num_worlds, workers)
+    return SideBySide([make] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
 def declared_senses(envs: VectorEnv[Any, Any, Any]) -> Mapping[str, Any]:
@@ -85,15 +74,6 @@ def declared_senses(envs: VectorEnv[Any, Any, Any]) -> Mapping[str, Any]:
     return declared
 
 
-def unit_actions(env: Single) -> Single:
-    """The environment with bounded actions rescaled to [-1, 1], the range policies start in."""
-    space = env.action_space
-    if not isinstance(space, spaces.Box) or not space.is_bounded() or not np.issubdtype(space.dtype, np.floating):
-        return env
-    ones = np.ones(space.shape, space.dtype)
-    return gym.wrappers.RescaleAction(env, -ones, ones)
-
-
 def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
     env = maker(**env_kwargs)
     if not isinstance(env, gym.Env):
@@ -101,9 +81,10 @@ def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
     return env
 
 
-def _wrapped(env: Single, modalities: Mapping[str, Any]) -> Replayable:
-    """The environment with senses and actions as policies know them, and able to be played again."""
-    return Replayable(DeclaredSenses(unit_actions(env), {**_own_senses(env), **overrides_from(modalities)}))
+def _wrapped(env: Single, name: str, modalities: Mapping[str, Any]) -> Replayable:
+    """The environment with senses, actions and infos as policies know them, and able to be played again."""
+    senses = {**_own_senses(env), **overrides_from(modalities)}
+    return Replayable(NamedFailures(ReadableInfo(DeclaredSenses(unit_actions(env), senses)), name))
 
 
 def _own_senses(env: Single) -> dict[str, Override]:

@@ -1,0 +1,75 @@
+"""Errors of other packages' environments, told with the environment and the step in which they came."""
+
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+
+_OLD = "its {} is that of the old gym: gymnasium's {}"
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "expected 5, got": _OLD.format("step", "gives observation, reward, terminated, truncated and info"),
+        "values to unpack (expected 2": _OLD.format("reset", "gives observation and info"),
+        "unexpected keyword argument 'seed'": _OLD.format("reset", "is reset(*, seed=None, options=None)"),
+        "unexpected keyword argument 'options'": _OLD.format("reset", "is reset(*, seed=None, options=None)"),
+    }
+)
+"""Part of Python's message -> what it means where an environment is called."""
+
+
+class EnvironmentFailed(ValueError):
+    """An environment of another package raised something; the message says which, when, what and where."""
+
+
+class CloseFailed(UserWarning):
+    """An environment raised something when it was closed, which costs no result."""
+
+
+class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose errors say its name and the step; errors of Gymnasium's own stay as they are."""
+
+    def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
+        super().__init__(env)
+        self._name, self._steps = name, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        self._steps = 0
+        with self._naming("in a reset"):
+            return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """One step."""
+        self._steps += 1
+        with self._naming(f"in step {self._steps:,} of an episode"):
+            return self.env.step(action)
+
+    def close(self) -> None:
+        """Close the environment; what that raises becomes a warning, since all is done by then."""
+        try:
+            self.env.close()
+        except Exception as error:
+            warnings.warn(f"{self._name} could not be closed: {_told(error)}", CloseFailed, stacklevel=2)
+
+    @contextmanager
+    def _naming(self, when: str) -> Iterator[None]:
+        try:
+            yield
+        except gym.error.Error:
+            raise
+        except Exception as error:
+            raise EnvironmentFailed(f"{self._name} failed {when}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What an error says, and what it means or where it was raised."""
+    text = f"{type(error).__name__}: {error}"
+    advice = [meaning for part, meaning in _ADVICE.items() if part in str(error)]
+    if advice:
+        return f"{advice[0]} ({text})"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{text} ({place.filename}, line {place.lineno})"

@@ -1,0 +1,88 @@
+"""The infos of other packages' environments, which may hold anything, cut down to what somebody reads."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import SyncVectorEnv
+
+from mmrl_agents.experience.episodes import LOST
+
+_READ: Mapping[str, type] = MappingProxyType(
+    {
+        "is_success": bool,
+        "success": bool,
+        "success_once": bool,
+        "physics_error": bool,
+        "peak_force_n": float,
+        "mean_force_n": float,
+    }
+)
+_CONTEXT = "context"
+_OURS = ("final_obs", "final_info", "privileged", LOST)
+
+
+def readable(info: Any) -> dict[str, Any]:
+    """A dict of its own with the entries that mean something to mmrl, and with other numbers and words.
+
+    An array of one element is a number. What is neither number nor word stays out, and so does what mmrl reads where
+    it is no finite number: a success of three elements or of NaN says nothing. "context" keeps its numbers and words.
+    Raises ValueError where the info is no dict.
+    """
+    if not isinstance(info, Mapping):
+        raise ValueError(f"the info of an environment must be a dict, got {type(info).__name__}")
+    plain = {name: _plain(value) for name, value in info.items() if _is_free(name)}
+    kept: dict[str, Any] = {name: value for name, value in plain.items() if not (value is None or name in _READ)}
+    for name, kind in _READ.items():
+        value = plain.get(name)
+        if isinstance(value, bool | int | float) and np.isfinite(value):
+            kept[name] = kind(value)
+    if isinstance(context := info.get(_CONTEXT), Mapping):
+        known = {str(name): _plain(value) for name, value in context.items()}
+        kept[_CONTEXT] = {name: value for name, value in known.items() if value is not None}
+    return kept
+
+
+def _is_free(name: Any) -> bool:
+    """Whether an entry of the name can stand in a vector info, where "_NAME" is the mask of NAME."""
+    return isinstance(name, str) and not name.startswith("_") and name not in (_CONTEXT, *_OURS)
+
+
+def _plain(value: Any) -> bool | int | float | str | None:
+    """A number or a word; None for anything else."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray | np.generic) or value.size != 1 or value.dtype.kind not in "bifuU":
+        return None
+    item: bool | int | float | str = value.item()
+    return item
+
+
+class ReadableInfo(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose infos are `readable`, each a dict of its own."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, readable(info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """One step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, readable(info)
+
+
+class SideBySide(SyncVectorEnv):
+    """Worlds whose infos may differ in type from world to world and from step to step."""
+
+    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        # Gymnasium takes the type of a column from the first world that has the entry.
+        for name, value in env_info.items():
+            if not (name in _READ or name == LOST or isinstance(value, Mapping) or name in vector_infos):
+                vector_infos[name] = np.full(self.num_envs, None, object)
+        return super()._add_info(vector_infos, env_info, env_num)

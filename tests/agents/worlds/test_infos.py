@@ -1,0 +1,102 @@
+"""Infos that hold anything, and environments that keep one array and one dict for all steps."""
+
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+from mmrl_agents.config import make_envs
+from mmrl_agents.experience.episodes import episode_from
+from mmrl_agents.worlds.infos import ReadableInfo, SideBySide, readable
+
+COUNTER = f"{__name__}:Counter"
+
+
+class Counter(gym.Env[Any, Any]):
+    """Counts to five in the same array, and says so in the same dict."""
+
+    observation_space, action_space = spaces.Box(0, 99, (1,), np.float32), spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.seen, self.told = np.zeros(1, np.float32), dict[str, Any]()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.seen[:] = 0
+        self.told["is_success"] = False
+        return self.seen, self.told
+
+    def step(self, action: Any) -> Any:
+        self.seen += 1
+        over = bool(self.seen >= 5)
+        self.told["is_success"] = over
+        return self.seen, 0.0, False, over, self.told
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_last_step_of_an_episode_outlives_the_reset(workers: int) -> None:
+    envs = make_envs(COUNTER, 2, {}, workers=workers)
+    first, _ = envs.reset(seed=0)
+    for _ in range(5):
+        observation, _, _, over, info = envs.step(np.zeros(2, np.int64))
+    assert over.all()
+    assert first["observation"].tolist() == observation["observation"].tolist() == [[0], [0]]
+    assert [last["observation"].tolist() for last in info["final_obs"]] == [[5], [5]]
+    assert info["final_info"]["is_success"].tolist() == [True, True]
+    assert info["is_success"].tolist() == [False, False]
+    envs.close()
+
+
+class Talkative(gym.Env[Any, Any]):
+    """Tells what it was made with."""
+
+    observation_space, action_space = spaces.Box(0, 1, (1,), np.float32), spaces.Discrete(2)
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told = told
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return np.zeros(1, np.float32), self.told
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(1, np.float32), 0.0, True, False, self.told
+
+
+def last_infos(*told: dict[str, Any]) -> dict[str, Any]:
+    makers = [partial(ReadableInfo, Talkative(info)) for info in told]
+    envs = SideBySide(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs.reset(seed=0)
+    final: dict[str, Any] = envs.step(np.zeros(len(told), np.int64))[4]["final_info"]
+    return final
+
+
+def test_worlds_may_tell_different_things() -> None:
+    final = last_infos(
+        {"contacts": np.ones((3, 3)), "score": 1, "why": "won", "is_success": np.array([True])},
+        {"contacts": np.ones((1, 3)), "score": 0.5, "why": 7, "is_success": torch.tensor([0.0])},
+        {"contacts": None, "score": "none", "simulation": object(), "_mask": 1, "final_obs": 2},
+    )
+    assert set(final) == {"score", "_score", "why", "_why", "is_success", "_is_success"}
+    assert final["score"].tolist() == [1, 0.5, "none"]
+    assert final["why"].tolist() == ["won", 7, None]
+    assert [episode_from(final, world, 0.0, 1).success for world in range(3)] == [True, False, None]
+
+
+@pytest.mark.parametrize("success", [np.array([True, False]), np.nan, "yes", None, [True], np.array([])])
+def test_what_is_no_number_says_nothing_of_success(success: Any) -> None:
+    assert readable({"is_success": success}) == {}
+
+
+def test_forces_become_numbers_and_a_context_stays() -> None:
+    told = {"peak_force_n": np.float32([2.5]), "context": {"mass": np.float64(2), "shape": "round", "mesh": object()}}
+    assert readable(told) == {"peak_force_n": 2.5, "context": {"mass": 2.0, "shape": "round"}}
+
+
+def test_an_info_that_is_no_dict_is_named() -> None:
+    with pytest.raises(ValueError, match="the info of an environment must be a dict, got float"):
+        readable(0.5)
