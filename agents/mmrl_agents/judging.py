@@ -6,6 +6,7 @@ from mmrl.evaluation import divisor_worlds, evaluate
 from mmrl_agents.config import TrainConfig, make_envs, world_kwargs
 from mmrl_agents.networks import Network
 from mmrl_agents.torch_policy import TorchPolicy
+from mmrl_agents.worlds.global_random import spared
 
 SUCCESS = "judged/success_rate"
 RETURN = "judged/mean_return"
@@ -37,7 +38,8 @@ class Judge:
 
     def metrics(self) -> dict[str, float]:
         """Mean return and, where the environment tells it, the success rate at the end of the episodes."""
-        row = evaluate(self._envs, lambda: self._policy, self._episodes, self._seed, options=self._options).rows[0]
+        with spared():  # which judging seeds, and worlds of other packages draw from
+            row = evaluate(self._envs, lambda: self._policy, self._episodes, self._seed, options=self._options).rows[0]
         rate = row.success_at_end.rate
         figures = {RETURN: float(row.episodes.episode_return.mean())}
         return figures if rate is None else {SUCCESS: rate, **figures}

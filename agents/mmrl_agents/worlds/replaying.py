@@ -5,7 +5,7 @@ actions, and the world stands where it stood; at most one episode is played agai
 physics kept something over the reset, say, that is noticed and told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -14,9 +14,34 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.foreign import flatten_observation
-from mmrl_agents.worlds.workers import RemoteWorld
+from mmrl_agents.worlds import global_random
+from mmrl_agents.worlds.workers import RemoteWorld, WorkerWorlds
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
+
+
+class Actions:
+    """The actions of an episode in one array, which doubles when it is full."""
+
+    def __init__(self, space: gym.Space[Any]) -> None:
+        # Of a space without a dtype, such as a Dict, the actions are objects.
+        self._rows: NDArray[Any] = np.empty((16, *(space.shape or ())), space.dtype or object)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, action: Any) -> Any:
+        """Keep a copy of an action, and return it: what is played again is what was played."""
+        if self._count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+        self._rows[self._count] = action
+        self._count += 1
+        return self._rows[self._count - 1].copy() if self._rows.ndim > 1 else self._rows[self._count - 1]
+
+    def array(self) -> NDArray[Any]:
+        """All of them, (T, *A)."""
+        return self._rows[: self._count].copy()
 
 
 class Replayable(gym.Wrapper[Any, Any, Any, Any]):
@@ -24,14 +49,14 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
 
     A reset without a seed draws one from a generator that the last reset with a seed started. Left to themselves, some
     environments would begin such an episode from the clock (panda-gym's tasks), others from generators that nobody
-    can reach (the point of Gymnasium-Robotics' mazes).
+    can reach (the point of Gymnasium-Robotics' mazes). The generators that the process shares start from that seed too.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self._seeds = np.random.default_rng()
         self._beginning: dict[str, Any] = {}
-        self._actions: list[NDArray[Any]] = []
+        self._actions = Actions(env.action_space)
         self.last_observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -40,21 +65,22 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
             seed = int(self._seeds.integers(2**31))
         else:
             self._seeds = np.random.default_rng(seed)
-        self._beginning, self._actions = {"seed": seed, "options": options}, []
+        self._beginning, self._actions = {"seed": seed, "options": options}, Actions(self.action_space)
+        global_random.seed_globally(seed)
         self.last_observation, info = self.env.reset(seed=seed, options=options)
         return self.last_observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
-        self._actions.append(np.array(action))
-        self.last_observation, reward, terminated, truncated, info = self.env.step(action)
+        kept = self._actions.append(action)
+        self.last_observation, reward, terminated, truncated, info = self.env.step(kept)
         return self.last_observation, reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:
         """The present episode, as arrays and plain Python."""
         return {
             **self._beginning,
-            "actions": list(self._actions),
+            "actions": self._actions.array(),
             "seeds": self._seeds.bit_generator.state,
             "observation": {
                 name: np.array(array) for name, array in flatten_observation(self.last_observation).items()
@@ -64,8 +90,8 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Play an episode of `get_state` again up to where it was. Raises `OtherWorlds` where it does not get there."""
         self.reset(seed=state["seed"], options=state["options"])
-        for action in state["actions"]:
-            self.step(action[()])  # a number again where the array has no axes
+        for action in state["actions"]:  # older checkpoints have a list of arrays
+            self.step(action)
         for name, array in flatten_observation(self.last_observation).items():
             if not np.array_equal(array, state["observation"][name], equal_nan=True):
                 raise OtherWorlds(f"the episode played again leads to another observation {name!r}")
@@ -81,7 +107,7 @@ def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
         states = [env.get_state() for env in _replayable(worlds)]
     except OtherWorlds:  # a worker has died since the last step, and with it where its worlds stood
         return None
-    return {"replay": states} if states else None
+    return {"replay": states, "generators": _generators(worlds)} if states else None
 
 
 def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> None:
@@ -95,6 +121,24 @@ def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> 
     else:
         for env, saved in zip(_replayable(worlds), state["replay"], strict=True):
             env.set_state(saved)
+        _restore_generators(worlds, state.get("generators", []))  # older checkpoints have none
+
+
+def _generators(worlds: VectorEnv[Any, Any, Any]) -> list[dict[str, Any]]:
+    """States of the generators that each process shares among its worlds."""
+    if isinstance(worlds, WorkerWorlds):
+        return [worker.ask("take_generators") for worker in worlds.workers]
+    return [global_random.take()]
+
+
+def _restore_generators(worlds: VectorEnv[Any, Any, Any], states: Sequence[Mapping[str, Any]]) -> None:
+    """Undo `_generators` once all worlds are back; spread over other processes they go on from where those are."""
+    if isinstance(worlds, WorkerWorlds):
+        if len(states) == len(worlds.workers):
+            for worker, state in zip(worlds.workers, states, strict=True):
+                worker.ask("restore_generators", state)
+    elif len(states) == 1:
+        global_random.restore(states[0])
 
 
 def _replayable(worlds: VectorEnv[Any, Any, Any]) -> list[Replayable | RemoteWorld]:

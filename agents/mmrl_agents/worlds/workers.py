@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl_agents.experience.episodes import LOST
+from mmrl_agents.worlds import global_random
+from mmrl_agents.worlds.infos import SideBySide
 from mmrl_envs.snapshot import OtherWorlds
 
 _MOST_STARTS = 3  # of one worker, before it has done anything
@@ -47,7 +49,7 @@ class Outcome(NamedTuple):
     """The next episode where this one is over."""
 
 
-class WorkerWorlds(SyncVectorEnv):
+class WorkerWorlds(SideBySide):
     """N single environments, the same everywhere, spread over processes; otherwise as Gymnasium's SyncVectorEnv.
 
     Autoreset is SAME_STEP. When a process dies, killed for want of memory, say, another takes its place: the
@@ -298,6 +300,8 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
         "step": step,
         "get_state": get_state,
         "set_state": set_state,
+        "take_generators": global_random.take,
+        "restore_generators": global_random.restore,
     }
     while True:
         try:

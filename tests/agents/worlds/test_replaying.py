@@ -1,5 +1,6 @@
 """Worlds that cannot save their state stand where they stood once their episode is played again."""
 
+import random
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from mmrl_agents.config import make_envs
 from mmrl_agents.records.checkpoint import numpy_tree, plain
-from mmrl_agents.worlds.replaying import Replayable, restore_worlds, worlds_state
+from mmrl_agents.worlds.global_random import seed_globally, spared
+from mmrl_agents.worlds.replaying import Actions, Replayable, restore_worlds, worlds_state
 from mmrl_envs.snapshot import OtherWorlds
 
 
@@ -86,3 +88,68 @@ def test_worlds_that_remember_nothing_say_so() -> None:
     envs = SyncVectorEnv([lambda: gym.make("CartPole-v1")], autoreset_mode=AutoresetMode.SAME_STEP)
     envs.reset(seed=0)
     assert worlds_state(envs) is None
+
+
+def test_a_long_episode_is_one_array_of_actions() -> None:
+    space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    actions = Actions(space)
+    played = np.random.default_rng(0).uniform(-1, 1, (100, 2))
+    given = [actions.append(action) for action in played]
+    kept = actions.array()
+    assert (len(actions), kept.shape, kept.dtype) == (100, (100, 2), np.float32)
+    np.testing.assert_array_equal(kept, np.array(given))  # played again is what was played, rounding included
+
+
+class Dice(gym.Env[Any, Any]):
+    """Draws from the generators of the whole process."""
+
+    observation_space, action_space = gym.spaces.Box(-9, 9, (2,), np.float32), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.steps = 0
+        return self.look(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        return self.look(), random.random(), False, self.steps == 5, {}
+
+    def look(self) -> Any:
+        return np.array([np.random.normal(), random.random()], np.float32)  # noqa: NPY002 - that is the point
+
+
+def games(envs: Any, steps: int) -> list[Any]:
+    return [envs.step(np.zeros(envs.num_envs, np.int64))[:2] for _ in range(steps)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_who_draws_from_the_generators_of_the_process_repeats_itself(workers: int) -> None:
+    envs = make_envs(f"{__name__}:Dice", 2, {}, workers=workers)
+    played = []
+    for seed in (3, 3, 4):
+        begun, _ = envs.reset(seed=seed)
+        played.append((begun, games(envs, 12)))
+    envs.close()
+    np.testing.assert_equal(played[0], played[1])
+    assert not np.array_equal(played[0][0]["observation"], played[2][0]["observation"])
+
+
+def test_a_resumed_world_draws_on_where_it_was() -> None:
+    one, other = make_envs(f"{__name__}:Dice", 1, {}), make_envs(f"{__name__}:Dice", 1, {})
+    one.reset(seed=5)
+    games(one, 7)
+    state = numpy_tree(plain(worlds_state(one)))
+    expected = games(one, 9)
+    random.seed(99)
+    restore_worlds(other, state)
+    np.testing.assert_equal(games(other, 9), expected)
+
+
+def test_what_is_spared_goes_on_as_if_nothing_had_been_drawn() -> None:
+    seed_globally(1)
+    with spared():
+        seed_globally(2)
+        random.random()
+        np.random.random()  # noqa: NPY002 - as above
+    drawn = random.random(), np.random.random()  # noqa: NPY002 - as above
+    seed_globally(1)
+    assert drawn == (random.random(), np.random.random())  # noqa: NPY002 - as above
