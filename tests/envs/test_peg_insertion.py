@@ -1,5 +1,6 @@
 """Peg insertion: success means what it says, forces and readings are right, context does what it names."""
 
+import importlib.util
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,9 @@ from mmrl_envs.tasks import peg_insertion
 from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
+
+BULLET = pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="PyBullet is not installed")
+ENGINES = ["mujoco", pytest.param("pybullet", marks=BULLET)]
 
 
 def make(num_envs: int = 4, sensors: tuple[str, ...] = ("proprioception",), **kwargs: Any) -> RobotVectorEnv:
@@ -275,6 +279,18 @@ def test_context_given_at_reset_holds_for_later_episodes() -> None:
     envs.reset(seed=0, options={"context": {"hole_x_m": 0.03}})
     push(envs, (0, 0, 0), 4)
     assert (envs.task.hole[:, 0] == 0.03).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_sense_of_an_observation_is_of_one_instant(engine: str) -> None:
+    """The hole stands still: where the tip is and where the hole lies from there add up to the same place."""
+    envs = make(4, ("hole_estimate", "proprioception"), engine=engine)
+    observation, _ = envs.reset(seed=0)
+    place = envs.task.hole[:, :3]
+    for action in np.random.default_rng(0).uniform(-1, 1, (20, 4, 3)).astype(np.float32):
+        observation, *_ = envs.step(action)
+        tip = observation["proprioception"][:, -1, :3]
+        np.testing.assert_allclose(tip + observation["hole_estimate"][:, :3], place, atol=1e-6)
 
 
 def test_hole_estimate_is_off_by_what_the_context_says() -> None:
