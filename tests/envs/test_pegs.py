@@ -43,6 +43,11 @@ def test_hole_is_the_outline_moved_outward_by_half_the_clearance(name: str, clea
 
 
 def test_round_peg_is_as_wide_as_its_polygonal_hole() -> None:
-    middle, _, _ = pegs.PEG_SHAPES["round"].edges()
+    """The hole's flats touch the circle of 20 mm; the peg's corners lie on it, its flats at most 0.025 mm inside."""
+    shape = pegs.PEG_SHAPES["round"]
+    middle, _, _ = shape.edges()
     np.testing.assert_allclose(np.linalg.norm(middle, axis=1), 0.020)
-    assert pegs.PEG_SHAPES["round"].primitive_size == (0.020,)
+    corners = shape.peg_corners
+    np.testing.assert_allclose(np.linalg.norm(corners, axis=1), 0.020)
+    flats = np.linalg.norm((corners + np.roll(corners, -1, axis=0)) / 2, axis=1)
+    assert (flats > 0.020 - 2.5e-5).all()

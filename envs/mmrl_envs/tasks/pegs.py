@@ -1,7 +1,7 @@
 """Peg shapes and the holes that fit them: convex cross-sections, clearances, walls made of boxes.
 
-A peg is a prism over a convex polygon (or a true cylinder); its hole is the polygon with every edge moved
-outward by half the clearance. Any convex hole is the intersection of the half-planes inside its edges, so a
+A peg is a prism over a convex polygon; its hole is the polygon with every edge moved outward by half the
+clearance. Any convex hole is the intersection of the half-planes inside its edges, so a
 box lying on the outer side of each edge line builds it exactly, and moving the boxes along their normals
 changes the clearance with nothing recompiled.
 
@@ -27,6 +27,12 @@ MAX_WALLS = 16
 """Boxes in every hole, used or parked, so that all shapes compile to the same layout."""
 ARC_SEGMENTS = 10
 """Edges along the arc of the semicircular peg."""
+RIM_SEGMENTS = 64
+"""Edges of the prism that stands for the round peg, whose corners lie on the circle.
+
+Its flats are 0.024 mm inside of it, which is less than the walls give way. A prism, because MuJoCo's collision of a
+cylinder with a box now and then takes the far face of a wall for the nearest: a contact of 50 mm for one physics step.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,20 @@ class PegShape:
     """Smallest rotation that maps the shape onto itself, radians (0 for a body of revolution)."""
     paper_clearance_m: float
     """Clearance in metres used by Lee et al., "Making Sense of Vision and Touch", ICRA 2019, section V."""
-    primitive: mujoco.mjtGeom | None = None
-    """Native geom that is the same solid, if there is one; otherwise a convex mesh is used."""
-    primitive_size: tuple[float, ...] = ()
-    """Half-sizes of that geom in metres, without the length."""
+    box: tuple[float, float] | None = None
+    """Half-sizes in metres of the box that is the same solid, if one is; otherwise a convex mesh is used."""
+    rim: tuple[tuple[float, float], ...] | None = None
+    """Corners of the peg itself, like the outline, where the hole has fewer edges."""
 
     @property
     def corners(self) -> NDArray[np.float64]:
         """Corners of the outline, (e, 2)."""
         return np.array(self.outline)
+
+    @property
+    def peg_corners(self) -> NDArray[np.float64]:
+        """Corners of the peg's own cross-section in metres, (c, 2)."""
+        return np.array(self.outline if self.rim is None else self.rim)
 
     def edges(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Midpoints (e, 2), outward unit normals (e, 2) and lengths (e,) of the outline's edges."""
@@ -76,14 +87,18 @@ def _semicircle(radius: float) -> tuple[tuple[float, float], ...]:
     return tuple((float(x), float(y)) for x, y in corners - centroid)
 
 
-_BOX, _CYLINDER = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
+def _circle(radius: float) -> tuple[tuple[float, float], ...]:
+    return _regular(RIM_SEGMENTS, radius * np.cos(np.pi / RIM_SEGMENTS))
+
+
+_BOX = mujoco.mjtGeom.mjGEOM_BOX
 
 PEG_SHAPES: dict[str, PegShape] = {
     shape.name: shape
     for shape in (
         # The round hole is the 16-gon around the circle: its clearance is that between opposite flats.
-        PegShape("round", _regular(MAX_WALLS, 0.020), 0.0, 2.15e-3, _CYLINDER, (0.020,)),
-        PegShape("square", _regular(4, 0.020), np.pi / 2, 2.24e-3, _BOX, (0.020, 0.020)),
+        PegShape("round", _regular(MAX_WALLS, 0.020), 0.0, 2.15e-3, rim=_circle(0.020)),
+        PegShape("square", _regular(4, 0.020), np.pi / 2, 2.24e-3, box=(0.020, 0.020)),
         PegShape("triangular", _regular(3, 0.014, np.pi / 6), 2 * np.pi / 3, 2.13e-3),
         PegShape("semicircular", _semicircle(0.023), 2 * np.pi, 1.85e-3),
         PegShape("hexagonal", _regular(6, 0.020), np.pi / 3, 2.50e-3),
@@ -94,10 +109,10 @@ PEG_SHAPES: dict[str, PegShape] = {
 def add_peg_meshes(spec: mujoco.MjSpec) -> None:
     """Adds the meshes of all shapes, so that every variant of a scene numbers its meshes alike."""
     for shape in PEG_SHAPES.values():
-        if shape.primitive is None:
-            half = np.full((len(shape.outline), 1), PEG_LENGTH / 2)
+        if shape.box is None:
             # the tool's z axis points down, so its y axis is opposite to that of the hole
-            corners = shape.corners * (1.0, -1.0)
+            corners = shape.peg_corners * (1.0, -1.0)
+            half = np.full((len(corners), 1), PEG_LENGTH / 2)
             vertices = np.vstack([np.hstack([corners, half]), np.hstack([corners, -half])])
             spec.add_mesh(name=f"peg_{shape.name}", uservert=vertices.ravel())
 
@@ -105,7 +120,7 @@ def add_peg_meshes(spec: mujoco.MjSpec) -> None:
 def add_peg(body: mujoco.MjsBody, shape: PegShape, offset: float, **geom: object) -> None:
     """Adds the peg as one geom "peg", from z = offset to z = offset + PEG_LENGTH in the body's frame."""
     centre = [0, 0, offset + PEG_LENGTH / 2]
-    if shape.primitive is None:
+    if shape.box is None:
         body.add_geom(
             name="peg",
             type=mujoco.mjtGeom.mjGEOM_MESH,
@@ -114,8 +129,7 @@ def add_peg(body: mujoco.MjsBody, shape: PegShape, offset: float, **geom: object
             **geom,
         )
     else:
-        size = [*shape.primitive_size, PEG_LENGTH / 2]
-        body.add_geom(name="peg", type=shape.primitive, size=size + [0] * (3 - len(size)), pos=centre, **geom)
+        body.add_geom(name="peg", type=_BOX, size=[*shape.box, PEG_LENGTH / 2], pos=centre, **geom)
 
 
 def add_hole(body: mujoco.MjsBody, shape: PegShape, *, floor: float, **geom: object) -> None:
