@@ -8,6 +8,7 @@ Letters: N = worlds, n = a subset.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,7 @@ class EmulatorWorlds(GroupedWorlds):
         _require(noop_max >= 0, "noop_max must not be negative", noop_max)
         _require(render_mode in (None, "rgb_array"), "render_mode must be None or 'rgb_array'", render_mode)
         self.num_envs, self.render_mode = num_envs, render_mode
+        self._process = os.getpid()
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.NEXT_STEP
         # A world that nobody restarts: the emulator has no such mode, but one that waits for the next step will do.
         declared = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
@@ -136,6 +138,7 @@ class EmulatorWorlds(GroupedWorlds):
 
         Raises ValueError for a seed that is no integer of 0 or more, another option, and a mask of another shape.
         """
+        self._require_threads()
         given = checked_options(options, {"reset_mask": np.ones(self.num_envs)})
         mask = checked_option("reset_mask", given["reset_mask"], np.bool_, self.num_envs)
         worlds = np.flatnonzero(mask)
@@ -157,6 +160,7 @@ class EmulatorWorlds(GroupedWorlds):
 
     def step(self, actions: NDArray[Any]) -> Outcome:
         """Holds an action of every world for `frame_skip` frames."""
+        self._require_threads()
         codes = self._codes[self._checked(actions, self.num_envs)]
         for emulator, worlds in zip(self._emulators, self.groups, strict=True):
             emulator.send(codes[worlds])
@@ -176,6 +180,7 @@ class EmulatorWorlds(GroupedWorlds):
 
     def send(self, actions: NDArray[Any], group: int = 0) -> None:
         """Begins to hold an action (n,) of every world of a group for `frame_skip` frames."""
+        self._require_threads()
         if self._spectator is not None:
             raise ValueError("worlds that are rendered step all at once: use step, or no render_mode")
         worlds = self.groups[group]
@@ -218,6 +223,14 @@ class EmulatorWorlds(GroupedWorlds):
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the emulators and their threads."""
         self._emulators, self._spectator = [], None
+
+    def _require_threads(self) -> None:
+        """In a forked child nobody would answer: the emulators' threads stayed in the parent."""
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                f"these games run in threads of process {self._process}, of which this one was forked: "
+                "make the environment in the process that plays"
+            )
 
     def _checked(self, actions: NDArray[Any], count: int) -> NDArray[np.intp]:
         chosen = np.asarray(actions)

@@ -2,6 +2,8 @@
 
 import builtins
 import itertools
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -287,3 +289,32 @@ def test_actions_are_labelled_by_what_they_do() -> None:
     assert labels[0] == ("down", "up")
     assert labels[1] == ("noop", "fire", "up", "down", "up+fire", "down+fire")
     assert labels[2] == ("noop", "fire", "right", "left")
+
+
+FORK = """
+import os, signal
+import gymnasium as gym, numpy as np
+import mmrl_envs
+
+games = gym.make_vec("mmrl/Pong-v0", num_envs=2)
+games.reset(seed=0)
+if os.fork() == 0:
+    signal.alarm(20)
+    for way in (games.reset, lambda: games.step(np.zeros(2, int)), lambda: games.unwrapped.send(np.zeros(2, int))):
+        try:
+            way()
+        except RuntimeError as error:
+            print(error, flush=True)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+games.step(np.zeros(2, int))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forking a process with threads")
+def test_a_forked_child_is_told_that_the_games_stayed_behind() -> None:
+    result = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    told = result.stdout.splitlines()
+    assert len(told) == 3
+    assert all("make the environment in the process that plays" in line for line in told)

@@ -1,5 +1,9 @@
 """Batched worlds against MuJoCo itself, and worlds against each other."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
@@ -81,6 +85,62 @@ def test_a_diverging_world_is_reported_and_others_go_on(poison: float) -> None:
     worlds[0].reset(np.array([0]), np.array([[0.3]]))
     assert not worlds[0].step(control).any()
     assert np.isfinite(worlds[0].qpos).all()
+
+
+def test_mujoco_says_nothing_of_what_the_world_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = MujocoWorld([pendulum()], 2, substeps=SUBSTEPS)
+    world.qvel[0] = np.nan
+    assert world.step(np.zeros((2, SUBSTEPS, 1)))[0]
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []  # no MUJOCO_LOG.TXT
+    # For simulations of others MuJoCo speaks as before.
+    data = mujoco.MjData(pendulum())
+    data.qvel[0] = np.nan
+    mujoco.mj_step(pendulum(), data)
+    assert "unstable" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["MUJOCO_LOG.TXT"]
+
+
+FORK = """
+import os, signal, sys
+import numpy as np
+from test_world import SUBSTEPS, pendulum
+from mmrl_envs.physics.mujoco_world import MujocoWorld
+
+world = MujocoWorld([pendulum()], 3, substeps=SUBSTEPS, num_threads=2)
+world.reset(np.arange(3), np.array([[0.1], [0.5], [-1.0]]))
+control = np.random.default_rng(0).normal(size=(3, SUBSTEPS, 1))
+world.step(control)
+ways = {
+    "step": lambda: (world.step(control), world.qpos.tobytes(), world.recorded("angle").tobytes())[1:],
+    "reset": lambda: world.reset(np.arange(3), np.ones((3, 1))),
+    "nothing": lambda: None,
+}
+reading, writing = os.pipe()
+children = {}
+for name, way in ways.items():
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        outcome = way()
+        if outcome:
+            os.write(writing, b"".join(outcome))
+        sys.exit(0)  # as a program ends: its objects are freed
+    children[name] = child
+print({name: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for name, child in children.items()})
+print(os.read(reading, 10000) == b"".join(ways["step"]()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forking a process with threads")
+def test_a_forked_child_steps_on_as_its_parent_does_and_ends() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", FORK], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stdout.splitlines() == ["{'step': 0, 'reset': 0, 'nothing': 0}", "True"], result.stderr
 
 
 def test_unknown_sensor_lists_those_of_the_scene() -> None:

@@ -8,6 +8,10 @@ Letters: N = worlds, n = a subset of them, S = physics steps per control step, U
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +21,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
 from mmrl_envs.physics.models import WorldModels
+from mmrl_envs.physics.mujoco_log import quiet
 from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
 
 
@@ -44,19 +49,24 @@ class MujocoWorld:
         self.template = self._models.variants[0]
         self.num_worlds = num_worlds
         self.substeps = substeps
-        self._batch = Batch(self.template, num_worlds, num_threads)
-        self._batch.set_models(self.models)
-        # live views of the simulations' state rows
-        self.qpos: FloatArray = self._batch.bind("qpos")
-        self.qvel: FloatArray = self._batch.bind("qvel")
-        self.mocap_pos: FloatArray = self._batch.bind("mocap_pos")
-        self.mocap_quat: FloatArray = self._batch.bind("mocap_quat")
-        self._current: FloatArray = self._batch.bind("sensordata")
-        self._warnings = self._batch.warning[:, :, 1]
+        self._use(Batch(self.template, num_worlds, num_threads))
         size = (num_worlds, substeps, self.template.nsensordata)
         self._recorded: FloatArray = np.zeros(size)
         self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}
         self._slices = SensorSlices(self.template)
+        _living.add(self)
+
+    def _use(self, batch: Batch) -> None:
+        """Runs the worlds on `batch` from now on."""
+        self._batch = batch
+        batch.set_models(self.models)
+        # live views of the simulations' state rows
+        self.qpos: FloatArray = batch.bind("qpos")
+        self.qvel: FloatArray = batch.bind("qvel")
+        self.mocap_pos: FloatArray = batch.bind("mocap_pos")
+        self.mocap_quat: FloatArray = batch.bind("mocap_quat")
+        self._current: FloatArray = batch.bind("sensordata")
+        self._warnings = batch.warning[:, :, 1]
 
     @property
     def physics_hz(self) -> int:
@@ -94,7 +104,8 @@ class MujocoWorld:
         before = self._warnings.sum(axis=1)
         failed = np.zeros(self.num_worlds, np.bool_)
         try:
-            self._batch.rollout(self.substeps, control, record=("sensordata",), out=self._out)
+            with quiet():
+                self._batch.rollout(self.substeps, control, record=("sensordata",), out=self._out)
         except SimulationError as error:
             failed[error.ids] = True
         failed |= self._warnings.sum(axis=1) > before
@@ -147,3 +158,27 @@ class MujocoWorld:
 
     def close(self) -> None:
         """Nothing: MuJoCo's memory goes with its objects."""
+
+    def renew_batch(self) -> None:
+        """Goes on from the same state with threads of this process, in a child that was forked with the worlds.
+
+        Readings are computed with the next step or reset.
+        """
+        old = self._batch
+        # The threads of the old batch stayed in the parent. To free it would wait for them for ever.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(old))
+        new = Batch(self.template, self.num_worlds, old.nthread)
+        new.state[...] = old.state
+        self._use(new)
+
+
+_living: weakref.WeakSet[MujocoWorld] = weakref.WeakSet()
+
+
+def _renew_batches() -> None:
+    for world in list(_living):
+        world.renew_batch()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_renew_batches)
