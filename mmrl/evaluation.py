@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from mmrl.episodes import BoolArray, Envs, Episodes, FloatArray, Policy, require_known, run_episodes
+from mmrl.episodes import (
+    LONGEST_EPISODE,
+    BoolArray,
+    Envs,
+    Episodes,
+    FloatArray,
+    Policy,
+    require_known,
+    run_episodes,
+)
 from mmrl.foreign import flatten_observation
 from mmrl.paired import difference_interval, mean_interval
 
@@ -158,6 +167,8 @@ class Row:
             "highest_peak_force_n": _finite(np.max, table.peak_force_n),
             "median_mean_force_n": _finite(np.median, table.mean_force_n),
             "physics_errors": int(table.physics_error.sum()),
+            "cut_episodes": int(table.cut.sum()),
+            "not_finite_episodes": int(table.not_finite.sum()),
             "versus_all": None if self.versus_all is None else self.versus_all.to_json(),
         }
 
@@ -180,7 +191,7 @@ class Report:
         }
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - as of `run_episodes`
     envs: Envs,
     make_policy: Callable[[], Policy],
     episodes: int,
@@ -188,14 +199,15 @@ def evaluate(
     without: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str, int], None] | None = None,
+    longest: int = LONGEST_EPISODE,
 ) -> Report:
     """Judge with all senses, then once more without each sense named in `without`.
 
     Every row resets `envs` to the same `seed` and reset `options` and plays with a policy of its own, so that rows are
     paired: one that draws its actions begins each row with the same draws.
-    `progress(label, episodes finished)` is called as episodes end. Raises ValueError when
-    `episodes` is not a multiple of the number of worlds (see `divisor_worlds`) or a sense is
-    unknown.
+    `progress(label, episodes finished)` is called after every step, and episodes of `longest` steps are cut, as of
+    `run_episodes`. Raises ValueError when `episodes` is not a multiple of the number of worlds (see `divisor_worlds`)
+    or a sense is unknown.
     """
     if episodes < 1 or episodes % envs.num_envs:
         raise ValueError(f"episodes must be a multiple of the {envs.num_envs} worlds: {episodes}")
@@ -205,7 +217,7 @@ def evaluate(
     for label, absent in conditions.items():
         told = None if progress is None else partial(progress, label)
         each = episodes // envs.num_envs
-        table = run_episodes(envs, make_policy(), each, seed, absent, options, told)
+        table = run_episodes(envs, make_policy(), each, seed, absent, options, told, longest)
         versus_all = compare(rows[0].episodes, table) if rows else None
         rows.append(Row(label, absent, table, versus_all))
     return Report(tuple(rows), envs.num_envs, seed)

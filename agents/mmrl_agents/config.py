@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build, fit
+from mmrl.episodes import LONGEST_EPISODE
 from mmrl.foreign import overrides_from
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
@@ -89,6 +90,9 @@ class TrainConfig:
     """Environment steps between evaluations during training; unset leaves them out."""
     judge_episodes: int = 64
     """Episodes of each such evaluation: always the same, with the best actions, on the hard end of a curriculum."""
+    episode_limit: int = LONGEST_EPISODE
+    """Most steps of an episode in such evaluations and in the one after training; one that still goes on is cut there,
+    and the report says so."""
     stop_at_judged_success: float | None = None
     """Stop early once the success rate of such an evaluation reaches this."""
     stop_at_success: float | None = None
@@ -112,7 +116,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit(self)
-        for name in ("num_worlds", "total_steps", "keep_checkpoints", "most_failed_updates", "judge_episodes"):
+        for name in (
+            "num_worlds",
+            "total_steps",
+            "keep_checkpoints",
+            "most_failed_updates",
+            "judge_episodes",
+            "episode_limit",
+        ):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
         if self.seed < 0:

@@ -1,7 +1,7 @@
 """Judging a trained policy from its run folder: a table to read and a file to keep."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrl.documents import fit
+from mmrl.episodes import LONGEST_EPISODE, Episodes
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
@@ -61,6 +62,8 @@ class EvaluateConfig:
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     engine: str | None = None
     """Physics engine to judge in, mujoco or pybullet, in place of that of the training."""
+    episode_limit: int = LONGEST_EPISODE
+    """Most steps of an episode; one that still goes on is cut there, and the report says so."""
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
@@ -69,7 +72,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         fit(self)
-        for name in ("episodes", "num_worlds"):
+        for name in ("episodes", "num_worlds", "episode_limit"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
 
@@ -123,8 +126,10 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
-        report = evaluate(envs, make_policy, config.episodes, config.seed, without, options, progress)
-    _show(report, trained, console)
+        report = evaluate(
+            envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
+        )
+    _show(report, config, trained, console)
     if path is not None:
         write_json(path, describe(report, config, trained))
         say(console, f"wrote {path}")
@@ -190,7 +195,7 @@ _ABOUT_RETURNS = (
 )
 
 
-def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
+def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, console: Console) -> None:
     say(console, f"{trained.env_id}, {trained.source}")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", no_wrap=True)
@@ -214,9 +219,22 @@ def _show(report: Report, trained: TrainedPolicy, console: Console) -> None:
             "change and p compare the same episodes with and without the sense (exact McNemar "
             "test). A sense is unplugged only now: a policy trained to lose it may lose less."
         )
-    broken = sum(int(row.episodes.physics_error.sum()) for row in report.rows)
-    if broken:
-        console.print(f"the physics broke in {broken} episodes, which count as failures")
+    for sentence in incidents([row.episodes for row in report.rows], config.episode_limit):
+        say(console, sentence, "yellow")
+
+
+def incidents(rows: Sequence[Episodes], limit: int) -> list[str]:
+    """Sentences on what happened to episodes of some conditions besides succeeding and failing."""
+    broken, cut, lost = (
+        sum(int(getattr(table, name).sum()) for table in rows) for name in ("physics_error", "cut", "not_finite")
+    )
+    told = {
+        f"the physics broke in {broken} episodes, which count as failures": broken,
+        f"{cut} episodes still went on after {limit:,} steps and were cut there (--episode-limit)": cut,
+        f"in {lost} episodes a reading or a reward was not finite: they count as failures, with the rewards before "
+        "that": lost,
+    }
+    return [sentence for sentence, count in told.items() if count]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from mmrl.evaluation import divisor_worlds
 from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.senses.conditions import MOST_SENSES
 from mmrl_agents.ablation.finished_conditions import FinishedConditions
-from mmrl_agents.evaluate import EvaluateConfig, describe, reset_options
+from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, reset_options
 from mmrl_agents.player import TrainedPolicy, load_policy
 from mmrl_agents.records.runs import library_versions, write_json
 from mmrl_agents.senses_picture import draw_senses
@@ -53,9 +53,9 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
-        trials = Trials(envs, make_policy, config.episodes, config.seed, options)
+        trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
         report = judge_senses(trials, tuple(trained.document["senses"]), config.broken, finished, progress)
-    _show(report, trained, console)
+    _show(report, config, trained, console)
     if path is not None and finished is not None:
         write_json(path, describe(report, config, trained))
         pictures = draw_senses(report, path, f"{trained.env_id}, {len(report.rows[0].row.episodes)} episodes a row")
@@ -107,7 +107,7 @@ _ABOUT_BOTH = (
 )
 
 
-def _show(report: SensesReport, trained: TrainedPolicy, console: Console) -> None:
+def _show(report: SensesReport, config: EvaluateConfig, trained: TrainedPolicy, console: Console) -> None:
     say(console, f"{trained.env_id}, {trained.source}")
     console.print(_conditions(report))
     console.print(_worth(report))
@@ -124,9 +124,8 @@ def _show(report: SensesReport, trained: TrainedPolicy, console: Console) -> Non
         console.print("a single world has no other to swap senses with: rows of swapped senses are left out")
     if report.worth.shapley is None:
         console.print(f"with more than {MOST_SENSES} senses not all subsets are judged: no Shapley values")
-    broken = sum(int(row.row.episodes.physics_error.sum()) for row in report.rows)
-    if broken:
-        console.print(f"the physics broke in {broken} episodes, which count as failures")
+    for sentence in incidents([row.row.episodes for row in report.rows], config.episode_limit):
+        say(console, sentence, "yellow")
 
 
 def _conditions(report: SensesReport) -> Table:

@@ -144,7 +144,7 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
         saved = time.monotonic()
         with bar:
             while (reason := trainer.reason_to_stop()) is None and not stop.asked:
-                trainer.advance()
+                trainer.advance(lambda: stop.asked)
                 bar.update(trainer.step, trainer.metrics)
                 if trainer.defeat is not None:
                     trainer.save()
@@ -191,5 +191,10 @@ def _evaluate(result: TrainResult, config: TrainConfig, console: Console) -> Non
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 
     say(console, f"evaluating {config.evaluate_episodes} episodes")
-    judging = EvaluateConfig(run=str(result.run_dir), episodes=config.evaluate_episodes, device=config.device)
+    judging = EvaluateConfig(
+        run=str(result.run_dir),
+        episodes=config.evaluate_episodes,
+        device=config.device,
+        episode_limit=config.episode_limit,
+    )
     evaluate_run(judging, console)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +142,11 @@ class Trainer:
     def _options(self) -> dict[str, Any]:
         return {"context": dict(self.config.context)} if self.config.context else {}
 
-    def advance(self) -> None:
-        """Collect once and update once, and judge where that is due; the clock of the training leaves that out."""
+    def advance(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Collect once and update once, and judge where that is due; the clock of the training leaves that out.
+
+        An evaluation under way ends without a result once `stopping` becomes true.
+        """
         start = time.perf_counter()
         rate = self.agent.set_progress(self.step / self.config.total_steps)
         self.policy.eval()
@@ -171,7 +174,7 @@ class Trainer:
         }
         if self.judge is not None and self.judge.is_due(self.step - taken, self.step):
             self.policy.eval()
-            self.metrics |= self.judge.metrics()
+            self.metrics |= self.judge.metrics(stopping)
         self.run.log(self.step, self.metrics)
 
     def _incidents(self) -> dict[str, int]:

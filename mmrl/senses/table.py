@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.episodes import Envs, Episodes, Policy, run_episodes
+from mmrl.episodes import LONGEST_EPISODE, Envs, Episodes, Policy, run_episodes
 from mmrl.foreign import flatten_observation
 from mmrl.senses.conditions import BrokenWays, Condition, SpreadMeter, broken, unplugged
 from mmrl.senses.worth import SenseRow, Worth, row_of, worth_of
@@ -59,6 +59,8 @@ class Trials:
     """Of every condition."""
     options: Mapping[str, Any] | None = None
     """Of the reset."""
+    longest: int = LONGEST_EPISODE
+    """Steps after which an episode is cut."""
 
     def run(
         self, condition: Condition, policy: Policy | None = None, progress: Callable[[int], None] | None = None
@@ -67,7 +69,7 @@ class Trials:
         envs = BrokenVectorSenses(self.envs, condition.faults) if condition.faults else self.envs
         each = self.episodes // envs.num_envs
         policy = policy or self.make_policy()
-        return run_episodes(envs, policy, each, self.seed, condition.absent, self.options, progress)
+        return run_episodes(envs, policy, each, self.seed, condition.absent, self.options, progress, self.longest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +153,10 @@ class _Bench:
         """The episodes of a condition, played now unless they are known or it is to be watched by a policy."""
         kept = self._store.get(condition.key) if policy is None else None
         told = None if self._progress is None else partial(self._tell, condition.label)
-        if kept is None:
+        columns = [field.name for field in fields(Episodes)]
+        if kept is None or set(kept) != set(columns):  # of another version of mmrl
             table = self._trials.run(condition, policy, told)
-            self._store.put(condition.key, {field.name: getattr(table, field.name) for field in fields(table)})
+            self._store.put(condition.key, {name: getattr(table, name) for name in columns})
         else:
             table = Episodes(**kept)
         self._done += self._trials.episodes

@@ -1,6 +1,8 @@
 """Evaluations while training: comparable, on the target, and without a trace in the training."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -101,6 +103,48 @@ def test_the_episodes_are_the_same_each_time(tmp_path: Path) -> None:
     assert len(returns) == 5  # the first 32 steps only look around
     np.testing.assert_allclose(returns, returns[0], rtol=0.05)  # running statistics of the senses go on
     assert np.ptp(returns) < 0.02
+
+
+class Endless(Aim):
+    """Never ends. In its hundredth step, which only a judged episode gets to, somebody asks the process to end."""
+
+    def step(self, action: NDArray[np.float32]) -> Any:
+        self.taken += 1
+        if self.taken == 100:
+            os.kill(os.getpid(), signal.SIGTERM)
+        mark, reward, _, _, info = super().step(action)
+        return mark, reward, False, False, info
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.taken = 0
+        return super().reset(seed=seed)
+
+
+@pytest.fixture
+def endless() -> Iterator[str]:
+    gym.register("test-judging/Endless-v0", entry_point=Endless)
+    yield "test-judging/Endless-v0"
+    del gym.registry["test-judging/Endless-v0"]
+
+
+def test_episodes_without_an_end_are_cut_and_counted(tmp_path: Path, endless: str) -> None:
+    console = Console(file=StringIO(), width=200)
+    folder = tmp_path / "run"
+    settings = {"judge_every": 64, "judge_episodes": 6, "evaluate_episodes": 4, "episode_limit": 7}
+    train(config(folder, env=endless, total_steps=64, **settings), console)
+    assert [line["judged/cut_episodes"] for line in metrics(folder) if "judged/mean_return" in line] == [6]
+    (row,) = json.loads((folder / "evaluation.json").read_text())["rows"]
+    assert (row["cut_episodes"], row["mean_length"]) == (4, 7)
+    assert isinstance(console.file, StringIO)
+    assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in console.file.getvalue()
+
+
+def test_who_asks_to_end_waits_for_no_judged_episode(tmp_path: Path, endless: str) -> None:
+    result = run(config(tmp_path / "run", env=endless, total_steps=320, judge_every=128, judge_episodes=2))
+    assert result.interrupted
+    assert result.steps == 128
+    assert not any("judged/mean_return" in line for line in metrics(tmp_path / "run"))
+    assert weights(tmp_path / "run")
 
 
 def test_it_stops_at_the_judged_success(tmp_path: Path) -> None:

@@ -359,3 +359,105 @@ def test_exactly_so_many_episodes_per_world(worlds: int, episodes: int, seed: in
     table = run_episodes(coins(worlds), Heads(), episodes, seed)
     assert np.bincount(table.world).tolist() == [episodes] * worlds
     assert set(table.length.tolist()) <= {FAST, SLOW}
+
+
+class Endless(gym.Env[NDArray[np.float32], Any]):
+    """Ends only in episodes whose seed is odd, after three steps; a reward of 1 in every step."""
+
+    observation_space = spaces.Box(-9, 9, (1,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.odd = bool((seed or 0) % 2)
+        self.begun += 1
+        self.taken = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.taken += 1
+        return np.zeros(1, np.float32), 1.0, self.odd and self.taken == 3, False, {"is_success": self.taken >= 5}
+
+
+class Still:
+    """Does nothing, and knows which worlds began anew."""
+
+    def __init__(self) -> None:
+        self.resets: list[list[int]] = []
+
+    def act(self, observation: Mapping[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
+        return np.zeros_like(observation["observation"])
+
+    def reset(self, worlds: NDArray[np.int64]) -> None:
+        self.resets.append(worlds.tolist())
+
+
+def test_an_episode_that_never_ends_is_cut_and_counted() -> None:
+    envs = SyncVectorEnv([Endless] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    policy = Still()
+    table = run_episodes(envs, policy, 1, seed=0, longest=5)
+    assert table.length.tolist() == [5, 3]
+    assert table.episode_return.tolist() == [5, 3]
+    assert table.cut.tolist() == [True, False]
+    assert table.success_at_end.tolist() == [True, False]  # as the info of the step says at which it was cut
+    assert policy.resets == [[0, 1], [1], [0]]
+    assert [env.unwrapped.begun for env in envs.envs] == [2, 2]  # type: ignore[attr-defined]
+    assert evaluate(envs, Still, 2, seed=0, longest=5).rows[0].to_json()["cut_episodes"] == 1
+
+
+class Breaking(gym.Env[NDArray[np.float32], Any]):
+    """Four steps with rewards 1; those of seed 0 give a reading, those of seed 1 a reward of NaN in the second."""
+
+    observation_space = spaces.Dict({"tip": spaces.Box(-9, 9, (1,)), "eye": spaces.Box(0, 255, (2, 2, 1), np.uint8)})
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.kind = seed
+        self.taken = 0
+        return self.look(0.0), {}
+
+    def step(self, action: Any) -> Any:
+        assert np.isfinite(action).all()
+        self.taken += 1
+        wrong = self.taken == 2
+        reading = np.nan if wrong and self.kind == 0 else 0.0
+        reward = np.nan if wrong and self.kind == 1 else 1.0
+        return self.look(reading), reward, self.taken == 4, False, {"is_success": True}
+
+    def look(self, reading: float) -> Any:
+        return {"tip": np.array([reading], np.float32), "eye": np.full((2, 2, 1), 7, np.uint8)}
+
+
+class Echo(Looker):
+    """Acts as the tip says."""
+
+    def act(self, observation: dict[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
+        self.seen.append(observation)
+        return observation["tip"]
+
+
+def test_an_episode_with_a_number_that_is_none_is_lost_and_told() -> None:
+    envs = SyncVectorEnv([Breaking] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
+    policy = Echo()
+    table = run_episodes(envs, policy, 1, seed=0)
+    assert table.not_finite.tolist() == [True, True, False]
+    assert table.success_at_end.tolist() == table.success_once.tolist() == [False, False, True]
+    assert table.judged.all()
+    assert table.episode_return.tolist() == [2, 1, 4]  # the rewards before the number
+    assert [seen["tip"].ravel().tolist() for seen in policy.seen] == [[0, 0, 0]] * 4
+    assert [seen["eye"].max(axis=(1, 2, 3)).tolist() for seen in policy.seen][2] == [0, 7, 7]
+    row = evaluate(envs, Echo, 3, seed=0).rows[0].to_json()
+    assert row["not_finite_episodes"] == 2
+    json.dumps(row, allow_nan=False)
+
+
+def test_a_policy_that_gives_no_numbers_is_refused() -> None:
+    class Lost(Still):
+        def act(self, observation: Mapping[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
+            return np.full_like(observation["observation"], np.nan)
+
+    envs = SyncVectorEnv([Endless], autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(ValueError, match="the policy gives actions that are not finite, its weights are lost"):
+        run_episodes(envs, Lost(), 1, seed=1)

@@ -45,6 +45,8 @@ def table_of(success: list[bool], judged: list[bool]) -> Episodes:
         peak_force_n=numbers,
         mean_force_n=numbers,
         physics_error=np.zeros(size, np.bool_),
+        cut=np.zeros(size, np.bool_),
+        not_finite=np.zeros(size, np.bool_),
     )
 
 

@@ -14,6 +14,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmrl.episodes import LONGEST_EPISODE
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.allocator import one_thread
@@ -53,7 +54,7 @@ class Samples(NamedTuple):
 class Games:
     """Plays a number of games with a policy and holds them until the next.
 
-    A truncated episode counts as a finished game; one that neither ends nor is truncated is played for ever.
+    A truncated episode counts as a finished game; one of more than `LONGEST_EPISODE` steps is refused.
     """
 
     def __init__(
@@ -165,6 +166,7 @@ class Games:
             game = self._played[world][-1]
             game.append(step._replace(reward=_finite(reward[row], world)))
             if not over[row]:
+                _require_an_end(game, world)
                 continue
             if was_lost(info.get("final_info", {}), row):  # its process died: another is played in its place
                 self._pass_over(worlds.start, np.array([row]), info)
@@ -271,6 +273,14 @@ class Games:
         self._options, self._first = options, None
         if self.dropout is not None:
             self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
+
+
+def _require_an_end(game: Game, world: int) -> None:
+    if len(game) >= LONGEST_EPISODE:
+        raise ValueError(
+            f"the game of world {world} still goes on after {len(game):,} steps, and only whole games are learned "
+            "from: give the environment a limit, such as --set max_episode_steps=1000, or take another agent"
+        )
 
 
 def _finite(reward: float, world: int) -> float:

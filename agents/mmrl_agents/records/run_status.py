@@ -55,7 +55,7 @@ class RunStatus:
 
 def write_status(path: Path, status: RunStatus) -> None:
     """Write the file atomically."""
-    text = json.dumps(dataclasses.asdict(status), indent=2) + "\n"
+    text = json.dumps(dataclasses.asdict(status), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 

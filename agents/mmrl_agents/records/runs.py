@@ -58,8 +58,11 @@ def library_versions() -> dict[str, str]:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically."""
-    text = json.dumps(document, indent=2) + "\n"
+    """Write a JSON file atomically; ValueError for numbers that are not finite, which JSON does not have."""
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be written, a number in it is not finite: {error}") from error
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
@@ -134,7 +137,7 @@ class RunFolder:
     def _append(self, path: Path, records: Sequence[Mapping[str, Any]]) -> None:
         """All of the records as lines, or none of them."""
         length = path.stat().st_size if path.exists() else 0
-        lines = "".join(json.dumps(record) + "\n" for record in records)
+        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
         try:
             append_regular(path, lines.encode())
         except OSError as error:

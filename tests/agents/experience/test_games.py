@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl_agents.experience import games as games_module
 from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_envs.multimodal import GroupedWorlds
@@ -253,6 +254,14 @@ def test_games_that_cannot_be_played_are_refused() -> None:
         games.start(seed=0, options={"elapsed_steps": np.array([0, 1])})
     with pytest.raises(ValueError, match="which 3 in 2 worlds cannot be"):
         games.play(3)
+
+
+def test_a_game_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(games_module, "LONGEST_EPISODE", 12)
+    games = games_of(Count((10,)), Count((10, 1000)))
+    games.start(seed=0)
+    with pytest.raises(ValueError, match="the game of world 1 still goes on after 12 steps, and only whole games"):
+        games.play(4)
 
 
 def test_numbers_that_are_none_are_named() -> None:
