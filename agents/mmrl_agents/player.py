@@ -1,6 +1,11 @@
-"""Trained policies, ready to act: from a run folder or shipped with the package."""
+"""Trained policies, ready to act: from a run folder, exported from one, or shipped with the package."""
 
-from collections.abc import Mapping
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +25,9 @@ from mmrl_agents.config import (
 )
 from mmrl_agents.networks import Network, build_network
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
-from mmrl_agents.records.files import read_json, read_regular
+from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.model_card import model_card
-from mmrl_agents.records.runs import RunFolder, write_json
+from mmrl_agents.records.runs import RunFolder
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _PREFIX = "pretrained:"
@@ -67,55 +72,59 @@ class TrainedPolicy:
 def load_policy(
     source: str | Path, device: torch.device | str = "cpu", checkpoint: str | Path = "best"
 ) -> TrainedPolicy:
-    """The policy of a run folder or of "pretrained:NAME", in evaluation mode on `device`.
+    """The policy of a run folder, of a folder that `export` wrote or of "pretrained:NAME", in evaluation mode.
 
-    A bare NAME will do where no file or folder is called so.
-    `checkpoint` is "best", "last" or a file. The network is built from what the environment
-    declares today, never from the checkpoint; CheckpointError says where the two disagree.
+    A bare NAME will do where no file or folder is called so. `checkpoint` is "best", "last" or a file, of a run;
+    ValueError says that an exported policy has none to choose from. The network is built on `device` from what the
+    environment declares today, never from the checkpoint; CheckpointError says where the two disagree.
     """
-    text = str(source)
-    if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
-        folder = _pretrained_folder(text.removeprefix(_PREFIX))
-        path = folder / "model.safetensors"
-        document = read_json(folder / "config.json")
-        return _build(document, path, document["senses"], _load_safetensors(path), device)
-    try:
-        run = RunFolder.open(Path(source))
-    except FileNotFoundError as error:
-        shipped = ", ".join(pretrained_names()) or "none"
-        raise FileNotFoundError(f"{error}; policies that come with the package: {shipped}") from error
-    path, state = run.load(checkpoint)
-    with unpacking(path):
-        senses, weights = dict(state["senses"]), dict(state["policy"])
-    return _build(run.read_config(), path, senses, weights, device)
+    return _build(_stored(source, checkpoint), device)
 
 
 def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
-    """Write the weights of a run as `model.safetensors`, its config.json and a model card beside them."""
-    run = RunFolder.open(Path(source))
-    path, state = run.load(checkpoint)
-    document = run.read_config()
-    config = config_to_dict(recorded_config(document))
+    """Write a policy's weights as `model.safetensors`, its config.json and a model card, all of them or nothing.
+
+    Raises FileExistsError where `folder` holds anything.
+    """
+    stored = _stored(source, checkpoint)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
-    with unpacking(path):
-        require_finite(state["policy"], path)
+    # where the run lay concerns nobody else
+    config = config_to_dict(recorded_config(stored.document)) | {"run_dir": None, "resume": None}
+    with unpacking(stored.path):
+        require_finite(stored.weights, stored.path)
         # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
-        weights = {
-            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state["policy"].items()
-        }
-        packed, step = safetensors.torch.save(weights), int(state["step"])
+        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in stored.weights.items()}
+        packed = safetensors.torch.save(weights)
+    run = stored.run
     try:
-        card = model_card(folder.name, run, path, step)
+        card = model_card(folder.name, run, stored.path, stored.step)
     except Exception as error:  # of files that somebody may have edited
         raise ValueError(f"{run.path}: its files do not fit together ({type(error).__name__}: {error})") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "model.safetensors", lambda stream: stream.write(packed))
-    # where the run lay concerns nobody else
-    config |= {"run_dir": None, "resume": None}
-    write_json(folder / "config.json", document | {"train": config, "step": step})
-    (folder / "README.md").write_text(card)
+    with _appearing_at_once(folder) as written:
+        exported = RunFolder(written)
+        write_atomically(exported.weights_path, lambda stream: stream.write(packed))
+        exported.write_config(stored.document | {"train": config, "step": stored.step})
+        (written / "README.md").write_text(card)
     return folder
+
+
+@contextmanager
+def _appearing_at_once(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill, which takes its place in the end; one that a kill left there is removed."""
+    place = Path(os.path.abspath(folder))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for left in place.parent.glob(f".{glob.escape(place.name)}.exporting-*"):
+        shutil.rmtree(left)
+    # Not through tempfile, whose folders only their owner may read.
+    neighbour = place.parent / f".{place.name}.exporting-{secrets.token_hex(8)}"
+    neighbour.mkdir()
+    try:
+        yield neighbour
+        neighbour.rename(place)  # also onto an empty folder
+    except BaseException:
+        shutil.rmtree(neighbour, ignore_errors=True)
+        raise
 
 
 def load_weights(policy: Network, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -136,13 +145,56 @@ def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
         raise CheckpointError(f"{path}: weights are not finite: {listed}; take another checkpoint")
 
 
-def _build(
-    document: dict[str, Any],
-    path: Path,
-    senses: Mapping[str, Mapping[str, Any]],
-    weights: Mapping[str, Tensor],
-    device: torch.device | str,
-) -> TrainedPolicy:
+@dataclass(frozen=True)
+class _Stored:
+    """What a folder holds of a policy, read but not built."""
+
+    run: RunFolder
+    """The folder."""
+    document: dict[str, Any]
+    """Its config.json."""
+    path: Path
+    """The file of the weights."""
+    senses: Mapping[str, Mapping[str, Any]]
+    """Descriptions of the senses that the weights were trained with."""
+    weights: Mapping[str, Tensor]
+    """The weights by name."""
+    step: int
+    """Environment steps that they were trained for."""
+
+
+def _stored(source: str | Path, checkpoint: str | Path) -> _Stored:
+    """Read a policy, whichever form it has."""
+    text = str(source)
+    if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
+        return _read_exported(RunFolder(_pretrained_folder(text.removeprefix(_PREFIX))), checkpoint)
+    try:
+        run = RunFolder.open(Path(source))
+    except FileNotFoundError as error:
+        shipped = ", ".join(pretrained_names()) or "none"
+        raise FileNotFoundError(f"{error}; policies that come with the package: {shipped}") from error
+    if run.is_exported:
+        return _read_exported(run, checkpoint)
+    path, state = run.load(checkpoint)
+    with unpacking(path):
+        senses, weights, step = dict(state["senses"]), dict(state["policy"]), int(state["step"])
+    return _Stored(run, run.read_config(), path, senses, weights, step)
+
+
+def _read_exported(run: RunFolder, checkpoint: str | Path) -> _Stored:
+    """The one policy of a folder that `export` wrote."""
+    if checkpoint != "best":
+        raise ValueError(
+            f"{run.path} is an exported policy, with the weights of one checkpoint; leave out --checkpoint, "
+            f"got {checkpoint}"
+        )
+    document, path = run.read_config(), run.weights_path
+    senses, step = document.get("senses", {}), document.get("step", 0)
+    return _Stored(run, document, path, senses, _load_safetensors(path), step)
+
+
+def _build(stored: _Stored, device: torch.device | str) -> TrainedPolicy:
+    document, path = stored.document, stored.path
     config = recorded_config(document)
     if not isinstance(document.get("senses"), Mapping):
         raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
@@ -151,11 +203,11 @@ def _build(
         modalities, _ = modalities_and_privileged_size(envs)
         present = {name: modality.describe() for name, modality in modalities.items()}
         with unpacking(path):
-            require_same_senses(path, senses, present)
+            require_same_senses(path, stored.senses, present)
         policy = build_network(config, envs)
     finally:
         envs.close()
-    load_weights(policy, weights, path)
+    load_weights(policy, stored.weights, path)
     return TrainedPolicy(policy.to(device).eval(), config, document, path)
 
 

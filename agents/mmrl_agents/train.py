@@ -70,6 +70,11 @@ def open_run(config: TrainConfig) -> RunFolder:
     """The folder to continue, or a new one."""
     if config.resume is not None:
         run = RunFolder.open(config.resume)
+        if run.is_exported:
+            raise ValueError(
+                f"{run.path} is an exported policy, without the state of a training to go on from; resume the run that "
+                "it was exported from"
+            )
         _require_idle(run)
         return run
     name = run_name(config.env, config.agent, config.seed, datetime.now())

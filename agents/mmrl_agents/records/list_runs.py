@@ -110,7 +110,7 @@ def summary(folder: Path, root: Path | None = None) -> Summary:
         problems.append(f"config.json: {error.strerror}")
     log, train = _last_metrics(run.metrics_path), _mapping(document.get("train"))
     step, rate = _whole(log.get("step")), _number(log.get("success_rate"))
-    state = "exported" if (folder / "model.safetensors").exists() else "no status"
+    state = "exported" if run.is_exported else "no status"
     try:
         status = read_status(run.status_path)
         state = status.present_state()

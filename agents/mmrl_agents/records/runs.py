@@ -79,6 +79,7 @@ class RunFolder:
         self.status_path = path / "status.json"
         self.contexts_path = path / "contexts.jsonl"
         self.best_path = self.checkpoints / "best.pt"
+        self.weights_path = path / "model.safetensors"
         self._writer: SummaryWriter | None = None
         self._starved = False  # the disk was full when something was logged last
 
@@ -215,6 +216,11 @@ class RunFolder:
     def has_checkpoint(self) -> bool:
         """Whether there is any, usable or not."""
         return bool(self.list_checkpoints()) or self.best_path.exists()
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether this is what `mmrl export` writes: weights to act with, and no checkpoint to go on from."""
+        return os.path.lexists(self.weights_path) and not self.has_checkpoint
 
     def list_checkpoints(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""

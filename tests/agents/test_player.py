@@ -1,0 +1,125 @@
+"""A policy that was exported is one wherever a run is, and an export is whole or absent."""
+
+import json
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from mmrl_agents.cli import main
+from mmrl_agents.config import TrainConfig
+from mmrl_agents.player import export, load_policy
+from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.list_runs import summary
+from mmrl_agents.train import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = TrainConfig(
+        env="CartPole-v1",
+        num_worlds=2,
+        total_steps=64,
+        threads=1,
+        device="cpu",
+        ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
+        evaluate_episodes=0,
+        run_dir=tmp_path_factory.mktemp("runs") / "run",
+    )
+    return train(config, Console(file=StringIO())).run_dir
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_exported_policy_is_evaluated(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = str(export(run, tmp_path / "given"))
+    assert main(["evaluate", given, "--episodes", "2"]) == 0
+    assert f"wrote {given}/evaluation.json" in capsys.readouterr().out
+    assert json.loads((tmp_path / "given" / "evaluation.json").read_text())["weights"] == f"{given}/model.safetensors"
+    assert main(["evaluate", given, "--episodes", "2", "--senses"]) == 0
+    assert (tmp_path / "given" / "senses.json").exists()
+
+
+def test_it_acts_as_the_run_does(run: Path, tmp_path: Path) -> None:
+    given = export(run, tmp_path / "given")
+    seen = {"observation": torch.linspace(-1, 1, 40).reshape(10, 4)}
+    mine, yours = (load_policy(source).policy.act(seen, deterministic=True) for source in (run, given))
+    assert torch.equal(mine[0], yours[0])
+
+
+def test_it_can_be_exported_again_with_what_it_was_judged(run: Path, tmp_path: Path) -> None:
+    given = export(run, tmp_path / "given")
+    assert main(["evaluate", str(given), "--episodes", "2"]) == 0
+    again = export(given, tmp_path / "again")
+    for name in ("model.safetensors", "config.json"):
+        assert (again / name).read_bytes() == (given / name).read_bytes()
+    assert "was not evaluated" in (given / "README.md").read_text()
+    assert "2 episodes a row" in (again / "README.md").read_text()
+    assert summary(again).state == "exported"
+    assert summary(again).step == 64
+
+
+def test_policies_of_the_package_can_be_exported_and_filmed(tmp_path: Path) -> None:
+    folder = export("pretrained:peg_insertion", tmp_path / "mine")
+    ours, theirs = load_policy(folder), load_policy("peg_insertion")
+    assert all(torch.equal(ours.policy.state_dict()[name], it) for name, it in theirs.policy.state_dict().items())
+    assert main(["watch", str(folder), "--episodes", "1", "--max-seconds", "0.1"]) == 0
+    assert list(folder.glob("video.*"))
+
+
+def test_an_exported_policy_is_not_resumed(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = export(run, tmp_path / "given")
+    before = contents(given)
+    assert main(["train", "--resume", str(given), "--total-steps", "128"]) == 2
+    assert "is an exported policy, without the state of a training to go on from" in capsys.readouterr().err
+    assert contents(given) == before
+
+
+@pytest.mark.parametrize("checkpoint", ["last", "nothing.pt"])
+def test_an_exported_policy_has_no_checkpoint_to_choose(
+    run: Path, tmp_path: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = str(export(run, tmp_path / "given"))
+    for policy in (given, "pretrained:peg_insertion"):
+        assert main(["evaluate", policy, "--episodes", "2", "--checkpoint", checkpoint]) == 2
+        assert f"leave out --checkpoint, got {checkpoint}" in capsys.readouterr().err
+
+
+def test_a_killed_export_leaves_nothing_in_the_way(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from mmrl_agents import player\n"
+        "player.write_atomically = lambda *args: os._exit(9)\n"  # killed over the first file
+        "player.export(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(run), str(folder)], check=False)
+    assert killed.returncode == 9
+    assert [path.name.startswith(".given.exporting-") for path in tmp_path.iterdir()] == [True]
+    export(run, folder)
+    assert os.listdir(tmp_path) == ["given"]
+    assert sorted(os.listdir(folder)) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_an_export_that_fails_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mmrl_agents.player.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        export(run, tmp_path / "given")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_empty_folder_may_be_exported_into(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    export(run, tmp_path / "given")
+    assert (tmp_path / "given" / "model.safetensors").exists()
