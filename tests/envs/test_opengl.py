@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmrl_envs.physics import gl
+from mmrl_envs.physics import display, gl
 
 gl.configure()
 
@@ -118,7 +118,7 @@ def test_no_silent_fallback_from_what_the_variable_asks_for(
 
 def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`script` in a fresh interpreter without this one's OpenGL settings."""
-    dropped = ("MUJOCO_GL", "PYOPENGL_PLATFORM", "LP_NUM_THREADS", "MMRL_RENDERER")
+    dropped = ("MUJOCO_GL", "PYOPENGL_PLATFORM", "LP_NUM_THREADS", "MMRL_RENDERER", display.ANSWER_VARIABLE)
     clean = {name: value for name, value in os.environ.items() if name not in dropped}
     return subprocess.run(
         [sys.executable, "-c", script],
@@ -140,7 +140,7 @@ def test_mujoco_may_be_imported_first() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")
-@pytest.mark.parametrize("asked", ["", "egl", "osmesa", "disable"])
+@pytest.mark.parametrize("asked", ["", "egl", "osmesa", "disable", "glfw", "nonsense"])
 def test_importing_works_whatever_mujoco_gl_names(asked: str) -> None:
     script = """
 import os
@@ -156,7 +156,10 @@ print(os.environ["MUJOCO_GL"], gl.bound_platform())
     if asked == "disable":
         assert chosen == "disable"
     elif asked and chosen != asked:
-        assert f"MUJOCO_GL={asked} cannot work here" in result.stderr
+        said = "counts as unset: it can be one of" if asked == "nonsense" else "cannot work here"
+        assert f"MUJOCO_GL={asked} {said}" in result.stderr
+    if asked != "disable" and gl.preferred() in ("egl", "osmesa"):
+        assert chosen in ("egl", "osmesa")  # also where a window was asked for
 
 
 DRAW = """
@@ -174,6 +177,50 @@ def draw():
                            "c", 32, 32)
 image = draw()
 """
+
+
+DEAD_DISPLAY = ":77"
+TWO = (
+    DRAW
+    + """
+other = make_renderer(model)
+other.render([model], np.zeros((1, 0)), np.zeros((1, 0, 3)), np.zeros((1, 0, 4)), "c", 32, 32)
+print(renderer.backend, other.backend)
+"""
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")
+@pytest.mark.parametrize("asked", ["", "glfw"])
+@pytest.mark.parametrize("first", ["", "import mujoco"])
+def test_a_display_that_does_not_open_hangs_nothing(first: str, asked: str) -> None:
+    result = run_python(first + TWO, DISPLAY=DEAD_DISPLAY, WAYLAND_DISPLAY="", MUJOCO_GL=asked)
+    assert result.returncode == 0, result.stderr
+    offscreen = gl.preferred() if gl.preferred() in ("egl", "osmesa") else "raycast"
+    assert result.stdout.split() == [offscreen, offscreen]
+    if offscreen != "raycast" and (first or asked):
+        assert result.stderr == f"DISPLAY={DEAD_DISPLAY} opens no window, so images are drawn with {offscreen}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")
+def test_mujoco_is_not_asked_again_once_it_found_no_opengl() -> None:
+    """A display that closes after it was tried: MuJoCo hangs or aborts when it looks for OpenGL twice."""
+    settings = {"DISPLAY": DEAD_DISPLAY, "WAYLAND_DISPLAY": "", "MUJOCO_GL": "glfw", "PYTHONWARNINGS": "ignore"}
+    result = run_python(TWO, **settings, **{display.ANSWER_VARIABLE: f"DISPLAY={DEAD_DISPLAY}: yes"})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["raycast", "raycast"]
+    assert "found no OpenGL in this process before" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo picks its platform")
+def test_a_device_that_is_no_number_is_named() -> None:
+    if gl.preferred() != "egl":
+        pytest.skip("devices are EGL's")
+    result = run_python(TWO, MUJOCO_EGL_DEVICE_ID="abc")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["raycast", "raycast"]
+    assert "MUJOCO_EGL_DEVICE_ID='abc' must be the number of a device" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_process_may_end_without_closing() -> None:

@@ -7,7 +7,7 @@ MuJoCo at module level.
 
 The order is: what `MMRL_RENDERER` asks for, what `MUJOCO_GL` says, EGL, OSMesa. Without any of them
 images come from ray casting. A platform that looks sound here may still refuse a context; that
-shows when the first renderer starts.
+shows when the first renderer starts. Whether a display opens is tried then too, not at import.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+
+from mmrl_envs.physics import display
 
 RENDERER_VARIABLE = "MMRL_RENDERER"
 RENDERERS = ("egl", "osmesa", "raycast")
@@ -44,20 +46,20 @@ def configure() -> None:
     """
     demand = demanded()
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    if platform.system() != "Linux":
-        return  # macOS and Windows bring a platform that MuJoCo picks by itself
-    asked = os.environ.get("MUJOCO_GL", "").strip().lower()
-    if "mujoco" in sys.modules and (asked or _has_display()):
-        return  # else MuJoCo is bound to windows that cannot open, see `bound_platform`
-    if asked and asked not in _PROBES and demand not in _PROBES:
+    bound = "mujoco" in sys.modules
+    if not bound:
+        _forget_unknown_platform()
+    asked = _asked()
+    # macOS and Windows bring a platform that MuJoCo picks by itself.
+    if platform.system() != "Linux" or _stands(asked, demand, bound):
         return
-    wishes = [name for name in (demand, asked, "egl", "osmesa") if name in _PROBES]
-    usable = next((name for name in dict.fromkeys(wishes) if _PROBES[name]()), None)
-    if asked in _PROBES and asked not in (usable, demand):
-        warn_once(f"MUJOCO_GL={asked} cannot work here (no such library or device); {INSTALL_HINT}")
+    usable = _offscreen(demand, asked)
+    if asked in (*_PROBES, *_WINDOW_NAMES) and asked not in (usable, demand):
+        instead = f"so images are drawn with {usable}" if usable else INSTALL_HINT
+        warn_once(f"MUJOCO_GL={asked} cannot work here (no such library, device or display); {instead}")
     if usable is not None:
         os.environ["MUJOCO_GL"] = usable
-    elif _has_display():
+    elif display.is_named():
         os.environ.pop("MUJOCO_GL", None)  # MuJoCo then tries a window
     else:
         os.environ["MUJOCO_GL"] = "disable"
@@ -82,9 +84,10 @@ def preferred() -> str:
     Raises:
         RuntimeError: `MMRL_RENDERER` asks for a platform that MuJoCo was not imported with.
     """
-    demand, bound = demanded(), bound_platform()
+    demand = demanded()
     if demand == "raycast":
         return demand
+    bound = bound_platform()
     if demand is not None and demand != bound:
         raise RuntimeError(
             f"{RENDERER_VARIABLE}={demand}, but MuJoCo was imported with platform {bound!r}: "
@@ -101,17 +104,29 @@ def bound_platform() -> str:
     """The OpenGL platform that MuJoCo draws with: "egl", "osmesa", "glfw", "cgl", or "none".
 
     A MuJoCo that was imported before `configure` on Linux is bound to GLFW. Without a display that
-    is of no use, but its library looks at `MUJOCO_GL` only when it first draws, so what `configure`
-    found still serves.
+    opens it is of no use, but MuJoCo's library looks at `MUJOCO_GL` only when it first draws, so a
+    platform without a display still serves.
     """
     import mujoco
 
     context_class = vars(mujoco).get("GLContext")
     name = "none" if context_class is None else str(context_class.__module__).rpartition(".")[2]
-    if name == "glfw" and platform.system() == "Linux" and not _has_display():
-        late = os.environ.get("MUJOCO_GL", "").strip().lower()
-        return late if late in _PROBES else "none"
-    return name
+    if name != "glfw" or platform.system() != "Linux":
+        return name
+    if _asked() in _PROBES:
+        return _asked()
+    return name if display.opens() else _instead_of_windows()
+
+
+def _instead_of_windows() -> str:
+    """A platform that needs no display, "none" where there is none."""
+    usable = _offscreen()
+    if usable is None:
+        return "none"
+    if display.is_named():
+        warn_once(f"{display.described()} opens no window, so images are drawn with {usable}")
+    os.environ["MUJOCO_GL"] = usable
+    return usable
 
 
 def create_context() -> Any:
@@ -120,8 +135,11 @@ def create_context() -> Any:
     Returns:
         A `mujoco.GLContext`. It serves off-screen framebuffers, so its own size does not matter.
     """
+    name = bound_platform()
+    if name == "egl":
+        _check_egl_device()
     with exclusive():
-        context = import_module(f"mujoco.{bound_platform()}").GLContext(64, 64)
+        context = import_module(f"mujoco.{name}").GLContext(64, 64)
         try:
             context.make_current()
         except BaseException:
@@ -166,6 +184,49 @@ def _osmesa_loads() -> bool:
 
 
 _PROBES: dict[str | None, Callable[[], bool]] = {"egl": _egl_has_device, "osmesa": _osmesa_loads}
+_ANYWHERE = ("glfw", "enable", "enabled", "on", "true", "1")
+_WINDOW_NAMES = (*_ANYWHERE, "glx")
+_OFF_NAMES = ("disable", "disabled", "off", "false", "0")
+_ONLY_OF = {"Linux": ("glx", "egl", "osmesa"), "Windows": ("wgl",), "Darwin": ("cgl",)}
+
+
+def _asked() -> str:
+    return os.environ.get("MUJOCO_GL", "").strip().lower()
+
+
+def _forget_unknown_platform() -> None:
+    """MuJoCo does not import with a platform that it does not know."""
+    own = _ONLY_OF.get(platform.system(), ())
+    if _asked() and _asked() not in (*_ANYWHERE, *_OFF_NAMES, *own):
+        names = ", ".join((*own, "glfw", "disable"))
+        warn_once(f"MUJOCO_GL={_asked()} counts as unset: it can be one of {names}")
+        del os.environ["MUJOCO_GL"]
+
+
+def _stands(asked: str, demand: str | None, bound: bool) -> bool:
+    """Whether what `MUJOCO_GL` asks for stays, with a MuJoCo `bound` by its import or not."""
+    if bound and asked and asked not in _WINDOW_NAMES:
+        return True
+    if bound or asked in _WINDOW_NAMES:
+        return display.is_named() and (bound or demand not in _PROBES)
+    return asked in _OFF_NAMES and demand not in _PROBES
+
+
+def _offscreen(*wishes: str | None) -> str | None:
+    """The first platform that needs no display and is there, wishes first."""
+    names = [name for name in (*wishes, "egl", "osmesa") if name in _PROBES]
+    return next((name for name in dict.fromkeys(names) if name is not None and _PROBES[name]()), None)
+
+
+def _check_egl_device() -> None:
+    """MuJoCo's own word for a device that is no number does not name the variable.
+
+    Raises:
+        RuntimeError: `MUJOCO_EGL_DEVICE_ID` is no whole number.
+    """
+    device = os.environ.get("MUJOCO_EGL_DEVICE_ID")
+    if device is not None and not device.strip().isdecimal():
+        raise RuntimeError(f"MUJOCO_EGL_DEVICE_ID={device!r} must be the number of a device, from 0 on, or unset")
 
 
 def _pyopengl_accepts(name: str) -> bool:
@@ -178,10 +239,6 @@ def _load(library: str) -> ctypes.CDLL | None:
         return ctypes.CDLL(library)
     except OSError:
         return None
-
-
-def _has_display() -> bool:
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _renew_lock() -> None:

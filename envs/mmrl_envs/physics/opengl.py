@@ -162,8 +162,7 @@ class OpenGLPainter:
         key = self._asset_key(model)
         context = self._contexts.get(key)
         if context is None:
-            scale = mujoco.mjtFontScale.mjFONTSCALE_50.value
-            context = self._contexts[key] = mujoco.MjrContext(self._look.applied_to(model), scale)
+            context = self._contexts[key] = _load(self._look.applied_to(model))
             context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         if context is not self._bound:
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
@@ -184,6 +183,32 @@ class OpenGLPainter:
         if width > context.offWidth or height > context.offHeight:
             mujoco.mjr_resizeOffscreen(max(width, context.offWidth), max(height, context.offHeight), context)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
+
+
+_found: bool | None = None
+"""Whether MuJoCo found an OpenGL library in this process; None before it looked."""
+
+
+def _load(model: mujoco.MjModel) -> mujoco.MjrContext:
+    """The assets of `model` in the current context.
+
+    MuJoCo looks for OpenGL once in a process. Where it found none, it hangs or aborts when it is to look again.
+
+    Raises:
+        RuntimeError: MuJoCo found no OpenGL in this process before.
+        mujoco.FatalError: it finds none now, or the driver refuses.
+    """
+    global _found
+    if _found is False:
+        raise RuntimeError("MuJoCo found no OpenGL in this process before and does not look again")
+    scale = mujoco.mjtFontScale.mjFONTSCALE_50.value
+    try:
+        context = mujoco.MjrContext(model, scale)
+    except mujoco.FatalError:
+        _found = bool(_found)
+        raise
+    _found = True
+    return context
 
 
 def _metres(buffer: NDArray[np.float32], model: mujoco.MjModel, camera: int) -> NDArray[np.float64]:

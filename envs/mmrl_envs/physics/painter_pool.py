@@ -139,7 +139,8 @@ class PainterPool:
         thread.start()
         self._inboxes.append(inbox)
         self._threads.append(thread)
-        _raise_failure(_patient(started, int))
+        if (failure := _patient(started, int)) is not None:
+            raise PaintingError(f"{type(failure).__name__}: {failure}") from failure
         _live.add(self)
         # Exit functions run last in, first out, and contexts must go before the display that
         # the driver has opened by now.
