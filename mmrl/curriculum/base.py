@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -76,7 +76,8 @@ class Curriculum(ABC):
         this curriculum judges by.
         """
         own = {name: context[name] for name in self.space.names if name in context}
-        draw = _take(self._open.get(int(world), deque()), int(world), own)
+        *skipped, draw = _take(self._open.get(int(world), deque()), int(world), own)
+        self._forget(skipped if outcome is not None else [*skipped, draw])
         if outcome is None:
             return
         self.episodes += 1
@@ -85,6 +86,7 @@ class Curriculum(ABC):
 
     def abandon(self) -> None:
         """Forget all that was handed out and is not finished: the worlds were given up as they stood."""
+        self._forget([draw for draws in self._open.values() for draw in draws])
         self._open.clear()
 
     def metrics(self) -> dict[str, float]:
@@ -145,6 +147,9 @@ class Curriculum(ABC):
     def _learn(self, draw: Draw, outcome: Outcome) -> None:
         """Take in what came of one."""
 
+    def _forget(self, draws: Sequence[Draw]) -> None:  # noqa: B027  # a step that may be left empty
+        """Take note that nothing will come of some draws; most curricula wait for none."""
+
     @abstractmethod
     def _figures(self) -> dict[str, float]:
         """What there is to log beyond the common figures."""
@@ -158,13 +163,11 @@ class Curriculum(ABC):
         """Undo `_own_state`."""
 
 
-def _take(waiting: deque[Draw], world: int, context: Context) -> Draw:
-    """Remove the oldest draw of that context, and those before it, which came to nothing."""
+def _take(waiting: deque[Draw], world: int, context: Context) -> list[Draw]:
+    """Remove the oldest draw of that context, the last of the list, and those before it, which came to nothing."""
     for position, draw in enumerate(waiting):
         if draw.context == context:
-            for _ in range(position + 1):
-                waiting.popleft()
-            return draw
+            return [waiting.popleft() for _ in range(position + 1)]
     given = [draw.context for draw in waiting]
     raise ValueError(f"world {world} finished an episode of context {dict(context)}, it was given {given}")
 

@@ -1,9 +1,13 @@
-"""Curricula that move when success says so: stages with promotion, and a level that goes both ways."""
+"""Curricula that move when success says so: stages with promotion, and a level that goes both ways.
+
+Both judge the episodes of a level in the order of their begin, however they end. Where success ends an episode the
+first to finish are the successful ones, and a verdict on those would come out too high whenever a level begins.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,30 +70,85 @@ class Staged(CurriculumConfig):
         return _StagedCurriculum(self, space, seed)
 
 
+class _InOrder:
+    """Outcomes of episodes in the order of their begin, each from when all that began before it are known."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._begun: dict[int, bool | None] = {}  # success by number, None of one that still runs
+
+    def begin(self) -> int:
+        """The number of an episode that begins, which no other has."""
+        self._next += 1
+        self._begun[self._next] = None
+        return self._next
+
+    def end(self, number: int, success: bool) -> None:
+        """Note what came of an episode; nothing happens for one that is not waited for."""
+        if number in self._begun:
+            self._begun[number] = success
+
+    def leave_out(self, number: int) -> None:
+        """Wait no longer for an episode of which nothing will come."""
+        self._begun.pop(number, None)
+
+    def take(self) -> Iterator[bool]:
+        """Hand out, and forget, what is known of those begun first."""
+        while self._begun:
+            number, success = next(iter(self._begun.items()))
+            if success is None:
+                return
+            del self._begun[number]
+            yield success
+
+    def clear(self) -> None:
+        """Wait for none of the episodes begun so far."""
+        self._begun.clear()
+
+    def state(self) -> list[Any]:
+        """Plain Python values."""
+        return [self._next, list(self._begun.items())]
+
+    def load(self, state: Sequence[Any]) -> None:
+        """Undo `state`."""
+        self._next, begun = state
+        self._begun = dict(begun)
+
+
 class _StagedCurriculum(Curriculum):
     def __init__(self, config: Staged, space: ContextSpace, seed: int) -> None:
         super().__init__(space, seed)
         self._config = config
         self._stage = 0
-        self._count = 0  # finished episodes of this stage
+        self._count = 0  # judged episodes of this stage
         self._successes: deque[bool] = deque(maxlen=config.episodes)
+        self._episodes = _InOrder()
 
     def _draw(self) -> Draw:
         config = self._config
         level = self._stage / (config.stages - 1)
         num_open = config.first_options + self._stage * config.more_options
-        return Draw(self.space.draw(level, self.generator, num_open), self._stage)
+        return Draw(self.space.draw(level, self.generator, num_open), self._episodes.begin())
 
     def _learn(self, draw: Draw, outcome: Outcome) -> None:
-        if draw.tag != self._stage:
-            return  # begun before the promotion: it says nothing of this stage
-        if self._config.promote_above is not None:
-            self._successes.append(known_success(outcome, "staged"))
-        self._count += 1
-        if self._stage < self._config.stages - 1 and self._is_over():
-            self._stage += 1
-            self._count = 0
-            self._successes.clear()
+        asked = self._config.promote_above is not None
+        self._episodes.end(draw.tag, known_success(outcome, "staged") if asked else True)
+        self._judge()
+
+    def _forget(self, draws: Sequence[Draw]) -> None:
+        for draw in draws:
+            self._episodes.leave_out(draw.tag)
+        self._judge()
+
+    def _judge(self) -> None:
+        for success in self._episodes.take():
+            self._successes.append(success)
+            self._count += 1
+            if self._stage < self._config.stages - 1 and self._is_over():
+                self._stage += 1
+                self._count = 0
+                self._successes.clear()
+                self._episodes.clear()  # begun before the promotion: they say nothing of the next stage
 
     def _is_over(self) -> bool:
         config = self._config
@@ -103,11 +162,18 @@ class _StagedCurriculum(Curriculum):
         return {"stage": float(self._stage), "level": self._stage / (self._config.stages - 1)}
 
     def _own_state(self) -> dict[str, Any]:
-        return {"stage": self._stage, "count": self._count, "successes": list(self._successes)}
+        return {
+            "stage": self._stage,
+            "count": self._count,
+            "successes": list(self._successes),
+            "episodes": self._episodes.state(),
+        }
 
     def _load_own_state(self, state: Mapping[str, Any]) -> None:
         self._stage, self._count = state["stage"], state["count"]
         self._successes = deque(state["successes"], maxlen=self._config.episodes)
+        # What an older run handed out is not waited for; its draws have tags up to the stage.
+        self._episodes.load(state.get("episodes", [self._stage, []]))
 
 
 @dataclass(frozen=True)
@@ -131,7 +197,7 @@ class SuccessGated(CurriculumConfig):
     initial: float = 0.0
     """Level at the start."""
     episodes: int = 128
-    """Finished episodes of one level to a verdict."""
+    """Episodes of one level to a verdict, those begun first."""
     spread: str = "level"
     """Which difficulties are drawn: the level itself, everything easier too, or everything harder too."""
 
@@ -154,28 +220,35 @@ class _SuccessGatedCurriculum(LevelCurriculum):
         super().__init__(space, seed, config.spread)
         self._config = config
         self._level = config.initial
-        self._moves = 0  # how often the level changed
         self._successes: list[bool] = []
+        self._episodes = _InOrder()
 
     @property
     def level(self) -> float:
         return self._level
 
     def _tag(self) -> int:
-        return self._moves
+        return self._episodes.begin()
 
     def _learn(self, draw: Draw, outcome: Outcome) -> None:
-        success = known_success(outcome, "success_gated")
-        if draw.tag != self._moves:
-            return  # begun at another level
-        self._successes.append(success)
-        if len(self._successes) < self._config.episodes:
-            return
-        level = self._judged(float(np.mean(self._successes)))
-        self._successes.clear()
-        if level != self._level:
-            self._level = level
-            self._moves += 1
+        self._episodes.end(draw.tag, known_success(outcome, "success_gated"))
+        self._judge()
+
+    def _forget(self, draws: Sequence[Draw]) -> None:
+        for draw in draws:
+            self._episodes.leave_out(draw.tag)
+        self._judge()
+
+    def _judge(self) -> None:
+        for success in self._episodes.take():
+            self._successes.append(success)
+            if len(self._successes) < self._config.episodes:
+                continue
+            level = self._judged(float(np.mean(self._successes)))
+            self._successes.clear()
+            if level != self._level:
+                self._level = level
+                self._episodes.clear()  # begun at another level
 
     def _judged(self, rate: float) -> float:
         config = self._config
@@ -186,8 +259,9 @@ class _SuccessGatedCurriculum(LevelCurriculum):
         return self._level
 
     def _own_state(self) -> dict[str, Any]:
-        return {"level": self._level, "moves": self._moves, "successes": list(self._successes)}
+        return {"level": self._level, "successes": list(self._successes), "episodes": self._episodes.state()}
 
     def _load_own_state(self, state: Mapping[str, Any]) -> None:
-        self._level, self._moves = state["level"], state["moves"]
-        self._successes = list(state["successes"])
+        self._level, self._successes = state["level"], list(state["successes"])
+        # What an older run handed out is not waited for; its draws have tags up to the number of moves.
+        self._episodes.load(state["episodes"] if "episodes" in state else [state["moves"], []])
