@@ -2,15 +2,22 @@
 
 Portelas, Colas, Hofmann & Oudeyer, "Teacher algorithms for curriculum learning of Deep RL in continuously
 parameterized environments" (CoRL 2019), algorithm 1, with the constants of the authors' code. The absolute learning
-progress (ALP) of an episode is |r - r'|, r' being the result of the nearest earlier context. A mixture of Gaussians
-over (context, ALP) is fitted every so often to the newest episodes; contexts are drawn from its components in
-proportion to their mean ALP, and a share of them from the whole space.
+progress (ALP) of an episode is |r - r'|, r' being the return of the nearest earlier context, the newest of equals. A
+mixture of Gaussians over (context, ALP) is fitted every so often to the newest episodes; contexts are drawn from its
+components in proportion to their mean ALP, and a share of them from the whole space.
+
+Between two results that are 0 or 1 |r - r'| says how uncertain success is, p (1 - p) of a rate p, not how it changes.
+So success is averaged first: of the episode and those nearest to it the mean of the newer half is compared with that of
+the older half, as the interest of a region in Baranes & Oudeyer, "R-IAC: Robust Intrinsically Motivated Exploration and
+Active Learning" (IEEE Transactions on Autonomous Mental Development, 2009), and what the means would differ by without
+any progress is taken off.
 
 D is the number of axes; contexts are points of the unit box, so that no axis counts more for its unit.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +39,7 @@ from mmrl.curriculum.space import ContextSpace
 
 # Progress is 0 until more contexts than this are there to be near.
 _FEWEST_NEIGHBOURS = 5
+_AVERAGED_SUCCESSES = 50
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,9 @@ class LearningProgress(CurriculumConfig):
     """Newest episodes among which the nearest context is looked for."""
     return_range: tuple[float, float] | None = None
     """Episode returns that count as 0 and 1; null judges by success instead."""
+    averaged: int | None = None
+    """Results in each of the two means that are compared, 1 compares an episode with the nearest; null is 1 for returns
+    and 50 for success."""
 
     def __post_init__(self) -> None:
         require_at_least("fit_every", self.fit_every, 2)
@@ -57,8 +68,18 @@ class LearningProgress(CurriculumConfig):
         require_at_least("fewest_components", self.fewest_components, 1)
         require_at_least("most_components", self.most_components, self.fewest_components)
         require_at_least("neighbours", self.neighbours, self.fit_every)
+        if self.averaged is not None:
+            require_at_least("averaged", self.averaged, 1)
+        require_at_least("neighbours", self.neighbours, 2 * self.results_in_a_mean)
         if self.return_range is not None and not self.return_range[0] < self.return_range[1]:
             raise ValueError(f"return_range must rise, got {self.return_range}")
+
+    @property
+    def results_in_a_mean(self) -> int:
+        """`averaged`, whoever chose it."""
+        if self.averaged is not None:
+            return self.averaged
+        return _AVERAGED_SUCCESSES if self.return_range is None else 1
 
     def start(self, space: ContextSpace, seed: int) -> Curriculum:
         return _LearningProgressCurriculum(self, space, seed)
@@ -105,11 +126,15 @@ class _LearningProgressCurriculum(Curriculum):
         return float(np.clip((outcome.episode_return - low) / (high - low), 0.0, 1.0))
 
     def _progress_at(self, point: NDArray[np.float64], result: float) -> float:
-        known = min(self._count, self._config.neighbours)
-        if known <= _FEWEST_NEIGHBOURS:
+        """How far the newer half of the results around a point, with `result` the newest, is from the older half."""
+        half, known = self._config.results_in_a_mean, min(self._count, self._config.neighbours)
+        if known <= max(_FEWEST_NEIGHBOURS, 2 * half - 2):
             return 0.0
-        nearest = int(np.square(self._points[:known] - point).sum(axis=1).argmin())
-        return abs(result - float(self._results[nearest]))
+        newest_first = (self._count - 1 - np.arange(known)) % self._config.neighbours
+        distances = np.square(self._points[newest_first] - point).sum(axis=1)
+        nearest = np.argsort(distances, kind="stable")[: 2 * half - 1]  # of equals the newest
+        results = np.append(result, self._results[newest_first[np.sort(nearest)]])
+        return _difference(results[:half], results[half:])
 
     def _figures(self) -> dict[str, float]:
         if self._mixture is None:
@@ -139,6 +164,18 @@ class _LearningProgressCurriculum(Curriculum):
         self._progress[:] = state["progress"]
         saved = state["mixture"]
         self._mixture = None if saved is None else Mixture(*(np.array(part) for part in saved))
+
+
+def _difference(newer: NDArray[np.float64], older: NDArray[np.float64]) -> float:
+    """How far the means of as many results are apart, less what chance alone puts between them.
+
+    The square of the difference has the mean progress^2 + (variance of the newer + that of the older) / number.
+    """
+    difference = abs(float(newer.mean() - older.mean()))
+    if len(newer) == 1:
+        return difference
+    by_chance = float(newer.var(ddof=1) + older.var(ddof=1)) / len(newer)
+    return math.sqrt(max(difference**2 - by_chance, 0.0))
 
 
 def _proportional(weights: NDArray[np.float64], generator: np.random.Generator) -> int:
