@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -113,14 +114,17 @@ def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
     from mmrl_agents.config import TrainConfig, recorded_config
     from mmrl_agents.recipes import recipe_for
     from mmrl_agents.records.runs import RunFolder
+    from mmrl_agents.worlds.trust import let_modules_here_be_found
 
     resume = _value_of("--resume", args)
     if resume is not None:
         path = Path(resume)
         document = RunFolder.open(path).read_config()
-        return replace(recorded_config(document), resume=path, run_dir=None)
+        trusted = tuple(_values_of("--trust", args))
+        return replace(recorded_config(document, trust=trusted), resume=path, run_dir=None)
     if not args or (args[0].startswith("-") and {"-h", "--help"} & set(args)):
         return None
+    let_modules_here_be_found()  # an environment is typed
     env = args[0] if not args[0].startswith("-") else tyro.cli(TrainConfig, args=args, prog="mmrl train").env
     return recipe_for(env, _value_of("--agent", args), _value_of("--recipe", args) or "")
 
@@ -132,6 +136,15 @@ def _value_of(option: str, args: Sequence[str]) -> str | None:
         if argument == option and index + 1 < len(args):
             return args[index + 1]
     return None
+
+
+def _values_of(option: str, args: Sequence[str]) -> list[str]:
+    """All values of an option that takes several."""
+    words = list(dropwhile(lambda word: word.partition("=")[0] != option, args))
+    if not words:
+        return []
+    first = [words[0].partition("=")[2]] if "=" in words[0] else []
+    return [*first, *takewhile(lambda word: not word.startswith("-"), words[1:])]
 
 
 def _evaluate(args: Sequence[str]) -> int:

@@ -26,6 +26,7 @@ from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
 from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
+from mmrl_agents.worlds.trust import require_trusted
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -113,9 +114,13 @@ class TrainConfig:
     """Exact folder of the run instead; it must be new or empty."""
     resume: Path | None = None
     """Continue the run in this folder; options given besides replace those of the run."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run to be resumed may import, where it was not trained by you on this machine."""
 
     def __post_init__(self) -> None:
         fit(self)
+        if self.trust and self.resume is None:
+            raise ValueError("trust is for --resume: what is named on the command line is trusted")
         for name in (
             "num_worlds",
             "total_steps",
@@ -188,7 +193,9 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
             return [simple(item) for item in value]
         return str(value) if isinstance(value, Path) else value
 
-    return cast(dict[str, Any], simple(dataclasses.asdict(config)))
+    document = cast(dict[str, Any], simple(dataclasses.asdict(config)))
+    del document["trust"]  # whoever reads it decides for himself
+    return document
 
 
 def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
@@ -200,12 +207,21 @@ def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
 _RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
 
 
-def recorded_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
-    """The training run that a config.json, or another `source`, describes, written by this version or an older one."""
+def recorded_config(document: Mapping[str, Any], source: str = "config.json", trust: Sequence[str] = ()) -> TrainConfig:
+    """The training run that a config.json, or another `source`, describes, written by this version or an older one.
+
+    Raises Untrusted where it names code that this user neither trained with nor names in `trust`.
+    """
+    require_trusted(document, source, trust)
+    return described_config(document, source)
+
+
+def described_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
+    """As `recorded_config`, to be looked at and not to be run: no code that it names is of any consequence."""
     train = document.get("train")
     if not isinstance(train, Mapping):
         raise ValueError(f"{source} has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
-    current = dict(train)
+    current = {name: value for name, value in train.items() if name != "trust"}
     for name, retired in _RETIRED.items():
         if isinstance(part := train.get(name), Mapping):
             current[name] = {key: value for key, value in part.items() if key not in retired}

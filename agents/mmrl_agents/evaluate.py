@@ -69,6 +69,8 @@ class EvaluateConfig:
     output: Path | None = None
     """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json; with `senses` the
     name begins with that."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run may import, where it was not trained by you on this machine."""
 
     def __post_init__(self) -> None:
         fit(self)
@@ -107,7 +109,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     """
     console = console or terminal()
     device = choose_device(config.device)
-    trained = load_policy(config.run, device, config.checkpoint)
+    trained = load_policy(config.run, device, config.checkpoint, config.trust)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     senses = tuple(trained.document["senses"])
     without = senses if config.without and len(senses) > 1 else ()

@@ -36,7 +36,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     FileNotFoundError where `config.run` holds no usable policy.
     """
     console = console or terminal()
-    trained = load_policy(config.run, choose_device(config.device), config.checkpoint)
+    trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     path = _output(config)
     finished = (
@@ -75,7 +75,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 def _identity(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
     """All that the episodes depend on; what only adds conditions does not change those there are."""
     document = dataclasses.asdict(config)
-    for name in ("broken", "output", "without"):
+    for name in ("broken", "output", "trust", "without"):
         document.pop(name)
     weights = hashlib.sha256(trained.source.read_bytes()).hexdigest()
     return {"config": document, "weights": weights, "train": trained.document["train"], "versions": library_versions()}

@@ -4,7 +4,7 @@ import glob
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from mmrl_agents.config import (
     TrainConfig,
     Worlds,
     config_to_dict,
+    described_config,
     make_envs,
     modalities_and_privileged_size,
     recorded_config,
@@ -26,8 +27,10 @@ from mmrl_agents.config import (
 from mmrl_agents.networks import Network, build_network
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
 from mmrl_agents.records.files import read_regular
+from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _PREFIX = "pretrained:"
@@ -70,15 +73,21 @@ class TrainedPolicy:
 
 
 def load_policy(
-    source: str | Path, device: torch.device | str = "cpu", checkpoint: str | Path = "best"
+    source: str | Path,
+    device: torch.device | str = "cpu",
+    checkpoint: str | Path = "best",
+    trust: Sequence[str] = (),
 ) -> TrainedPolicy:
     """The policy of a run folder, of a folder that `export` wrote or of "pretrained:NAME", in evaluation mode.
 
     A bare NAME will do where no file or folder is called so. `checkpoint` is "best", "last" or a file, of a run;
     ValueError says that an exported policy has none to choose from. The network is built on `device` from what the
     environment declares today, never from the checkpoint; CheckpointError says where the two disagree.
+
+    Raises Untrusted where its config.json names code that this user neither trained with on this machine nor names in
+    `trust`, modules and packages.
     """
-    return _build(_stored(source, checkpoint), device)
+    return _build(_stored(source, checkpoint), device, trust)
 
 
 def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
@@ -90,13 +99,13 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
     # where the run lay concerns nobody else
-    config = config_to_dict(recorded_config(stored.document)) | {"run_dir": None, "resume": None}
+    config = config_to_dict(described_config(stored.document)) | {"run_dir": None, "resume": None}
     with unpacking(stored.path):
         require_finite(stored.weights, stored.path)
         # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
         weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in stored.weights.items()}
         packed = safetensors.torch.save(weights)
-    run = stored.run
+    run, mine = stored.run, is_marked_config(stored.document)
     try:
         card = model_card(folder.name, run, stored.path, stored.step)
     except Exception as error:  # of files that somebody may have edited
@@ -104,7 +113,9 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
     with _appearing_at_once(folder) as written:
         exported = RunFolder(written)
         write_atomically(exported.weights_path, lambda stream: stream.write(packed))
-        exported.write_config(stored.document | {"train": config, "step": stored.step})
+        bare = {name: value for name, value in stored.document.items() if name != FIELD}
+        document = bare | {"train": config, "step": stored.step}
+        exported.write_config(marked_config(document, portable=True) if mine else document)
         (written / "README.md").write_text(card)
     return folder
 
@@ -193,22 +204,37 @@ def _read_exported(run: RunFolder, checkpoint: str | Path) -> _Stored:
     return _Stored(run, document, path, senses, _load_safetensors(path), step)
 
 
-def _build(stored: _Stored, device: torch.device | str) -> TrainedPolicy:
+def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) -> TrainedPolicy:
     document, path = stored.document, stored.path
-    config = recorded_config(document)
+    config = recorded_config(document, trust=trust)
     if not isinstance(document.get("senses"), Mapping):
         raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
+    if set(document["senses"]) != set(stored.senses):
+        raise ValueError(
+            f"config.json has the senses {', '.join(document['senses'])}, {path} {', '.join(stored.senses)}"
+        )
     envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
     try:
         modalities, _ = modalities_and_privileged_size(envs)
         present = {name: modality.describe() for name, modality in modalities.items()}
         with unpacking(path):
             require_same_senses(path, stored.senses, present)
-        policy = build_network(config, envs)
+        policy = _network(config, envs)
     finally:
         envs.close()
     load_weights(policy, stored.weights, path)
     return TrainedPolicy(policy.to(device).eval(), config, document, path)
+
+
+def _network(config: TrainConfig, envs: Worlds) -> Network:
+    """Raises ValueError for a network that no memory holds."""
+    try:
+        return build_network(config, envs)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, RuntimeError) and not any(word in reason for word in ("memory", "overflow")):
+            raise  # of an encoder that is the user's own, say
+        raise ValueError(f"config.json: no network can be built as it says: {reason}") from error
 
 
 def _pretrained_folder(name: str) -> Path:

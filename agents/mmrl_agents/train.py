@@ -20,6 +20,7 @@ from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
+from mmrl_agents.worlds.trust import marked_config
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _take_up(trainer: Trainer, console: Console) -> None:
             if reason:
                 say(console, f"new episodes begin: {reason}")
         run.forget_metrics_after(trainer.step)
-    run.write_config(trainer.describe())
+    run.write_config(marked_config(trainer.describe()))
 
 
 @dataclass

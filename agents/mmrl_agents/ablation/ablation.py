@@ -25,9 +25,9 @@ from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
 from mmrl_agents.config import (
     TrainConfig,
     config_to_dict,
+    described_config,
     make_envs,
     modalities_and_privileged_size,
-    recorded_config,
     world_kwargs,
 )
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
@@ -36,6 +36,7 @@ from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.train import train
+from mmrl_agents.worlds.trust import marked_config, targets_of
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -247,7 +248,7 @@ def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int
 def _begun(cell: Cell) -> TrainConfig:
     """The training, in a folder that a killed one can be resumed from at any time."""
     if not cell.run.config_path.is_file():
-        RunFolder.create(cell.run.path).write_config({"train": config_to_dict(cell.config)})
+        RunFolder.create(cell.run.path).write_config(marked_config({"train": config_to_dict(cell.config)}))
     return cell.config
 
 
@@ -258,7 +259,7 @@ def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
     before: Mapping[str, Any] = read_json(path) if path.exists() else {}
     if not before and config.path.exists() and any(config.path.iterdir()):
         raise ValueError(f"{config.path} is not empty and no ablation: it has no {MANIFEST}; choose another --folder")
-    begun = _with_effect(recorded_config(before, MANIFEST)) if before else settings  # perhaps by an older version
+    begun = _with_effect(described_config(before, MANIFEST)) if before else settings  # perhaps by an older version
     other = [name for name, value in settings.items() if begun[name] != value]
     if other:
         raise ValueError(
@@ -319,6 +320,7 @@ def _judge(cell: Cell, config: AblateConfig) -> None:
         checkpoint="last",
         device=cell.config.device,
         without=False,  # every subset has a policy of its own here
+        trust=tuple(target.module for target in targets_of(config_to_dict(cell.config))),
     )
     if not _has_played(cell.run, config):
         evaluate_run(judging, Console(quiet=True))

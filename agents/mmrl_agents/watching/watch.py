@@ -78,6 +78,8 @@ class WatchConfig:
     """Take the mean action, or the most probable one, instead of drawing."""
     saliency: bool = True
     """Of discrete actions, show over an image which of its pixels move the decision."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run may import, where it was not trained by you on this machine."""
 
     def __post_init__(self) -> None:
         fit(self)
@@ -96,7 +98,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     ValueError for a sense to unplug that does not exist or a network that has no gradient by its pixels.
     """
     console = console or terminal()
-    trained = load_policy(config.run, choose_device(config.device), config.checkpoint)
+    trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
     path = config.output or _default_output(config.run)
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(_make_env(trained)) as env:

@@ -1,8 +1,6 @@
 """Environments of other packages, by id or by the function that makes one, as a policy of mmrl meets them."""
 
 import importlib
-import os
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -30,7 +28,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType({"gymnasium_robotics": "robotics", 
 def find_maker(env_id: str) -> Maker | None:
     """The function or class that "module:name" means; None for an id, whose module is imported all the same.
 
-    Raises ValueError where the module cannot be found.
+    What a file says is judged by `trust` before it comes here. Raises ValueError where the module cannot be found.
     """
     module_name, _, name = env_id.rpartition(":")
     if not module_name:
@@ -96,8 +94,6 @@ def _own_senses(env: Single) -> dict[str, Override]:
 
 
 def _imported(module_name: str, env_id: str) -> Any:
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # as `python -m` has it; last, where it hides nothing
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
