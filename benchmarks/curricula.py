@@ -32,6 +32,7 @@ from rich.table import Table
 from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
 from mmrl_agents.judging import SUCCESS
 from mmrl_agents.recipes import recipe_for
+from mmrl_agents.records.runs import library_versions
 
 ENV = "mmrl/PegInsertion-v0"
 GOAL = 0.8
@@ -152,6 +153,7 @@ def main() -> None:
         "vary": recipe_for(ENV, name="tight").vary,
         "options": OPTIONS,
         "seeds": options.seeds,
+        "versions": library_versions(),
     }
     document["total_steps"] = options.total_steps
     options.output.with_suffix(".json").write_text(json.dumps({**document, "results": results}, indent=1) + "\n")

@@ -33,7 +33,7 @@ from benchmarks.training import Training, finish_all, first_step_at
 from mmrl.fusion import FUSIONS
 from mmrl_agents.judging import SUCCESS
 from mmrl_agents.recipes import recipe_for
-from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import Trainer
 
@@ -166,7 +166,7 @@ def main() -> None:
         for name, entry in track(results.items(), "evaluations"):
             entry.update(learned(runs[name]))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    document = {"env": ENV, "seeds": options.seeds, "fusions": results}
+    document = {"env": ENV, "seeds": options.seeds, "versions": library_versions(), "fusions": results}
     options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
     show(results)
 

@@ -36,7 +36,7 @@ from rich.table import Table
 
 from benchmarks.training import is_finished, lines_with
 from mmrl_agents.records.machine import machine
-from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.records.runs import RunFolder, library_versions
 
 Result = TypeVar("Result")
 
@@ -212,6 +212,7 @@ def main() -> None:
         "train_arguments": options.train,
         "jobs": options.jobs,
         "machine": machine(torch.device("cpu")),
+        "versions": library_versions(),
         "peak_memory_mib": round(peak_mib),
         "metric": options.metric,
         "level": options.level,

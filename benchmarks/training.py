@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder
+from mmrl_envs.physics.version import PHYSICS_VERSION
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,15 @@ def finish_all(trainings: Sequence[Training], jobs: int) -> None:
 def finish(training: Training) -> None:
     """Train a run to its end: from the start, from its last checkpoint, or not at all if it is there already.
 
-    Raises ValueError where it was begun with other arguments.
+    Raises ValueError where it was begun with other arguments or on other physics.
     """
     run = RunFolder(training.folder)
     begun_with = run.path.parent / f"{run.path.name}.arguments.json"
-    asked = [training.env, *training.arguments]
+    asked = [training.env, *training.arguments, f"physics {PHYSICS_VERSION}"]
     if run.path.exists() and begun_with.exists() and json.loads(begun_with.read_text()) != asked:
-        raise ValueError(f"{run.path} was begun with other arguments, those in {begun_with}: take another --runs")
+        raise ValueError(
+            f"{run.path} was begun with other arguments or on other physics, see {begun_with}: take another --runs"
+        )
     run.path.parent.mkdir(parents=True, exist_ok=True)
     if not run.path.exists():
         begun_with.write_text(json.dumps(asked) + "\n")

@@ -33,6 +33,7 @@ from mmrl_agents.records.files import (
     require_no_link,
     require_regular,
 )
+from mmrl_envs.physics.version import PHYSICS_VERSION
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 
@@ -52,9 +53,9 @@ def run_name(env_id: str, agent: str, seed: int, now: datetime) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions that decide a result: contact trajectories differ between releases of MuJoCo."""
+    """Versions that decide a result: trajectories differ between releases of MuJoCo and of the tasks' own physics."""
     versions = {name: importlib.metadata.version(name) for name in _RECORDED}
-    return {"python": platform.python_version(), **versions}
+    return {"python": platform.python_version(), **versions, "physics": str(PHYSICS_VERSION)}
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

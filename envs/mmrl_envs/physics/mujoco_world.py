@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mmrl_envs.physics.models import WorldModels
 from mmrl_envs.physics.mujoco_log import quiet
+from mmrl_envs.physics.version import PHYSICS_VERSION
 from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
 
 
@@ -80,8 +81,8 @@ class MujocoWorld:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The version of MuJoCo: contact trajectories differ between versions."""
-        return {"mujoco": mujoco.__version__}
+        """Those of MuJoCo and of the scenes: contact trajectories differ between versions."""
+        return {"mujoco": mujoco.__version__, "physics": str(PHYSICS_VERSION)}
 
     def recorded(self, sensor: str) -> FloatArray:
         """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""

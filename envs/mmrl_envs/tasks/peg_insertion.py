@@ -58,8 +58,9 @@ _ADAPTER_MASS = 0.20
 def closeness(distance: FloatArray, sharpness: float) -> FloatArray:
     """The squashing kernel 1 / (exp(a d) + exp(-a d)) of keypoint rewards, 0.5 at d = 0.
 
-    Used for keypoint distances by Allshire et al., "Transferring Dexterous Manipulation from GPU Simulation to
-    a Remote Real-World TriFinger" (IROS 2022), and for insertion by Narang et al., "Factory" (RSS 2022).
+    The logistic kernel 1 / (exp(a d) + b + exp(-a d)) of Hwangbo et al., "Learning agile and dynamic motor skills for
+    legged robots" (Science Robotics, 2019) with b = 0; at several scales at once, for insertion, as in Noseworthy et
+    al., "FORGE: Force-Guided Exploration for Robust Contact-Rich Manipulation under Uncertainty" (2024), appendix B.
 
     Args:
         distance: d in metres.

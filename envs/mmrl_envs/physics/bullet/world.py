@@ -18,6 +18,7 @@ import numpy as np
 
 from mmrl_envs.physics.bullet.scene import BulletScene
 from mmrl_envs.physics.models import WorldModels
+from mmrl_envs.physics.version import PHYSICS_VERSION
 from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
 
 
@@ -65,8 +66,8 @@ class BulletWorld:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Those of PyBullet, which moves, and of MuJoCo, which drives and senses."""
-        return {"mujoco": mujoco.__version__, "pybullet": version("pybullet")}
+        """Those of PyBullet, which moves, of MuJoCo, which drives and senses, and of the scenes."""
+        return {"mujoco": mujoco.__version__, "pybullet": version("pybullet"), "physics": str(PHYSICS_VERSION)}
 
     def recorded(self, sensor: str) -> FloatArray:
         """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
