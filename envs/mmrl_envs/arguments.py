@@ -5,30 +5,40 @@ Letters: N = worlds, A = size of an action.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Scalar = TypeVar("Scalar", bound=np.generic)
-
 RENDER_MODES = (None, "rgb_array", "human")
+MAX_WORLDS = 65_536
+MAX_SIDE = 4096
+"""Largest height and width of an image in pixels."""
+MOST_STEPS = 10**9
+"""Of an episode without a limit that may be used up when it begins."""
 
 
 def whole(name: str, value: Any, low: int, high: float = inf) -> int:
-    """A whole number from low to high, one of NumPy too; ValueError for anything else."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
-        bounds = f"of at least {low}" if high == inf else f"from {low} to {high}"
-        raise ValueError(f"{name} must be a whole number {bounds}, got {value!r}")
-    return int(value)
+    """A whole number from low to high, one of NumPy or 1e3 too; ValueError for anything else."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    plain = int(plain) if isinstance(plain, float) and plain.is_integer() else plain
+    if not isinstance(plain, int) or isinstance(plain, bool) or not low <= plain <= high:
+        raise ValueError(f"{name} must be a whole number {_span(low, high)}, got {value!r}")
+    return plain
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number of Python or NumPy, NaN and infinity among them; truth values are none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def number(name: str, value: Any, low: float = -inf, high: float = inf) -> float:
     """A finite number in [low, high], one of NumPy too; ValueError for anything else."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not real or not isfinite(value) or not low <= value <= high:
+    if not is_number(value) or not isfinite(value) or not low <= value <= high:
         bounds = "finite" if (low, high) == (-inf, inf) else f"in [{low:g}, {high:g}]"
         raise ValueError(f"{name} must be a number, {bounds}, got {value!r}")
     return float(value)
@@ -41,43 +51,113 @@ def numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     return tuple(number(f"{name}[{i}]", value) for i, value in enumerate(values))
 
 
-def check_settings(
-    num_envs: int,
-    control_hz: int,
-    physics_hz: int,
-    max_episode_steps: int | None,
-    render_mode: str | None,
-) -> None:
-    """Raises ValueError on counts below 1, rates that do not divide and unknown render modes."""
-    if num_envs < 1:
-        raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-    if control_hz < 1 or physics_hz < control_hz or physics_hz % control_hz:
-        raise ValueError(f"control_hz must divide physics_hz, got control_hz={control_hz}, physics_hz={physics_hz}")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
+def number_array(name: str, values: Any) -> NDArray[Any]:
+    """An array of numbers; ValueError for words, bytes, dates, complex numbers, records and masked arrays."""
+    array = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} must be a plain array, got a masked one: say what stands in the masked places")
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be numbers, got {array.dtype} in {values!r}")
+    return array
+
+
+def _span(low: int, high: float) -> str:
+    return f"of at least {low}" if high == inf else f"from {low} to {high:.0f}"
+
+
+def checked_num_envs(num_envs: Any, bytes_each: int) -> int:
+    """A number of worlds that the memory of this machine holds; ValueError for another."""
+    checked = whole("num_envs", num_envs, 1, MAX_WORLDS)
+    if checked * bytes_each > (memory := _memory()):
+        raise ValueError(
+            f"num_envs {checked} needs {checked * bytes_each / 2**30:.1f} GiB of memory, but this machine has "
+            f"{memory / 2**30:.1f}: at most {memory // bytes_each} worlds fit"
+        )
+    return checked
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine, as many as there could be where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+
+
+def checked_rates(control_hz: Any, physics_hz: Any) -> tuple[int, int]:
+    """Actions and physics steps per second; ValueError unless the first divides the second."""
+    control, physics = whole("control_hz", control_hz, 1), whole("physics_hz", physics_hz, 1)
+    if physics % control:
+        near = sorted((rate for rate in _divisors(physics)), key=lambda rate: abs(rate - control))[:2]
+        raise ValueError(
+            f"control_hz must divide physics_hz, got control_hz={control}, physics_hz={physics}; of {physics} "
+            f"{' and '.join(map(str, sorted(near)))} would do"
+        )
+    return control, physics
+
+
+def _divisors(number: int) -> set[int]:
+    return {d for i in range(1, int(number**0.5) + 1) if number % i == 0 for d in (i, number // i)}
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raises ValueError on an unknown render mode."""
     if render_mode not in RENDER_MODES:
         raise ValueError(f"unknown render_mode {render_mode!r}; modes are {list(RENDER_MODES)}")
 
 
+def checked_seed(seed: Any) -> int | None:
+    """A seed as Python has it; ValueError for what is neither None nor an integer of 0 or more."""
+    if seed is None:
+        return None
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"the seed must be an integer, not negative, got {seed!r}")
+    return int(seed)
+
+
 def checked_options(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a reset over those by default; ValueError for one that is not among these."""
-    unknown = sorted(set(options or {}) - set(defaults))
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError(f"reset options must be a mapping from names to values, got {options!r}")
+    unknown = sorted(str(name) for name in options or {} if name not in defaults)
     if unknown:
         raise ValueError(f"unknown reset options {unknown}; known are {sorted(defaults)}")
     return {**defaults, **(options or {})}
 
 
-def checked_option(name: str, setting: Any, dtype: type[Scalar], num_worlds: int) -> NDArray[Scalar]:
-    """An option that has one value for each world, (N,); ValueError if it has another shape."""
-    checked: NDArray[Scalar] = np.asarray(setting, dtype)
-    if checked.shape != (num_worlds,):
-        raise ValueError(f"option {name!r} needs shape ({num_worlds},), got {checked.shape}")
-    return checked
+def checked_mask(setting: Any, num_worlds: int) -> NDArray[np.bool_]:
+    """The option "reset_mask", (N,); ValueError if it has another shape or says more than yes and no."""
+    array = np.asarray(setting)
+    if array.dtype != np.bool_ or isinstance(setting, np.ma.MaskedArray):
+        array = number_array("option 'reset_mask'", setting)
+    _require_shape("reset_mask", array, num_worlds)
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError(f"option 'reset_mask' must be true or false for each world, got {setting!r}")
+    return array.astype(np.bool_)
+
+
+def checked_elapsed(setting: Any, num_worlds: int, limit: int | None) -> NDArray[np.intp]:
+    """The option "elapsed_steps", (N,); ValueError for what is no whole number or leaves no step of the limit."""
+    array = number_array("option 'elapsed_steps'", setting)
+    _require_shape("elapsed_steps", array, num_worlds)
+    most = MOST_STEPS if limit is None else limit - 1
+    good = (array >= 0) & (array <= most) & (array == np.floor(array))
+    if not good.all():
+        world = int(np.flatnonzero(~good)[0])
+        raise ValueError(
+            f"option 'elapsed_steps' must be whole numbers from 0 to {most}, got {array[world]} for world {world}"
+        )
+    return array.astype(np.intp)
+
+
+def _require_shape(name: str, array: NDArray[Any], num_worlds: int) -> None:
+    if array.shape != (num_worlds,):
+        raise ValueError(f"option {name!r} needs shape ({num_worlds},), got {array.shape}")
 
 
 def checked_actions(actions: NDArray[Any], num_worlds: int, size: int) -> NDArray[np.float64]:
-    """The actions (N, A) as float64; ValueError if they have another shape or are not finite."""
-    checked: NDArray[np.float64] = np.asarray(actions, np.float64)
+    """The actions (N, A) as float64; ValueError if they are no numbers, have another shape or are not finite."""
+    checked: NDArray[np.float64] = number_array("actions", actions).astype(np.float64)
     if checked.shape != (num_worlds, size):
         raise ValueError(f"actions need shape ({num_worlds}, {size}), got {checked.shape}")
     if not np.isfinite(checked).all():

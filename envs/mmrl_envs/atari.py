@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import DifferenceMLP, EncoderSpec, ImageConv, Modality
+from mmrl_envs.arguments import number, whole
 from mmrl_envs.emulators import SCREEN, SENSE, EmulatorWorlds, Game, decisions_per_second
 from mmrl_envs.multimodal import SingleWorld
 
@@ -62,15 +63,16 @@ class AtariWorlds(EmulatorWorlds):
         frame_skip: int = 4,
         **kwargs: Any,
     ) -> None:
-        self._rows = _kept(size, rows)
+        height, width = _shrunk(size)
+        self._rows = _kept(height, rows)
         modality = Modality(
             SENSE,
-            (self._rows.stop - self._rows.start, size[1], 4),
+            (self._rows.stop - self._rows.start, width, 4),
             decisions_per_second(frame_skip),
             _encoder(encoder, background, 64.0),
             dtype="uint8",
         )
-        screen = {"img_height": size[0], "img_width": size[1], "stack_num": 4}
+        screen = {"img_height": height, "img_width": width, "stack_num": 4}
         super().__init__(game, num_envs, modality, screen, frame_skip=frame_skip, **kwargs)
 
     def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -147,14 +149,21 @@ def interleaved(channels: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return images
 
 
-def _kept(size: Sequence[int], rows: Sequence[int] | None) -> slice:
+def _shrunk(size: Sequence[int]) -> tuple[int, int]:
+    """Height and width that the screen is shrunk to."""
+    if len(size) != 2:
+        raise ValueError(f"size must be a height and a width, got {size}")
+    return whole("size[0], the height,", size[0], 1, SCREEN[0]), whole("size[1], the width,", size[1], 1, SCREEN[1])
+
+
+def _kept(height: int, rows: Sequence[int] | None) -> slice:
     """The rows of a shrunk screen that are kept."""
-    if len(size) != 2 or not all(0 < side <= full for side, full in zip(size, SCREEN, strict=True)):
-        raise ValueError(f"size must be a height and a width of 1 to {SCREEN[0]} and {SCREEN[1]} pixels, got {size}")
-    kept = (0, size[0]) if rows is None else tuple(rows)
-    if len(kept) != 2 or not 0 <= kept[0] < kept[1] <= size[0]:
-        raise ValueError(f"rows must be a first and a last of 0 to {size[0]}, the height, got {rows}")
-    return slice(*kept)
+    if rows is None:
+        return slice(0, height)
+    if len(rows) != 2:
+        raise ValueError(f"rows must be a first and a last of 0 to {height}, the height, got {rows}")
+    first = whole("rows[0], the first row,", rows[0], 0, height - 1)
+    return slice(first, whole("rows[1], the end,", rows[1], first + 1, height))
 
 
 # Of 6,400 pixels few are drawn, the ball has a handful: with 1 read as 10 it is noticed sooner than with 1 read as 1.
@@ -170,7 +179,7 @@ def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> Enc
     spec = ENCODERS[encoder]
     if zero is None or not isinstance(spec, ImageConv):
         return spec
-    return dataclasses.replace(spec, zero=zero, unit=unit)
+    return dataclasses.replace(spec, zero=number("background", zero), unit=unit)
 
 
 def make_pong_vector(num_envs: int = 1, *, max_episode_steps: int | None = None, **kwargs: Any) -> PongWorlds:
@@ -199,7 +208,8 @@ def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str,
     """Gymnasium limits steps, the emulator frames."""
     if max_episode_steps is None:
         return kwargs
-    return {**kwargs, "max_frames": max_episode_steps * int(kwargs.get("frame_skip", 4))}
+    steps = whole("max_episode_steps", max_episode_steps, 1)
+    return {**kwargs, "max_frames": steps * whole("frame_skip", kwargs.get("frame_skip", 4), 1)}
 
 
 gym.register(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import gymnasium as gym
+import numpy as np
 
 MOST_FRAMES = 60
 """Frames that an action is held at most: a second."""
@@ -25,7 +26,7 @@ def apply_game_context(env: gym.Env[Any, Any], context: Mapping[str, Any]) -> No
             raise ValueError(f"a game has no {name!r} to set; it has {', '.join(SWITCHES)}")
         _require_one_of(name, value, SWITCHES[name].positions(env))
     for name, value in context.items():
-        SWITCHES[name].turn(env, value)
+        SWITCHES[name].turn(env, int(value))
 
 
 class Switch(NamedTuple):
@@ -61,6 +62,6 @@ SWITCHES: Mapping[str, Switch] = MappingProxyType(
 
 
 def _require_one_of(name: str, value: object, able: Sequence[int]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value not in able:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value not in able:
         listed = f"{able[0]} to {able[-1]}" if isinstance(able, range) else ", ".join(map(str, able))
         raise ValueError(f"{name} of this game must be one of {listed}, got {value!r}")

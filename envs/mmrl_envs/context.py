@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.streams import Streams
+from mmrl_envs.arguments import is_number, number_array
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -59,26 +60,32 @@ class Parameter:
         if setting is None and self.default is None:
             return np.full((num_worlds, 2), np.nan)
         if isinstance(setting, np.ndarray):
-            if setting.shape != (num_worlds,):
-                raise ValueError(
-                    f"context {self.name!r}: an array needs one value per world, "
-                    f"shape ({num_worlds},), got {setting.shape}"
-                )
-            bounds = np.stack([setting, setting], axis=1).astype(np.float64)
+            bounds = self._of_each_world(setting, num_worlds)
         else:
-            pair = setting if isinstance(setting, Sequence) and not isinstance(setting, str) else (setting, setting)
-            try:
-                first, last = (float(x) for x in pair)
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"context {self.name!r} takes a number, a (low, high) pair or an array per world, got {setting!r}"
-                ) from None
-            if first > last:
-                raise ValueError(f"context {self.name!r}: low {first} exceeds high {last}")
-            bounds = np.tile([first, last], (num_worlds, 1))
+            bounds = np.tile(self._pair(setting), (num_worlds, 1))
         if not (bounds.min() >= self.low and bounds.max() <= self.high):
             raise ValueError(f"context {self.name!r} must lie in [{self.low}, {self.high}], got {setting!r}")
         return bounds
+
+    def _of_each_world(self, setting: NDArray[Any], num_worlds: int) -> FloatArray:
+        values = number_array(f"context {self.name!r}", setting)
+        if values.shape != (num_worlds,):
+            raise ValueError(
+                f"context {self.name!r}: an array needs one value per world, shape ({num_worlds},), got {values.shape}"
+            )
+        return np.stack([values, values], axis=1).astype(np.float64)
+
+    def _pair(self, setting: Any) -> tuple[float, float]:
+        alone = isinstance(setting, str | bytes) or not isinstance(setting, Sequence)
+        entries = (setting, setting) if alone else tuple(setting)
+        if len(entries) != 2 or not all(is_number(entry) for entry in entries):
+            raise ValueError(
+                f"context {self.name!r} takes a number, a (low, high) pair or an array per world, got {setting!r}"
+            )
+        first, last = (float(entry) for entry in entries)
+        if first > last:
+            raise ValueError(f"context {self.name!r}: low {first} exceeds high {last}")
+        return first, last
 
 
 @dataclass(frozen=True)
@@ -106,13 +113,15 @@ class Choice:
         Raises:
             ValueError: if a name is unknown; the message lists those that exist.
         """
+        if isinstance(setting, np.ndarray) and setting.dtype.kind not in "UO":
+            raise ValueError(f"context {self.name!r} takes 'all' or names of {self.options}, got {setting!r}")
         per_world = setting.tolist() if isinstance(setting, np.ndarray) else [setting] * num_worlds
         if len(per_world) != num_worlds:
             raise ValueError(f"context {self.name!r}: an array needs {num_worlds} names, got {len(per_world)}")
         return [self._indices(entry) for entry in per_world]
 
     def _indices(self, entry: Any) -> IntArray:
-        if not isinstance(entry, str | Iterable):
+        if not isinstance(entry, str | Iterable) or isinstance(entry, bytes):
             raise ValueError(f"context {self.name!r} takes 'all' or names of {self.options}, got {entry!r}")
         names = (entry,) if isinstance(entry, str) else tuple(entry)
         names = self.options if names == ("all",) else names
@@ -191,7 +200,9 @@ class Context:
     def _checked(
         self, setting: Mapping[str, Any], num_worlds: int
     ) -> tuple[dict[str, FloatArray], dict[str, list[IntArray]]]:
-        unknown = sorted(set(setting) - set(self.parameters))
+        if not isinstance(setting, Mapping):
+            raise ValueError(f"a context is a mapping from names to values, got {setting!r}")
+        unknown = sorted(str(name) for name in setting if name not in self.parameters)
         if unknown:
             raise ValueError(f"unknown context {unknown}; this environment has {sorted(self.parameters)}")
         ranges: dict[str, FloatArray] = {}

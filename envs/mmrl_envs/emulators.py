@@ -23,7 +23,15 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
-from mmrl_envs.arguments import checked_option, checked_options
+from mmrl_envs.arguments import (
+    checked_mask,
+    checked_num_envs,
+    checked_options,
+    checked_seed,
+    number,
+    number_array,
+    whole,
+)
 from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld
 
 FRAMES_PER_SECOND = 60
@@ -31,6 +39,8 @@ SCREEN = (210, 160)
 """Height and width of the emulator's picture in pixels."""
 SENSE = "image"
 MAX_FRAMES = 108_000
+BYTES_OF_A_GAME = 500_000
+"""Memory that an emulator takes, about."""
 
 MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
 """What a lever does in a game whose name for it does not tell: by game and name."""
@@ -84,9 +94,9 @@ class EmulatorWorlds(GroupedWorlds):
         num_threads: int = 0,
         autoreset: bool = True,
     ) -> None:
-        _require(num_envs >= 1, "num_envs must be at least 1", num_envs)
-        _require(0 <= sticky < 1, "sticky is a probability in [0, 1)", sticky)
-        _require(noop_max >= 0, "noop_max must not be negative", noop_max)
+        num_envs = checked_num_envs(num_envs, BYTES_OF_A_GAME)
+        sticky = number("sticky", sticky, 0.0, 1.0)
+        _require(sticky < 1, "sticky is a probability in [0, 1)", sticky)
         _require(render_mode in (None, "rgb_array"), "render_mode must be None or 'rgb_array'", render_mode)
         self.num_envs, self.render_mode = num_envs, render_mode
         self._process = os.getpid()
@@ -98,12 +108,12 @@ class EmulatorWorlds(GroupedWorlds):
         emulators = partial(
             _emulators(game),
             autoreset_mode=mode,
-            frameskip=frame_skip,
+            frameskip=whole("frame_skip", frame_skip, 1),
             repeat_action_probability=sticky,
-            noop_max=noop_max,
+            noop_max=whole("noop_max", noop_max, 0),
             reward_clipping=clip_rewards,
-            max_num_frames_per_episode=max_frames,
-            num_threads=num_threads,
+            max_num_frames_per_episode=whole("max_frames", max_frames, 1),
+            num_threads=whole("num_threads", num_threads, 0),
             use_fire_reset=False,
         )
         self.groups = _groups(num_envs)
@@ -139,13 +149,12 @@ class EmulatorWorlds(GroupedWorlds):
         Raises ValueError for a seed that is no integer of 0 or more, another option, and a mask of another shape.
         """
         self._require_threads()
+        seed = checked_seed(seed)
         given = checked_options(options, {"reset_mask": np.ones(self.num_envs)})
-        mask = checked_option("reset_mask", given["reset_mask"], np.bool_, self.num_envs)
+        mask = checked_mask(given["reset_mask"], self.num_envs)
         worlds = np.flatnonzero(mask)
         if seed is not None:
-            if not isinstance(seed, int | np.integer) or seed < 0:
-                raise ValueError(f"the seed must be an integer, not negative, got {seed!r}")
-            self._random = [np.random.default_rng([int(seed), world]) for world in range(self.num_envs)]
+            self._random = [np.random.default_rng([seed, world]) for world in range(self.num_envs)]
         seeds = np.zeros(self.num_envs, np.int64)
         seeds[worlds] = [self._random[world].integers(2**31 - 1) for world in worlds]
         lives = np.zeros(self.num_envs, np.int32)
@@ -233,7 +242,7 @@ class EmulatorWorlds(GroupedWorlds):
             )
 
     def _checked(self, actions: NDArray[Any], count: int) -> NDArray[np.intp]:
-        chosen = np.asarray(actions)
+        chosen = number_array("actions", actions)
         if chosen.shape != (count,) or not np.issubdtype(chosen.dtype, np.integer):
             raise ValueError(f"actions need shape ({count},) and integers, got {chosen.shape} {chosen.dtype}")
         # An action that the emulator does not know would leave its threads waiting for ever.
@@ -305,8 +314,7 @@ def _label(game: str, name: str) -> str:
 
 def decisions_per_second(frame_skip: int) -> float:
     """How often a policy decides that holds every action for so many frames, in Hz."""
-    _require(frame_skip >= 1, "frame_skip must be at least 1", frame_skip)
-    return FRAMES_PER_SECOND / frame_skip
+    return FRAMES_PER_SECOND / whole("frame_skip", frame_skip, 1)
 
 
 def _require(holds: bool, rule: str, value: object) -> None:

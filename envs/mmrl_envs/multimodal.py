@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
+from mmrl_envs.arguments import checked_seed
 
 Observation = dict[str, NDArray[Any]]
 
@@ -75,8 +76,9 @@ class SingleWorld(gym.Env[Observation, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode. With a seed it is that of world 0 of a vector environment with the same seed."""
+        seed = checked_seed(seed)
+        observation, info = self.vector.reset(seed=seed, options=options)  # before anything else, in case it is refused
         super().reset(seed=seed)
-        observation, info = self.vector.reset(seed=seed, options=options)
         return self._first(observation), self._first_info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

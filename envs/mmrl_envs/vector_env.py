@@ -20,9 +20,21 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
-from mmrl_envs.arguments import check_settings, checked_actions, checked_option, checked_options
+from mmrl_envs.arguments import (
+    MAX_SIDE,
+    check_render_mode,
+    checked_actions,
+    checked_elapsed,
+    checked_mask,
+    checked_num_envs,
+    checked_options,
+    checked_rates,
+    checked_seed,
+    whole,
+)
 from mmrl_envs.context import Context, ContextSource, Parameter, with_defaults
 from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.infos import masked, masks, only_of
@@ -32,6 +44,7 @@ from mmrl_envs.physics.impedance import SetpointController
 from mmrl_envs.scene_cameras import SceneCameras
 from mmrl_envs.sensing import ModalityBuffer
 from mmrl_envs.sensors import Sensor, make_sensors
+from mmrl_envs.sensors.installation import compile_scenes, read_checked
 from mmrl_envs.tasks.base import Task
 from mmrl_envs.view import WorldView
 from mmrl_envs.viewer import Viewer
@@ -108,18 +121,22 @@ class RobotVectorEnv(MultimodalVectorEnv):
         autoreset: bool = True,
         engine: str = DEFAULT_ENGINE,
     ) -> None:
-        check_settings(num_envs, control_hz, physics_hz, max_episode_steps, render_mode)
-        self.task, self.num_envs, self.render_mode = task, num_envs, render_mode
-        self.max_episode_steps = max_episode_steps
-        self._frame_size = (height, width)
+        control_hz, physics_hz = checked_rates(control_hz, physics_hz)
+        check_render_mode(render_mode)
+        self.task, self.render_mode = task, render_mode
+        limit = None if max_episode_steps is None else whole("max_episode_steps", max_episode_steps, 1)
+        self.max_episode_steps = limit
+        self._frame_size = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
+        num_threads = whole("num_threads", num_threads, 0)
         self._autoreset = autoreset
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         present = {"autoreset_mode": mode, "render_fps": control_hz}
         self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
         self.sensors = make_sensors(sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
-        models = _compile(task, self.sensors, physics_hz)
+        models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors)
         substeps = physics_hz // control_hz
+        num_envs = self.num_envs = checked_num_envs(num_envs, _bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = make_world(engine, models, num_envs, substeps=substeps, num_threads=num_threads)
         task.attach(self.world)
         noises = [_noise_parameter(name) for name in self.modalities]
@@ -163,13 +180,14 @@ class RobotVectorEnv(MultimodalVectorEnv):
             options: see the class.
 
         Raises:
-            ValueError: on an unknown option or one of the wrong shape, on a bad context, and on a mask that leaves out
-                worlds that never began or that a seed would begin anew. Nothing has changed then.
+            ValueError: on a bad seed, an unknown option or a bad value of one, a bad context, and on a mask that leaves
+                out worlds that never began or that a seed would begin anew. Nothing has changed then.
         """
+        seed = checked_seed(seed)
         defaults = {"context": None, "elapsed_steps": np.zeros(self.num_envs), "reset_mask": np.ones(self.num_envs)}
         given = checked_options(options, defaults)
-        elapsed = checked_option("elapsed_steps", given["elapsed_steps"], np.intp, self.num_envs)
-        mask = checked_option("reset_mask", given["reset_mask"], np.bool_, self.num_envs)
+        elapsed = checked_elapsed(given["elapsed_steps"], self.num_envs, self.max_episode_steps)
+        mask = checked_mask(given["reset_mask"], self.num_envs)
         if seed is not None and not mask.all():
             raise ValueError("a seed begins the random streams of all worlds anew: give it without a reset_mask")
         if not (mask | self._begun).all():
@@ -310,7 +328,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         for sensor in self.sensors:
             buffer = self._buffers[sensor.modality.name]
             buffer.context_std[worlds] = values[f"{sensor.modality.name}_noise"]
-            buffer.reset(worlds, sensor.read(view)[:, -1])
+            buffer.reset(worlds, read_checked(sensor, view, 1)[:, -1])
 
     def _sense(self, alive: IntArray) -> None:
         for sensor in self.sensors:
@@ -318,7 +336,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
             buffer.tick(self._every)
             due = buffer.due_worlds(alive)
             if len(due):
-                buffer.push(due, sensor.read(self._view(due, buffer.substeps)))
+                substeps = buffer.substeps
+                buffer.push(due, read_checked(sensor, self._view(due, substeps), len(substeps)))
 
     def _view(self, worlds: Indices, substeps: Indices | None) -> WorldView:
         return WorldView(self.world, self.task, self._cameras, worlds, substeps)
@@ -372,12 +391,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         return masked(values, present) | masks(figures, present if known is None else known)
 
 
-def _compile(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:
-    specs = task.scenes(physics_hz)
-    for spec in specs:
-        for sensor in sensors:
-            sensor.install(spec)
-    return [spec.compile() for spec in specs]
+def _bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality], substeps: int) -> int:
+    """Memory that a world takes at least: its model, its readings, and an observation of it."""
+    observed = sum(int(np.prod(m.window_shape)) * np.dtype(m.dtype).itemsize for m in modalities.values())
+    own: int = model.nbuffer + 8 * model.nsensordata * substeps
+    return own + 2 * observed
 
 
 def _noise_parameter(name: str) -> Parameter:

@@ -36,9 +36,13 @@ class WorldView:
         self._world, self._task, self._cameras, self._substeps = world, task, cameras, substeps
 
     def __getitem__(self, name: str) -> FloatArray:
-        """Output of the MuJoCo sensor `name`, (n, k, dim); a view where it is of all worlds at all steps."""
+        """Output of the MuJoCo sensor `name`, (n, k, dim); a view where it is of all worlds at all steps.
+
+        At a reset a world whose physics is broken from the start reads 0: no NaN may reach a network, and its first
+        step will end the episode as a failure.
+        """
         if self._substeps is None:
-            return self._world.current(name)[self.worlds, None]
+            return _finite_or_zero(self._world.current(name)[self.worlds, None])
         recorded = self._world.recorded(name)
         if len(self.worlds) != self._world.num_worlds:
             recorded = recorded[self.worlds]
@@ -52,3 +56,9 @@ class WorldView:
     def field(self, name: str) -> FloatArray:
         """The task's quantity `name`, (n, ...)."""
         return self._task.field(name)[self.worlds]
+
+
+def _finite_or_zero(readings: FloatArray) -> FloatArray:
+    """Readings (n, k, dim), all 0 in worlds where one is not finite."""
+    finite = np.isfinite(readings).all(axis=(1, 2), keepdims=True)
+    return readings if finite.all() else np.where(finite, readings, 0.0)

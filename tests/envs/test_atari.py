@@ -242,17 +242,56 @@ def test_rows_are_cut_from_the_shrunk_screen() -> None:
             {"game": "pong", "encoder": "resnet"},
             "unknown encoder 'resnet'; encoders are dqn2013, nature, difference",
         ),
-        ({"game": "pong", "size": [84]}, r"size must be a height and a width of 1 to 210 and 160 pixels, got \[84\]"),
+        ({"game": "pong", "size": [84]}, r"size must be a height and a width, got \[84\]"),
+        ({"game": "pong", "size": [84, 161]}, r"size\[1\], the width, must be a whole number from 1 to 160, got 161"),
         ({"game": "pong", "rows": [10]}, r"rows must be a first and a last of 0 to 84, the height, got \[10\]"),
-        ({"game": "pong", "rows": [10, 90]}, r"rows must be a first and a last of 0 to 84, the height, got \[10, 90\]"),
+        ({"game": "pong", "rows": [10, 90]}, r"rows\[1\], the end, must be a whole number from 11 to 84, got 90"),
+        ({"game": "pong", "rows": [2.5, 20]}, r"rows\[0\], the first row, must be a whole number .* got 2.5"),
         ({"game": "pong", "sticky": 1.0}, r"sticky is a probability in \[0, 1\), got 1.0"),
-        ({"game": "pong", "frame_skip": 0}, "frame_skip must be at least 1, got 0"),
+        ({"game": "pong", "sticky": np.nan}, r"sticky must be a number, in \[0, 1\], got nan"),
+        ({"game": "pong", "frame_skip": 0}, "frame_skip must be a whole number of at least 1, got 0"),
+        ({"game": "pong", "noop_max": -1}, "noop_max must be a whole number of at least 0, got -1"),
+        ({"game": "pong", "max_episode_steps": 2.5}, "max_episode_steps must be a whole number .* got 2.5"),
+        ({"game": "pong", "num_envs": 10**7}, "num_envs must be a whole number from 1 to 65536, got 10000000"),
         ({"game": "pong", "render_mode": "human"}, "render_mode must be None or 'rgb_array', got 'human'"),
     ],
 )
 def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        gym.make_vec("mmrl/Atari-v0", num_envs=1, **kwargs)
+        gym.make_vec("mmrl/Atari-v0", **{"num_envs": 1, **kwargs})
+
+
+def test_whole_numbers_of_numpy_are_numbers() -> None:
+    of_numpy = {
+        "frame_skip": np.int64(2),
+        "noop_max": np.uint8(4),
+        "size": (np.int32(42), 40.0),
+        "max_episode_steps": np.int64(3),
+        "sticky": np.float32(0.5),
+    }
+    envs = gym.make_vec("mmrl/Atari-v0", num_envs=np.int64(2), game="pong", **of_numpy)
+    first, _ = envs.reset(seed=np.int64(3))
+    same, _ = envs.reset(seed=3)
+    np.testing.assert_array_equal(first["image"], same["image"])
+    assert first["image"].shape == (2, 42, 40, 4)
+    ends = [envs.step(np.zeros(2, np.uint8))[3].all() for _ in range(3)]
+    assert ends == [False, False, True]
+    env = gym.make("mmrl/Pong-v0")
+    env.reset(seed=np.int64(3))
+    envs.close()
+    env.close()
+
+
+@pytest.mark.parametrize("seed", [-1, (1, 2), [3, 4], 1.5, True, "3"])
+def test_a_bad_seed_is_refused_and_changes_nothing(seed: Any) -> None:
+    envs, twin = (gym.make_vec("mmrl/Pong-v0", num_envs=2) for _ in range(2))
+    for worlds in (envs, twin):
+        worlds.reset(seed=0)
+    with pytest.raises(ValueError, match="the seed must be an integer, not negative, got"):
+        envs.reset(seed=seed)
+    for worlds in (envs, twin):
+        worlds.step(np.zeros(2, np.intp))
+    np.testing.assert_array_equal(envs.reset()[0]["image"], twin.reset()[0]["image"])
 
 
 def test_bad_actions_are_refused_before_they_hang_the_emulator() -> None:

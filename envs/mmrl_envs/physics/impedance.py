@@ -23,6 +23,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.documents import fit
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
@@ -56,10 +58,19 @@ class Impedance:
     """Largest setpoint."""
 
     def __post_init__(self) -> None:
+        """Raises ValueError naming the field that is not finite, of another shape, or not positive."""
+        fit(self, "Impedance.")
+        for name, value in vars(self).items():
+            if not np.isfinite(value).all():
+                raise ValueError(f"Impedance.{name} must be finite, got {value}")
         for name in ("stiffness", "rotational_stiffness", "step_m", "lead_m", "lead_rad"):
-            value = self.__dict__[name]
-            if not value > 0:
-                raise ValueError(f"Impedance.{name} must be positive, got {value}")
+            if not vars(self)[name] > 0:
+                raise ValueError(f"Impedance.{name} must be positive, got {vars(self)[name]}")
+        for name in ("damping", "rotational_damping", "step_rad"):
+            if not vars(self)[name] >= 0:
+                raise ValueError(f"Impedance.{name} must not be negative, got {vars(self)[name]}")
+        if not np.less(self.low, self.high).all():
+            raise ValueError(f"Impedance.low must be below Impedance.high, got {self.low} and {self.high}")
 
     @property
     def max_force_n(self) -> float:

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import EncoderSpec, ImageConv, Modality
-from mmrl_envs.arguments import number, numbers, whole
+from mmrl_envs.arguments import MAX_SIDE, number, numbers, whole
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.viewing import add_occluded_camera
 
 MAX_DEPTH_M = 2.0
-MAX_SIDE = 4096
-"""Largest height and width of an image in pixels."""
 NARROWEST, WIDEST = 1.0, 170.0
 """Bounds of a vertical field of view in degrees."""
 

@@ -1,0 +1,70 @@
+"""From scenes and sensors to compiled models, and what a sensor did wrong where that fails.
+
+n is the number of worlds being read, k the number of instants per world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl_envs.sensors.base import Sensor, View
+
+Scenes = Callable[[], list[mujoco.MjSpec]]
+"""Makes the variants of a scene, anew with each call."""
+
+
+def compile_scenes(scenes: Scenes, sensors: Sequence[Sensor]) -> list[mujoco.MjModel]:
+    """Compiled variants of a scene with the sensors in it.
+
+    Raises ValueError that names the first sensor which does not fit the scene, and what there is to hold on to.
+    """
+    try:
+        return _compiled(scenes(), sensors)
+    except Exception:
+        for sensor in sensors:
+            _require_fit(sensor, scenes()[0])
+        raise
+
+
+def read_checked(sensor: Sensor, view: View, instants: int) -> NDArray[Any]:
+    """What a sensor reads, (n, k, *shape). Raises ValueError for another shape, and for what is no finite number."""
+    readings = np.asarray(sensor.read(view))
+    expected = (len(view.worlds), instants, *sensor.modality.shape)
+    if readings.shape != expected:
+        raise ValueError(
+            f"{_named(sensor)}: read must give shape {expected}, worlds x instants x one reading, got {readings.shape}"
+        )
+    if readings.dtype.kind not in "biuf":
+        raise ValueError(f"{_named(sensor)}: read must give numbers, got {readings.dtype}")
+    if readings.dtype.kind == "f" and not np.isfinite(readings).all():
+        finite = np.isfinite(readings).reshape(len(readings), -1).all(axis=1)
+        raise ValueError(f"{_named(sensor)}: read is not finite in worlds {view.worlds[~finite].tolist()}")
+    return readings
+
+
+def _compiled(specs: list[mujoco.MjSpec], sensors: Sequence[Sensor]) -> list[mujoco.MjModel]:
+    for spec in specs:
+        for sensor in sensors:
+            sensor.install(spec)
+    return [spec.compile() for spec in specs]
+
+
+def _require_fit(sensor: Sensor, spec: mujoco.MjSpec) -> None:
+    there = {"bodies": spec.bodies, "joints": spec.joints, "sites": spec.sites}
+    listed = "; ".join(f"{kind} {', '.join(sorted(item.name for item in items))}" for kind, items in there.items())
+    try:
+        _compiled([spec], [sensor])
+    except Exception as error:  # whatever a user's own install may raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{_named(sensor)}: cannot be installed ({type(error).__name__}: {reason}). The scene has {listed}"
+        ) from error
+
+
+def _named(sensor: Sensor) -> str:
+    return f"sensor {sensor.modality.name!r} ({type(sensor).__name__})"
