@@ -27,6 +27,7 @@ from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
 from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_agents.worlds.trust import require_trusted
+from mmrl_agents.worlds.workers import TIMEOUT_S
 from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -66,6 +67,8 @@ class TrainConfig:
     workers: int = 0
     """Processes that step the worlds of an environment of another package, side by side; 0 steps them one after
     another in this process. One that dies is replaced."""
+    worker_timeout_s: float = TIMEOUT_S
+    """Seconds after which such a process that gives no answer is replaced."""
     curriculum: str | None = None
     """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
     vary: Settings = field(default_factory=dict)
@@ -139,6 +142,8 @@ class TrainConfig:
             raise ValueError(f"checkpoint_every_minutes must not be negative, got {self.checkpoint_every_minutes}")
         if self.workers < 0:
             raise ValueError(f"workers must not be negative, got {self.workers}")
+        if not self.worker_timeout_s > 0:
+            raise ValueError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
         if self.judge_every is not None and self.judge_every < 1:
@@ -240,13 +245,15 @@ def make_envs(
     env_kwargs: Mapping[str, Any],
     modalities: Mapping[str, Any] = MappingProxyType({}),
     workers: int = 0,
+    worker_timeout_s: float = TIMEOUT_S,
 ) -> Worlds:
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
     Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
     id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
     one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
-    observations are read, as `TrainConfig.modalities`, and `workers` in how many processes they step.
+    observations are read, as `TrainConfig.modalities`, and `workers` in how many processes they step;
+    one that gives no answer for `worker_timeout_s` is replaced.
 
     Raises ValueError on an unknown id, on keyword arguments that the environment does not take, on observations that
     could be read in more ways than one, and on workers for environments of mmrl.
@@ -263,7 +270,9 @@ def make_envs(
                     raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
                 return envs
             envs.close()  # its resets take a step of their own
-        return make_worlds(f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers)
+        return make_worlds(
+            f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers, worker_timeout_s
+        )
     except gym.error.UnregisteredEnv as error:
         ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
         raise ValueError(f"{error} Of mmrl there are: {ours}.") from error

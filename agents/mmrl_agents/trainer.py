@@ -68,7 +68,14 @@ class Trainer:
         """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
         self.config, self.run = config, run
         self.device = choose_device(config.device)
-        self.envs = make_envs(config.env, config.num_worlds, world_kwargs(config), config.modalities, config.workers)
+        self.envs = make_envs(
+            config.env,
+            config.num_worlds,
+            world_kwargs(config),
+            config.modalities,
+            config.workers,
+            config.worker_timeout_s,
+        )
         require_context_known(config.env, config.context, self.envs)
         modalities, _ = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}

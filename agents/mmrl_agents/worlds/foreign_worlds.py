@@ -15,7 +15,7 @@ from mmrl_agents.worlds.actions import unit_actions
 from mmrl_agents.worlds.failures import NamedFailures
 from mmrl_agents.worlds.infos import ReadableInfo, SideBySide
 from mmrl_agents.worlds.replaying import Replayable
-from mmrl_agents.worlds.workers import WorkerWorlds
+from mmrl_agents.worlds.workers import TIMEOUT_S, WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
 Single = gym.Env[Any, Any]
@@ -53,15 +53,20 @@ def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[s
 
 
 def make_worlds(
-    env_id: str, num_worlds: int, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any], workers: int = 0
+    env_id: str,
+    num_worlds: int,
+    env_kwargs: Mapping[str, Any],
+    modalities: Mapping[str, Any],
+    workers: int = 0,
+    worker_timeout_s: float = TIMEOUT_S,
 ) -> VectorEnv[Any, Any, Any]:
     """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses.
 
-    With `workers` they step in so many processes.
+    With `workers` they step in so many processes, replaced where they give no answer for `worker_timeout_s`.
     """
     make = partial(make_world, env_id, dict(env_kwargs), dict(modalities))
     if workers:
-        return WorkerWorlds(make, num_worlds, workers)
+        return WorkerWorlds(make, num_worlds, workers, worker_timeout_s)
     return SideBySide([make] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
 
 

@@ -105,9 +105,9 @@ def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
         return worlds.get_state()
     try:
         states = [env.get_state() for env in _replayable(worlds)]
+        return {"replay": states, "generators": _generators(worlds)} if states else None
     except OtherWorlds:  # a worker has died since the last step, and with it where its worlds stood
         return None
-    return {"replay": states, "generators": _generators(worlds)} if states else None
 
 
 def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> 
 def _generators(worlds: VectorEnv[Any, Any, Any]) -> list[dict[str, Any]]:
     """States of the generators that each process shares among its worlds."""
     if isinstance(worlds, WorkerWorlds):
-        return [worker.ask("take_generators") for worker in worlds.workers]
+        return worlds.take_generators()
     return [global_random.take()]
 
 
@@ -135,8 +135,7 @@ def _restore_generators(worlds: VectorEnv[Any, Any, Any], states: Sequence[Mappi
     """Undo `_generators` once all worlds are back; spread over other processes they go on from where those are."""
     if isinstance(worlds, WorkerWorlds):
         if len(states) == len(worlds.workers):
-            for worker, state in zip(worlds.workers, states, strict=True):
-                worker.ask("restore_generators", state)
+            worlds.restore_generators(states)
     elif len(states) == 1:
         global_random.restore(states[0])
 

@@ -5,13 +5,11 @@ For environments of other packages, which come one at a time and keep the interp
 
 import itertools
 import multiprocessing
-import pickle
-import signal
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -19,54 +17,44 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl_agents.experience.episodes import LOST
-from mmrl_agents.worlds import global_random
 from mmrl_agents.worlds.infos import SideBySide
-from mmrl_envs.snapshot import OtherWorlds
+from mmrl_agents.worlds.worker_failures import Gone, Hangs, WorkerReplaced, WorkersFailed, death_means_other_worlds
+from mmrl_agents.worlds.worker_process import Begun, Maker, Outcome, Seeds, serve
+
+TIMEOUT_S = 600.0
+"""Seconds after which a worker that does not answer is replaced."""
 
 _MOST_STARTS = 3  # of one worker, before it has done anything
+_STARTING_S = 120.0  # at least: libraries are loaded, and worlds made
 
-
-class _Gone(Exception):
-    """The process of a worker is no more, which no world's own exception can be mistaken for."""
-
-
-Maker = Callable[[], gym.Env[Any, Any]]
 Answer = TypeVar("Answer")
-Seeds = list[int | None]
-Begun = tuple[Any, dict[str, Any]]
-"""Observation and info that an episode begins with."""
-
-
-class Outcome(NamedTuple):
-    """A step of one world."""
-
-    observation: Any
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
-    begun: Begun | None
-    """The next episode where this one is over."""
 
 
 class WorkerWorlds(SideBySide):
     """N single environments, the same everywhere, spread over processes; otherwise as Gymnasium's SyncVectorEnv.
 
-    Autoreset is SAME_STEP. When a process dies, killed for want of memory, say, another takes its place: the
-    episodes of its worlds are truncated where they were, their last info says `worker_lost`, and new ones begin.
-    `lost` counts the processes.
+    Autoreset is SAME_STEP. When a process dies, killed for want of memory, say, or gives no answer for too long,
+    another takes its place: the episodes of its worlds are truncated where they were, their last info says
+    `worker_lost`, and new ones begin. `lost` counts the processes.
 
     Args:
         make: makes a world; pickled, so no lambda.
         num_worlds: N.
         num_workers: processes, at most N.
+        timeout_s: seconds after which a process that does not answer is replaced.
+
+    Raises:
+        WorkersFailed: where the processes end or hang before they have made their worlds.
     """
 
-    def __init__(self, make: Maker, num_worlds: int, num_workers: int) -> None:
+    def __init__(self, make: Maker, num_worlds: int, num_workers: int, timeout_s: float = TIMEOUT_S) -> None:
         shares = np.array_split(np.arange(num_worlds), min(num_workers, num_worlds))
         self.lost = 0
         self._spare_seeds = np.random.default_rng()
-        self.workers = [Worker(make, len(share), self._replaced) for share in shares]
+        names = [f"worker {number} of worlds {share[0]} to {share[-1]}" for number, share in enumerate(shares)]
+        self.workers = [
+            Worker(name, make, len(share), self._replaced, timeout_s) for name, share in zip(names, shares, strict=True)
+        ]
         worlds = [RemoteWorld(worker, row) for worker in self.workers for row in range(worker.count)]
         super().__init__([partial(_given, world) for world in worlds], autoreset_mode=AutoresetMode.SAME_STEP)
 
@@ -94,6 +82,17 @@ class WorkerWorlds(SideBySide):
         for worker in self.workers:
             worker.close()
 
+    def take_generators(self) -> list[dict[str, Any]]:
+        """States of the generators that each process shares among its worlds; raises `OtherWorlds` if one has died."""
+        with death_means_other_worlds():
+            return [worker.ask("take_generators") for worker in self.workers]
+
+    def restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Undo `take_generators`."""
+        with death_means_other_worlds():
+            for worker, state in zip(self.workers, states, strict=True):
+                worker.ask("restore_generators", state)
+
     def _shared(self, rows: list[Any]) -> Iterator[tuple["Worker", list[Any]]]:
         """Every worker with what is meant for its worlds."""
         ends = itertools.accumulate(worker.count for worker in self.workers)
@@ -107,10 +106,13 @@ class WorkerWorlds(SideBySide):
 class Worker:
     """A process with some worlds, as the process that learns sees it."""
 
-    def __init__(self, make: Maker, count: int, on_loss: Callable[[int], Seeds]) -> None:
+    def __init__(
+        self, name: str, make: Maker, count: int, on_loss: Callable[[int], Seeds], timeout_s: float = TIMEOUT_S
+    ) -> None:
         """`on_loss` hears of a death and gives seeds for the episodes that begin after it."""
-        self.count = count
+        self.name, self.count = name, count
         self._make, self._on_loss = make, on_loss
+        self._timeout_s, self._starting = timeout_s, False
         self._last: list[Any] = [None] * count
         self._begun: list[Begun | None] = [None] * count
         self._outcomes: list[Outcome] | None = None
@@ -123,14 +125,14 @@ class Worker:
         return self._process.pid
 
     def ask(self, what: str, *arguments: Any) -> Any:
-        """Sends a request and waits for its answer; raises what the world raised, _Gone if the process is."""
+        """Sends a request and waits for its answer; raises what the world raised, Gone if the process is."""
         self._send(what, *arguments)
         return self._answer()
 
     def begin_episodes(self, seeds: Seeds, options: dict[str, Any] | None) -> None:
         """Have all worlds begin an episode; `episode` waits for it."""
         self._beginning = (seeds, options)
-        with suppress(_Gone):  # `episode` will find out
+        with suppress(Gone):  # `episode` will find out
             self._send("reset", *self._beginning)
 
     def episode(self, row: int) -> tuple[Any, dict[str, Any]]:
@@ -139,7 +141,7 @@ class Worker:
             beginning, self._beginning = self._beginning, None
             try:
                 self._begun[:] = self._answer()
-            except _Gone:
+            except Gone:
                 self._begun[:] = self._replace(*beginning)
         begun = self._begun[row]
         assert begun is not None
@@ -155,7 +157,7 @@ class Worker:
         self._outcomes = None
         try:
             self._send("step", list(actions))
-        except _Gone:
+        except Gone:
             self._outcomes = self._cut_short()
 
     def outcome(self, row: int) -> Outcome:
@@ -163,7 +165,7 @@ class Worker:
         if self._outcomes is None:
             try:
                 self._outcomes = self._answer()
-            except _Gone:
+            except Gone:
                 self._outcomes = self._cut_short()
         outcome = self._outcomes[row]
         self._last[row], self._begun[row] = outcome.observation, outcome.begun
@@ -171,7 +173,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        with suppress(_Gone):
+        with suppress(Gone):
             self._send("close")
         self._connection.close()
         self._process.join(timeout=5)
@@ -191,16 +193,30 @@ class Worker:
         try:
             self._connection.send((what, arguments))
         except OSError as error:
-            raise _Gone from error
+            raise Gone from error
 
     def _answer(self) -> Any:
         try:
+            if not self._connection.poll(self._patience_s):
+                raise self._ended()
             succeeded, answer = self._connection.recv()
         except (EOFError, OSError) as error:  # perhaps in the middle of an answer
-            raise _Gone from error
+            raise Gone from error
         if not succeeded:
             raise answer
         return answer
+
+    @property
+    def _patience_s(self) -> float:
+        return max(self._timeout_s, _STARTING_S) if self._starting else self._timeout_s
+
+    def _ended(self) -> Hangs:
+        """End a process that does not answer."""
+        told = f"{self.name} (process {self.process_id}) has given no answer for {self._patience_s:g} s"
+        if not self._starting:
+            warnings.warn(f"{told} and is replaced; --worker-timeout-s allows more", WorkerReplaced, stacklevel=2)
+        self._process.kill()
+        return Hangs(told)
 
     def _replace(self, seeds: Seeds | None = None, options: dict[str, Any] | None = None) -> list[Begun]:
         """Another process with fresh worlds; returns the episodes that began in it."""
@@ -209,17 +225,34 @@ class Worker:
         return self._live(lambda: self.ask("reset", seeds or spare, options))
 
     def _live(self, ask: Callable[[], Answer]) -> Answer:
-        """Start a process and ask it for a first thing; RuntimeError where it dies of that again and again."""
+        """Start a process and ask it for a first thing; WorkersFailed where it dies of that again and again."""
+        self._starting = True
         for _ in range(_MOST_STARTS):
             self._start()
             try:
-                return ask()
-            except _Gone:
+                answer = ask()
+            except Hangs as error:
                 self._bury()
-        raise RuntimeError(
+                raise WorkersFailed(f"{error} before its worlds had begun; --worker-timeout-s allows more") from None
+            except Gone:
+                self._bury()
+                self._require_no_error()
+            else:
+                self._starting = False
+                return answer
+        raise WorkersFailed(
             f"a worker process died {_MOST_STARTS} times before its worlds had begun: "
             "is there too little memory for them? Try fewer --workers or --num-worlds"
         )
+
+    def _require_no_error(self) -> None:
+        """Raise WorkersFailed where the process ended with an error of Python, which trying again does not change."""
+        if self._process.exitcode == 1:
+            raise WorkersFailed(
+                "a worker process ended with an error before its worlds had begun; it is printed above. Each worker "
+                "begins by running the script that started it, so what a script does, other than define things, must "
+                'stand under `if __name__ == "__main__":`'
+            )
 
     def _bury(self) -> None:
         self._connection.close()
@@ -252,84 +285,15 @@ class RemoteWorld(gym.Env[Any, Any]):
 
     def get_state(self) -> dict[str, Any]:
         """As the world's own; raises `OtherWorlds` where its process has died, until a step replaces that."""
-        try:
+        with death_means_other_worlds():
             state: dict[str, Any] = self._worker.ask("get_state", self._row)
-        except _Gone as error:
-            raise OtherWorlds("the process of its world has died") from error
         return state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """As the world's own."""
-        try:
+        with death_means_other_worlds():
             self._worker.restore(self._row, state)
-        except _Gone as error:
-            raise OtherWorlds("the process of its world has died") from error
-
-
-def serve(connection: Connection, make: Maker, count: int) -> None:
-    """What a worker process does until it is told to close or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    worlds: list[gym.Env[Any, Any]] = []
-
-    def describe() -> dict[str, Any]:
-        env = worlds[0]
-        names = ("observation_space", "action_space", "metadata", "modalities")
-        return {name: env.get_wrapper_attr(name) for name in names if env.has_wrapper_attr(name)}
-
-    def reset(seeds: Seeds, options: dict[str, Any] | None) -> list[Begun]:
-        return [env.reset(seed=seed, options=options) for env, seed in zip(worlds, seeds, strict=True)]
-
-    def step(actions: list[Any]) -> list[Outcome]:
-        outcomes = []
-        for env, action in zip(worlds, actions, strict=True):
-            observation, reward, terminated, truncated, info = env.step(action)
-            begun = env.reset() if terminated or truncated else None
-            outcomes.append(Outcome(observation, float(reward), bool(terminated), bool(truncated), info, begun))
-        return outcomes
-
-    def get_state(row: int) -> Any:
-        return worlds[row].get_wrapper_attr("get_state")()
-
-    def set_state(row: int, state: Mapping[str, Any]) -> Any:
-        worlds[row].get_wrapper_attr("set_state")(state)
-        return worlds[row].get_wrapper_attr("last_observation")
-
-    answers: dict[str, Callable[..., Any]] = {
-        "describe": describe,
-        "reset": reset,
-        "step": step,
-        "get_state": get_state,
-        "set_state": set_state,
-        "take_generators": global_random.take,
-        "restore_generators": global_random.restore,
-    }
-    while True:
-        try:
-            what, arguments = connection.recv()
-        except (EOFError, OSError):
-            break
-        if what == "close":
-            break
-        try:
-            while len(worlds) < count:
-                worlds.append(make())
-            connection.send((True, answers[what](*arguments)))
-        except BrokenPipeError:
-            break
-        except Exception as error:
-            connection.send((False, _portable(error)))
-    for env in worlds:
-        env.close()
 
 
 def _given(world: RemoteWorld) -> RemoteWorld:
     return world
-
-
-def _portable(error: Exception) -> Exception:
-    """An error that survives the way to another process, at the cost of its type if need be."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

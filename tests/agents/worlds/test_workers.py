@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from mmrl_agents.config import TrainConfig, make_envs
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.train import open_run
 from mmrl_agents.trainer import Trainer
+from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.worker_failures import WorkerReplaced, WorkersFailed
 from mmrl_agents.worlds.workers import WorkerWorlds
 
 CARTPOLE = "CartPole-v1"
@@ -75,8 +79,15 @@ def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
             np.testing.assert_array_equal(last, before[name][world])
         assert abs(observation["observation"][world]).max() <= 0.05  # where an episode of CartPole begins
     assert incidents_of(worlds) == {"workers_lost": 1}
-    for _ in range(20):
-        *_, info = worlds.step(np.array([0, 1, 0]))
+    ended = np.zeros(3, np.int64)
+    for _ in range(20):  # one and the same action lets the pole fall within a dozen steps, in the new process too
+        _, reward, terminated, truncated, info = worlds.step(np.array([0, 1, 0]))
+        assert (reward == 1).all()
+        assert not truncated.any()
+        assert "worker_lost" not in info.get("final_info", {})
+        ended += terminated
+    assert (ended >= 1).all()
+    assert incidents_of(worlds) == {"workers_lost": 1}
 
 
 def test_one_killed_between_episodes_is_replaced_too(worlds: Any) -> None:
@@ -94,8 +105,46 @@ def test_they_begin_anew_all_at_once(worlds: Any) -> None:
 
 
 def test_one_that_cannot_live_says_so() -> None:
-    with pytest.raises(RuntimeError, match="died 3 times before its worlds had begun: is there too little memory"):
+    with pytest.raises(WorkersFailed, match="died 3 times before its worlds had begun: is there too little memory"):
         WorkerWorlds(partial(os._exit, 9), 1, 1)
+
+
+def test_one_that_ends_with_an_error_of_python_is_not_tried_again() -> None:
+    with pytest.raises(WorkersFailed, match=r"it is printed above.*must stand under `if __name__ == \"__main__\":`"):
+        WorkerWorlds(partial(os._exit, 1), 1, 1)
+
+
+@pytest.mark.slow
+def test_a_script_that_guards_nothing_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "train_it.py"
+    script.write_text(
+        "from mmrl_agents.config import TrainConfig\n"
+        "from mmrl_agents.train import train\n"
+        "train(TrainConfig('CartPole-v1', num_worlds=4, workers=2, total_steps=256, evaluate_episodes=0))\n"
+    )
+    ran = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    last = ran.stderr.strip().splitlines()[-1]
+    assert 'must stand under `if __name__ == "__main__":`' in last
+    assert "does not accept" not in last
+    assert "memory" not in last
+
+
+@pytest.mark.slow
+def test_one_that_gives_no_answer_is_named_and_replaced() -> None:
+    worlds = WorkerWorlds(partial(make_world, CARTPOLE, {}, {}), 3, 2, timeout_s=3)
+    worlds.reset(seed=0)
+    stopped = worlds.workers[0].process_id
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    told = rf"worker 0 of worlds 0 to 1 \(process {stopped}\) has given no answer for 3 s and is replaced"
+    with pytest.warns(WorkerReplaced, match=told):
+        _, _, _, truncated, info = worlds.step(np.array([0, 1, 0]))
+    assert truncated.tolist() == [True, True, False]
+    assert info["final_info"]["worker_lost"].tolist() == [True, True, False]
+    assert incidents_of(worlds) == {"workers_lost": 1}
+    assert worlds.step(np.array([0, 1, 0]))[1].tolist() == [1, 1, 1]
+    worlds.close()
 
 
 def test_what_a_world_raises_comes_through() -> None:
