@@ -85,7 +85,7 @@ class _DiscreteHead(ActionHead, ABC):
 class GaussianHead(_ContinuousHead):
     """Independent Gaussians whose standard deviations are parameters, equal in every state.
 
-    The logarithm of a standard deviation is used as at least -3.
+    The logarithm of a standard deviation is used as at least -3, from where it can rise again.
     """
 
     def __init__(self, shape: tuple[int, ...], inputs: int, log_std_init: float) -> None:
@@ -96,7 +96,7 @@ class GaussianHead(_ContinuousHead):
 
     def forward(self, x: Tensor) -> Distribution:
         mean = self.linear(x).to(self.log_std.dtype).view(-1, *self.log_std.shape)
-        std = self.log_std.clamp(min=LOG_STD_MIN).exp()
+        std = _at_least(self.log_std, LOG_STD_MIN).exp()
         normal = Normal(mean, std.expand_as(mean), validate_args=False)
         return Independent(normal, self.log_std.dim(), validate_args=False)
 
@@ -134,14 +134,36 @@ class GaussianProductHead(_ContinuousHead):
             certainty = torch.where(here, _precision(log_std), 0)
             precision = precision + certainty
             weighted = weighted + certainty * mean
-        std = precision.rsqrt().clamp(min=math.exp(LOG_STD_MIN))
+        std = _at_least(precision.rsqrt(), math.exp(LOG_STD_MIN))
         mean = weighted / precision
         normal = Normal(mean.view(-1, *self.shape), std.view(-1, *self.shape), validate_args=False)
         return Independent(normal, len(self.shape), validate_args=False)
 
 
 def _precision(log_std: Tensor) -> Tensor:
-    return torch.exp(-2 * log_std.clamp(min=LOG_STD_MIN))
+    return torch.exp(-2 * _at_least(log_std, LOG_STD_MIN))
+
+
+class _Floor(torch.autograd.Function):
+    """The larger of x and a number, through which a gradient passes wherever it does not push x further below.
+
+    That of `clamp` is 0 below: what was once pushed there by a large step would stay for ever.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, least: float) -> Tensor:
+        ctx.save_for_backward(x < least)
+        return x.clamp(min=least)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (below,), (gradient,) = ctx.saved_tensors, gradients
+        return torch.where(below & (gradient > 0), 0, gradient), None
+
+
+def _at_least(x: Tensor, least: float) -> Tensor:
+    floored: Tensor = _Floor.apply(x, least)
+    return floored
 
 
 class CategoricalHead(_DiscreteHead):

@@ -123,3 +123,25 @@ def test_values_of_experts_add_up() -> None:
 def test_one_logit_is_refused_to_experts() -> None:
     with pytest.raises(ValueError, match="head 'bernoulli' has one opinion and cannot join those of experts"):
         build_action_head("bernoulli", spaces.Discrete(2), 2, 0.0, EXPERTS)
+
+
+@pytest.mark.parametrize("experts", [None, EXPERTS])
+def test_a_deviation_below_its_floor_can_rise_again_and_sinks_no_further(experts: int | None) -> None:
+    """Actions far from the mean ask for more deviation, those at the mean for less."""
+    head = make_action_head(BOX, 2, -3.0, experts)
+    x = torch.ones(1, 2) if experts is None else joint(())
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            if name.endswith("log_std"):
+                parameter.fill_(-7.0)
+            if name.endswith("bias") and experts is not None:
+                parameter[2:] = -7.0  # of each expert the logarithms of two deviations
+    assert head(x).stddev.tolist() == [[pytest.approx(math.exp(-3.0))] * 2]
+    for distance, sign in ((1.0, -1), (0.0, 0)):
+        head.zero_grad()
+        chosen = head(x)
+        (-chosen.log_prob(chosen.mean.detach() + distance)).sum().backward()
+        pushed = [p.grad for n, p in head.named_parameters() if n.endswith("log_std")]
+        if experts is not None:
+            pushed += [p.grad[2:] for n, p in head.named_parameters() if n.endswith("bias") and p.grad is not None]
+        assert all(gradient is not None and bool((gradient.sign() == sign).all()) for gradient in pushed)
