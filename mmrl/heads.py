@@ -162,7 +162,7 @@ class _Floor(torch.autograd.Function):
 
 
 def _at_least(x: Tensor, least: float) -> Tensor:
-    floored: Tensor = _Floor.apply(x, least)
+    floored: Tensor = _Floor.apply(x, least)  # type: ignore[no-untyped-call]  # of torch
     return floored
 
 

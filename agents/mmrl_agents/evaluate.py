@@ -56,8 +56,8 @@ class EvaluateConfig:
     """Also run the same episodes without each sense, one after another."""
     senses: bool = False
     """Say instead what each sense is worth: every subset of the senses, and each sense broken in each way."""
-    broken: BrokenWays = field(default_factory=BrokenWays)
-    """How senses are broken for that."""
+    faults: BrokenWays = field(default_factory=BrokenWays)
+    """What faults each sense has for that, one after another."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     engine: str | None = None

@@ -54,7 +54,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
 
         options = reset_options(trained, config.context, envs)
         trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
-        report = judge_senses(trials, tuple(trained.document["senses"]), config.broken, finished, progress)
+        report = judge_senses(trials, tuple(trained.document["senses"]), config.faults, finished, progress)
     _show(report, config, trained, console)
     if path is not None and finished is not None:
         write_json(path, describe(report, config, trained))
@@ -75,7 +75,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 def _identity(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
     """All that the episodes depend on; what only adds conditions does not change those there are."""
     document = dataclasses.asdict(config)
-    for name in ("broken", "output", "trust", "without"):
+    for name in ("faults", "output", "trust", "without"):
         document.pop(name)
     weights = hashlib.sha256(trained.source.read_bytes()).hexdigest()
     return {"config": document, "weights": weights, "train": trained.document["train"], "versions": library_versions()}
@@ -111,7 +111,7 @@ def _show(report: SensesReport, config: EvaluateConfig, trained: TrainedPolicy, 
     say(console, f"{trained.env_id}, {trained.source}")
     console.print(_conditions(report))
     console.print(_worth(report))
-    if len(report.worth.redundancy) > 1:
+    if len(report.worth.lost_without) > 1:
         unit = " points" if report.judged else ""
         together = _estimate(report.worth.complementarity, report.judged)
         say(console, f"complementarity: all senses over {report.worth.best_single} alone {together}{unit}")
@@ -151,7 +151,7 @@ def _worth(report: SensesReport) -> Table:
     table = _table()
     for heading in ("alone", "lost without it", "Shapley value"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, lost in worth.redundancy.items():
+    for name, lost in worth.lost_without.items():
         cells = _cells(alone.get(name, report.rows[0]), report.judged)
         shapley = "" if worth.shapley is None else _estimate(worth.shapley[name], report.judged)
         table.add_row(Text(name), cells[0], _estimate(lost, report.judged), shapley)

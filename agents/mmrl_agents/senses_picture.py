@@ -24,7 +24,7 @@ def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Pat
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    senses = list(report.worth.redundancy)
+    senses = list(report.worth.lost_without)
     colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(senses)}
     places = _places(report.rows)
     bars = (places[-1] + 1, 2 * len(senses))
@@ -92,7 +92,7 @@ def _draw_forces(panel: Any, places: Sequence[float], rows: Sequence[SenseRow], 
 def _draw_worth(panel: Any, report: SensesReport, colours: dict[str, str]) -> None:
     """For each sense its Shapley value, and what is lost without it."""
     labels: list[str] = []
-    for name, lost in report.worth.redundancy.items():
+    for name, lost in report.worth.lost_without.items():
         shapley = report.worth.shapley and report.worth.shapley[name]
         for label, estimate, hatch in ((f"{name}: Shapley value", shapley, ""), (f"{name}: lost without", lost, "///")):
             if estimate:

@@ -37,7 +37,7 @@ class BrokenWays:
     """Step of an episode whose reading stays; 0 is the first observation."""
 
     def __post_init__(self) -> None:
-        fit(self, "broken.")
+        fit(self, "faults.")
         for name in ("noise", "image_noise"):
             if not all(0 < level < math.inf for level in vars(self)[name]):
                 raise ValueError(f"levels of {name} must be finite and above 0, got {vars(self)[name]}")

@@ -41,7 +41,7 @@ class Worth:
     """The sense that is worth most alone."""
     complementarity: Estimate
     """Worth of all senses less that of the best single one."""
-    redundancy: Mapping[str, Estimate]
+    lost_without: Mapping[str, Estimate]
     """Worth of all senses less that of all others, by sense: 0 where the others make up for it."""
     shapley: Mapping[str, Estimate] | None
     """Shapley value of each sense; None where there are too many for all subsets."""
@@ -52,7 +52,7 @@ class Worth:
             "measure": self.measure,
             "best_single": self.best_single,
             "complementarity": self.complementarity.to_json(),
-            "redundancy": {name: estimate.to_json() for name, estimate in self.redundancy.items()},
+            "lost_without": {name: estimate.to_json() for name, estimate in self.lost_without.items()},
             "shapley": self.shapley and {name: estimate.to_json() for name, estimate in self.shapley.items()},
         }
 
@@ -108,12 +108,12 @@ def worth_of(senses: Sequence[str], rows: Sequence[SenseRow]) -> Worth:
         "success_at_end" if told else "episode_return",
         best,
         _less_the_best(worth[every], [worth[single] for single in alone]),
-        {name: _redundancy(name, worth[every] - worth[every - {name}], rows, told) for name in senses},
+        {name: _lost_without(name, worth[every] - worth[every - {name}], rows, told) for name in senses},
         shapley,
     )
 
 
-def _redundancy(name: str, lost: NDArray[np.float64], rows: Sequence[SenseRow], told: bool) -> Estimate:
+def _lost_without(name: str, lost: NDArray[np.float64], rows: Sequence[SenseRow], told: bool) -> Estimate:
     """Mean of what each episode lost (M,); of success with the interval of the row without the sense."""
     if not told:
         return Estimate(*mean_interval(lost, CONFIDENCE))

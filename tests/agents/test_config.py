@@ -52,7 +52,7 @@ def test_whole_numbers_are_taken_however_they_are_written() -> None:
         (lambda: SB3Config({"buffer_size": math.inf}), r"sb3\.options\.buffer_size must be finite, got inf"),
         (lambda: EvaluateConfig(episodes=2.5), r"episodes must be int, got 2\.5"),
         (lambda: WatchConfig(episodes=2.5), r"episodes must be int \| None, got 2\.5"),
-        (lambda: BrokenWays(delay=(2.5,)), r"broken\.delay must be int, got 2\.5"),
+        (lambda: BrokenWays(delay=(2.5,)), r"faults\.delay must be int, got 2\.5"),
         (lambda: MLP(hidden=(2.5,)), r"MLP\.hidden must be int, got 2\.5"),
     ],
 )

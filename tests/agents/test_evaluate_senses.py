@@ -87,7 +87,7 @@ FEW, NO_LEVELS = BrokenWays(noise=(1.0,), delay=(1,)), BrokenWays(noise=(), dela
 def judge(run: Path, **options: Any) -> tuple[SensesReport, str]:
     text = io.StringIO()
     config = EvaluateConfig(
-        **{"run": str(run), "episodes": 6, "num_worlds": 3, "senses": True, "broken": FEW, **options}
+        **{"run": str(run), "episodes": 6, "num_worlds": 3, "senses": True, "faults": FEW, **options}
     )
     return evaluate_senses(config, Console(file=text, width=100)), text.getvalue()
 
@@ -109,7 +109,7 @@ def test_the_table_is_printed_written_and_drawn(
     document = json.loads((run / "senses.json").read_text())
     assert document["rows"] == json.loads(json.dumps(report.to_json()["rows"], allow_nan=False))
     assert document["worth"]["measure"] == "success_at_end"
-    assert document["config"]["broken"] == {
+    assert document["config"]["faults"] == {
         "noise": [1.0],
         "image_noise": [20.0, 60.0],
         "delay": [1],
@@ -135,14 +135,14 @@ def test_the_first_rows_are_those_of_the_quick_report(runs: dict[str, Path], jud
 def test_drawn_actions_are_the_same_under_every_condition(runs: dict[str, Path]) -> None:
     """Noise too small to change a float leaves nothing that could differ."""
     faint = BrokenWays(noise=(1e-30,), delay=())
-    report, _ = judge(runs[ENV_ID], deterministic=False, broken=faint, episodes=3)
+    report, _ = judge(runs[ENV_ID], deterministic=False, faults=faint, episodes=3)
     returns = {row.condition.label: row.row.episodes.episode_return.tolist() for row in report.rows}
     assert returns["dial noisy 1e-30 sd"] == returns["mark noisy 1e-30 sd"] == returns["all senses"]
     assert returns["dial frozen"] != returns["all senses"]
 
 
 def test_where_nothing_tells_success_returns_are_compared(runs: dict[str, Path]) -> None:
-    report, text = judge(runs[SILENT_ID], broken=NO_LEVELS)
+    report, text = judge(runs[SILENT_ID], faults=NO_LEVELS)
     assert report.worth.measure == "episode_return"
     assert "mean return" in text
     assert "success" not in text
@@ -155,7 +155,7 @@ def test_where_nothing_tells_success_returns_are_compared(runs: dict[str, Path])
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_lone_world_swaps_nothing_and_that_is_said(runs: dict[str, Path], tmp_path: Path) -> None:
-    report, text = judge(runs[ENV_ID], num_worlds=1, episodes=2, broken=NO_LEVELS, output=tmp_path / "lone.json")
+    report, text = judge(runs[ENV_ID], num_worlds=1, episodes=2, faults=NO_LEVELS, output=tmp_path / "lone.json")
     assert "rows of swapped senses are left out" in text
     assert not [row for row in report.rows if "swapped" in row.condition.label]
     assert {path.name for path in tmp_path.iterdir()} == {"lone.json"}
@@ -207,13 +207,13 @@ def test_the_command_line_asks_for_the_table(runs: dict[str, Path], capsys: pyte
     command = ["evaluate", str(runs[ENV_ID]), "--senses", "--episodes", "2", "--num-worlds", "2"]
     assert (
         main(
-            [*command, "--broken.delay", "1", "--broken.noise", "0.5", "--broken.frozen-after", "2", "--device", "cpu"]
+            [*command, "--faults.delay", "1", "--faults.noise", "0.5", "--faults.frozen-after", "2", "--device", "cpu"]
         )
         == 0
     )
     assert "Shapley value" in capsys.readouterr().out
     assert (runs[ENV_ID] / "senses.json").exists()
     with pytest.raises(SystemExit):
-        main([*command, "--broken.delay", "0"])
+        main([*command, "--faults.delay", "0"])
     assert "Delayed.steps must be a whole number >= 1, got 0" in " ".join(capsys.readouterr().err.split())
     assert tyro.cli(EvaluateConfig, args=["runs/a"]) == EvaluateConfig("runs/a", senses=False, without=True)

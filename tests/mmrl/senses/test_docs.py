@@ -27,7 +27,7 @@ def test_every_fault_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("field", fields(BrokenWays), ids=lambda field: field.name)
 def test_every_level_is_an_option_with_its_default(field: Any) -> None:
-    option = f"--broken.{field.name.replace('_', '-')}"
+    option = f"--faults.{field.name.replace('_', '-')}"
     values = " ".join(f"{value:g}" for value in np.ravel(field.default)) if field.default else "K"
     assert f"`{option} {values}`" in TEXT
 

@@ -145,8 +145,8 @@ def test_worth_is_drawn_from_the_rows(report: SensesReport) -> None:
     for name in SENSES:
         row = next(row for row in report.rows if row.row.label == f"without {name}")
         assert row.row.versus_all is not None
-        assert worth.redundancy[name].value == pytest.approx(1.0 - rate[f"without {name}"])
-        assert worth.redundancy[name].low == -row.row.versus_all.interval[1]  # type: ignore[index]  # judged
+        assert worth.lost_without[name].value == pytest.approx(1.0 - rate[f"without {name}"])
+        assert worth.lost_without[name].low == -row.row.versus_all.interval[1]  # type: ignore[index]  # judged
     assert worth.shapley is not None
     assert worth.shapley["lamp"].to_json() == {"value": 0.0, "interval_95": [0.0, 0.0]}
     assert sum(part.value for part in worth.shapley.values()) == pytest.approx(1.0 - rate["no senses"])
@@ -159,6 +159,7 @@ def test_worth_is_drawn_from_the_rows(report: SensesReport) -> None:
 def test_the_report_is_plain_data_with_forces_and_faults(report: SensesReport) -> None:
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["episodes"] == WORLDS * EACH
+    assert document["worth"]["lost_without"]["lamp"]["value"] == 0.0  # the others make up for it
     rows = {row["label"]: row for row in document["rows"]}
     assert rows["left swapped"]["broken"] == {"left": "Swapped(offset=1)"}
     assert rows["left swapped"]["sense"] == rows["without left"]["sense"] == "left"
