@@ -101,17 +101,22 @@ def test_many_worlds_are_those_of_the_vector_environment(peg: WorldsVecEnv) -> N
 def test_the_end_of_an_episode_says_all_that_sb3_reads(peg: WorldsVecEnv) -> None:
     peg.seed(0)
     peg.reset()
-    *_, before = actions(peg, 5)
-    for action in actions(peg, 5):
-        observation, _, done, infos = peg.step(action)
-    assert before.shape == (3, peg.action_space.shape[0])
+    returns = np.zeros(3)
+    with closing(make_envs(PEG, 3, TOUCH)) as worlds:
+        worlds.reset(seed=0)
+        for action in actions(peg, 5):
+            observation, _, done, infos = peg.step(action)
+            _, rewards, _, _, told = worlds.step(action)
+            returns += rewards
+        last, final = told["final_obs"], told["final_info"]
     assert done.all()
     for world, info in enumerate(infos):
         assert info["TimeLimit.truncated"] is True
         assert info["episode"]["l"] == 5
-        assert isinstance(info["is_success"], bool)
+        assert info["episode"]["r"] == pytest.approx(returns[world], abs=1e-12)
+        assert info["is_success"] is bool(final["is_success"][world])
+        assert_same(info["terminal_observation"], last[world], "terminal_observation")
         for name, reading in info["terminal_observation"].items():
-            assert reading.shape == peg.observation_space[name].shape
             assert not np.array_equal(reading, observation[name][world]), "the new episode starts elsewhere"
 
 
