@@ -55,8 +55,8 @@ def foreign_senses(
 
     A lone space becomes the one sense "observation"; a Dict one sense per key, nested keys joined by dots, characters
     that no name may have replaced by "_". Only what leaves no doubt is declared: uint8 images (H, W, C) of 1, 3 or 4
-    channels, vectors of floats, and choices (one-hot). For any other key give `overrides[name]`: a Modality of the
-    shape that the environment gives, or settings as `require_settings` describes them.
+    channels or stacks (T, H, W, C) of them, vectors of floats, and choices (one-hot). For any other key give
+    `overrides[name]`: a Modality of the shape that the environment gives, or settings as docs/foreign.md lists them.
 
     Raises ValueError where an override is missing, does not fit its space or matches no key.
     """

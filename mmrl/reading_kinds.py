@@ -1,4 +1,4 @@
-"""What an entry of a foreign observation space can be read as: a vector, a window, an image, a choice.
+"""What an entry of a foreign observation space can be read as: a vector, a window, an image or several, a choice.
 
 A kind is a name and a function from a space to a `Reading`. T readings of a window, d features, H x W pixels, C
 channels; n choices.
@@ -97,6 +97,20 @@ def read_image_chw(space: Space) -> Reading:
     return replace(image, convert=lambda value: image.convert(np.asarray(value).transpose(1, 2, 0)))
 
 
+def read_image_stack(space: Space) -> Reading:
+    """A Box (T, H, W, C) of frames: one image whose channels are those of the frames, the oldest first."""
+    box = _require_box(space, "a Box (T, H, W, C)")
+    if len(box.shape) != 4:
+        raise Unreadable(f"reads a Box (T, H, W, C), not one of shape {box.shape}")
+
+    def side_by_side(frames: Any) -> Array:
+        stacked = np.moveaxis(np.asarray(frames), 0, 2)  # (T, H, W, C) -> (H, W, T, C)
+        return stacked.reshape(*stacked.shape[:2], -1)
+
+    image = read_image(spaces.Box(side_by_side(box.low), side_by_side(box.high), dtype=box.dtype.type))
+    return replace(image, convert=lambda value: image.convert(side_by_side(value)))
+
+
 def read_one_hot(space: Space) -> Reading:
     """A Discrete of n choices as (n,) zeros and a one, a MultiDiscrete as those of its entries in a row."""
     if isinstance(space, spaces.Discrete):
@@ -122,6 +136,7 @@ KINDS: Mapping[str, Callable[[Space], Reading]] = MappingProxyType(
         "window": read_window,
         "image": read_image,
         "image_chw": read_image_chw,
+        "image_stack": read_image_stack,
         "one_hot": read_one_hot,
     }
 )
@@ -136,8 +151,8 @@ def kind_without_doubt(space: Space) -> str | None:
         return "vector"
     if not isinstance(space, spaces.Box):
         return None
-    if space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[-1] in IMAGE_CHANNELS:
-        return "image"
+    if space.dtype == np.uint8 and len(space.shape) in (3, 4) and space.shape[-1] in IMAGE_CHANNELS:
+        return "image" if len(space.shape) == 3 else "image_stack"
     return "vector" if np.issubdtype(space.dtype, np.floating) and len(space.shape) < 2 else None
 
 

@@ -43,6 +43,16 @@ def test_images_end_with_their_channels() -> None:
     assert (mask.dtype, mask.low, mask.high) == ("float32", 0, 1)
 
 
+def test_stacked_frames_are_one_image_of_all_their_channels() -> None:
+    space = spaces.Box(0, 255, (4, 5, 6, 3), np.uint8, seed=0)
+    frames, reading = space.sample(), KINDS["image_stack"](space)
+    assert kind_without_doubt(space) == "image_stack"
+    assert (reading.shape, reading.dtype, reading.high) == ((5, 6, 12), "uint8", 255)
+    image = reading.convert(frames)
+    for frame in range(4):
+        np.testing.assert_array_equal(image[:, :, 3 * frame : 3 * frame + 3], frames[frame])
+
+
 @given(n=st.integers(1, 9), start=st.integers(-3, 3), data=st.data())
 def test_a_choice_is_a_one_among_zeros(n: int, start: int, data: st.DataObject) -> None:
     choice = data.draw(st.integers(start, start + n - 1))
