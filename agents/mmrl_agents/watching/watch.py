@@ -33,7 +33,7 @@ from mmrl_agents.watching.decisions import Decision, Introspection
 from mmrl_agents.watching.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
-from mmrl_agents.watching.video import VideoWriter
+from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_envs.emulators import Game
 
@@ -63,7 +63,7 @@ class WatchConfig:
     seed: int = 10_000
     """Decides the initial states; those of world 0 of an evaluation with the same seed."""
     output: Path | None = None
-    """The MP4 file, a still beside it; unset is video.mp4 in the run folder."""
+    """The film, .mp4, .webm or .gif, a still beside it; unset is video.mp4 in the run folder."""
     fps: float | None = None
     """Frames per second; unset is real time, and half of that is slow motion."""
     checkpoint: str = "best"
@@ -85,6 +85,8 @@ class WatchConfig:
         fit(self)
         if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        if self.output is not None:
+            film_format(self.output)
         for name in ("fps", "max_seconds"):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:

@@ -6,8 +6,10 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from mmrl_agents.watching.video import VideoWriter
+from mmrl_agents.watching.watch import WatchConfig
 
 
 def frames_of(path: Path) -> NDArray[np.uint8]:
@@ -26,12 +28,55 @@ def test_odd_sizes_are_padded_to_even_ones(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "odd.mp4").shape == (3, 22, 34, 3)
 
 
-def test_without_libx264_another_encoder_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
+@pytest.mark.parametrize("ending", ["mp4", "webm"])
+def test_films_are_vp9(tmp_path: Path, ending: str) -> None:
+    write(tmp_path / f"film.{ending}", (64, 48))
+    with av.open(str(tmp_path / f"film.{ending}")) as container:
+        assert container.streams.video[0].codec_context.name in ("vp9", "libvpx-vp9")
+        assert ending in container.format.name.replace("matroska", "mkv")
+    assert len(frames_of(tmp_path / f"film.{ending}")) == 3
+
+
+def test_without_vp9_another_encoder_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", {"mpeg4", "libx264"})
     write(tmp_path / "plain.mp4", (64, 48))
     with av.open(str(tmp_path / "plain.mp4")) as container:
         assert container.streams.video[0].codec_context.name == "mpeg4"
     assert len(frames_of(tmp_path / "plain.mp4")) == 3
+    with pytest.raises(ValueError, match=r"let the name end in \.mp4"):
+        write(tmp_path / "plain.webm", (64, 48))
+
+
+def test_a_gif_is_a_gif(tmp_path: Path) -> None:
+    """Each frame in the colours it was given, at its time, in an endless loop."""
+    path = tmp_path / "film.GIF"
+    colours = [(200, 10, 10), (10, 200, 10), (10, 10, 200)]
+    with VideoWriter(path, 20, (32, 24)) as video:
+        for colour in colours:
+            video.add(np.full((24, 32, 3), colour, np.uint8))
+    with Image.open(path) as gif:
+        assert (gif.format, gif.n_frames, gif.size) == ("GIF", 3, (32, 24))
+        assert gif.info["loop"] == 0
+        shown = []
+        for number in range(3):
+            gif.seek(number)
+            assert gif.info["duration"] == 50  # milliseconds, of 20 frames a second
+            shown.append(gif.convert("RGB").getpixel((5, 5)))
+    np.testing.assert_allclose(shown, colours, atol=4)
+
+
+@pytest.mark.parametrize("name", ["film.avi", "film", "film.mp4.part"])
+def test_a_name_that_says_no_format_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"ends in \.mp4, \.webm, \.gif, got '{name}'"):
+        write(tmp_path / name, (32, 32))
+    with pytest.raises(ValueError, match=rf"got '{name}'"):
+        WatchConfig(output=tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gif_faster_than_browsers_show_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at most 50 frames per second, got 60"):
+        VideoWriter(tmp_path / "film.gif", 60, (32, 32))
 
 
 def test_a_failure_leaves_the_old_video_and_nothing_else(tmp_path: Path) -> None:
