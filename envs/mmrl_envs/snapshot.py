@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 
 class OtherWorlds(ValueError):
     """A state that was saved of something else."""
@@ -18,6 +20,26 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo `state_dict`."""
+
+
+class Arrays:
+    """Arrays that somebody else owns and writes in place, as a part.
+
+    Args:
+        arrays: name -> array, the arrays themselves.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of the arrays."""
+        return {name: array.copy() for name, array in self._arrays.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        for name, array in self._arrays.items():
+            array[...] = state[name]
 
 
 def take(identity: Mapping[str, Any], parts: Mapping[str, Stateful]) -> dict[str, Any]:

@@ -139,6 +139,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         num_envs = self.num_envs = checked_num_envs(num_envs, _bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = make_world(engine, models, num_envs, substeps=substeps, num_threads=num_threads)
         task.attach(self.world)
+        for sensor in self.sensors:
+            sensor.attach(self.world)
         noises = [_noise_parameter(name) for name in self.modalities]
         parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
         self.context = Context(parameters, num_envs, context)
@@ -271,6 +273,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
             "rates_hz": [self._control_hz, self._physics_hz],
             "max_episode_steps": self.max_episode_steps,
+            **({"remembering": [s.modality.name for s in self._remembering]} if self._remembering else {}),
         }
 
     def _parts(self) -> dict[str, snapshot.Stateful]:
@@ -283,7 +286,13 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "task_streams": self._task_streams,
             **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
             **{f"senses/{name}": buffer for name, buffer in self._buffers.items()},
+            **{f"sensors/{sensor.modality.name}": snapshot.Arrays(sensor.arrays()) for sensor in self._remembering},
         }
+
+    @property
+    def _remembering(self) -> list[Sensor]:
+        """The sensors that remember what they read before."""
+        return [sensor for sensor in self.sensors if sensor.arrays()]
 
     @property
     def renderer_failures(self) -> int:
@@ -334,10 +343,12 @@ class RobotVectorEnv(MultimodalVectorEnv):
         for sensor in self.sensors:
             buffer = self._buffers[sensor.modality.name]
             buffer.tick(self._every)
-            due = buffer.due_worlds(alive)
-            if len(due):
-                substeps = buffer.substeps
-                buffer.push(due, read_checked(sensor, self._view(due, substeps), len(substeps)))
+            due, substeps = buffer.due_worlds(alive), buffer.substeps
+            read = alive if sensor.arrays() else due  # whoever remembers must not miss a control step
+            if len(read):
+                readings = read_checked(sensor, self._view(read, substeps), len(substeps))
+                if len(due):
+                    buffer.push(due, readings if len(due) == len(read) else readings[np.isin(read, due)])
 
     def _view(self, worlds: Indices, substeps: Indices | None) -> WorldView:
         return WorldView(self.world, self.task, self._cameras, worlds, substeps)

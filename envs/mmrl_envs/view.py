@@ -35,6 +35,11 @@ class WorldView:
         self.worlds = worlds
         self._world, self._task, self._cameras, self._substeps = world, task, cameras, substeps
 
+    @property
+    def begins(self) -> bool:
+        """Whether the worlds begin an episode."""
+        return self._substeps is None
+
     def __getitem__(self, name: str) -> FloatArray:
         """Output of the MuJoCo sensor `name`, (n, k, dim); a view where it is of all worlds at all steps.
 
@@ -43,11 +48,17 @@ class WorldView:
         """
         if self._substeps is None:
             return _finite_or_zero(self._world.current(name)[self.worlds, None])
-        recorded = self._world.recorded(name)
-        if len(self.worlds) != self._world.num_worlds:
-            recorded = recorded[self.worlds]
+        recorded = self._recorded(name)
         # the usual case, every physics step, needs no copy
         return recorded if len(self._substeps) == recorded.shape[1] else recorded[:, self._substeps]
+
+    def steps(self, name: str) -> FloatArray:
+        """Output of the MuJoCo sensor `name` at every physics step of the last control step, (n, S, dim)."""
+        return self[name] if self._substeps is None else self._recorded(name)
+
+    def _recorded(self, name: str) -> FloatArray:
+        recorded = self._world.recorded(name)
+        return recorded if len(self.worlds) == self._world.num_worlds else recorded[self.worlds]
 
     def render(self, camera: str, height: int, width: int, *, depth: bool = False) -> NDArray[Any]:
         """Images of the newest instant, (n, height, width, 3) uint8 or (n, height, width, 1) float32."""

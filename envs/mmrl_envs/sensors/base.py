@@ -1,9 +1,14 @@
 """What a sensor is: what it adds to the scene, and how it turns simulator data into readings.
 
-n is the number of worlds being read, k the number of instants per world (oldest first).
+A sensor may remember what it read before, as a filter does: it makes room in `attach`, forgets where `View.begins`, and
+shows its memory in `arrays`. Whoever remembers is read at every control step.
+
+N is the number of worlds, n that of those being read, k the number of instants per world (oldest first), S the physics
+steps of a control step.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, overload
 
 import mujoco
@@ -11,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
+from mmrl_envs.physics.world import World
 
 
 class View(Protocol):
@@ -20,8 +26,15 @@ class View(Protocol):
     def worlds(self) -> NDArray[np.integer[Any]]:
         """Indices (n,) of the worlds being read."""
 
+    @property
+    def begins(self) -> bool:
+        """Whether the worlds begin an episode: there is one instant then, k = S = 1."""
+
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Output (n, k, dim) of the MuJoCo sensor `name`. Raises ValueError listing the names."""
+
+    def steps(self, name: str) -> NDArray[np.float64]:
+        """Its output at every physics step of the last control step, (n, S, dim)."""
 
     @overload
     def render(self, camera: str, height: int, width: int, *, depth: Literal[False] = False) -> NDArray[np.uint8]: ...
@@ -56,6 +69,13 @@ class Sensor(ABC):
 
     def install(self, spec: mujoco.MjSpec) -> None:  # noqa: B027 - many sensors add nothing
         """Add what `read` needs (sites, cameras, MuJoCo sensors) before the scene is compiled."""
+
+    def attach(self, world: World) -> None:  # noqa: B027 - few sensors remember
+        """Make room for what is remembered of each of the N worlds. Called once, before anything is read."""
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """All that is remembered, name -> (N, ...): the arrays themselves, no copies."""
+        return {}
 
     @abstractmethod
     def read(self, view: View) -> NDArray[Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import EncoderSpec, Modality, TemporalConv
-from mmrl_envs.arguments import whole
+from mmrl_envs.arguments import number, whole
+from mmrl_envs.physics.world import World
 from mmrl_envs.sensors.base import Sensor, View
 
 FORCE_LIMIT_N = 500.0
@@ -32,9 +35,12 @@ class ForceTorque(Sensor):
             does.
         about: the point that torques are told about, a site of the tool: "flange", or "tip". About the tip a force
             across at the tip, such as friction, has no torque, and what is left says on which side the tip is touched.
+        bandwidth_hz: frequency above which the sensor does not follow (-3 dB), as the filter of a real one has it;
+            unset follows everything. A first-order low-pass, y += (1 - exp(-2 pi bandwidth / physics_hz)) (x - y) at
+            every physics step, which is exact for a wrench that is constant within a step.
         encoder: how a policy encodes the window; unset is convolutions over time.
 
-    Raises ValueError for another point.
+    Raises ValueError for another point, and for a bandwidth that is not below half the physics rate.
     """
 
     noise_unit = (1.0, 1.0, 1.0, 0.05, 0.05, 0.05)
@@ -47,11 +53,14 @@ class ForceTorque(Sensor):
         history: int = 32,
         compensate_weight: bool = True,
         about: str = "flange",
+        bandwidth_hz: float | None = None,
         encoder: EncoderSpec | None = None,
     ) -> None:
         if about not in _TORQUE_SCALES:
             raise ValueError(f"torques can be told about {sorted(_TORQUE_SCALES)}, got {about!r}")
         self.compensate_weight, self.about = compensate_weight, about
+        self.bandwidth_hz = None if bandwidth_hz is None else number("bandwidth_hz", bandwidth_hz)
+        self._memory: dict[str, NDArray[np.float64]] = {}
         self._arm: NDArray[np.float64] = np.zeros(3)  # from the flange to that point, metres, in the flange's frame
         coarse, fine = _TORQUE_SCALES[about]
         bound = (FORCE_LIMIT_N,) * 3 + (TORQUE_LIMIT_NM,) * 3
@@ -85,12 +94,48 @@ class ForceTorque(Sensor):
                 objname="flange",
             )
 
+    def attach(self, world: World) -> None:
+        """Makes room for the last output of the filter."""
+        if self.bandwidth_hz is None:
+            return
+        if not 0 < self.bandwidth_hz < world.physics_hz / 2:
+            raise ValueError(
+                f"bandwidth_hz of {self.modality.name!r} must be above 0 and below {world.physics_hz / 2:g}, half of "
+                f"physics_hz, got {self.bandwidth_hz:g}"
+            )
+        self._kept = float(np.exp(-2 * np.pi * self.bandwidth_hz / world.physics_hz))
+        self._memory = {"filtered": np.zeros((world.num_worlds, 6))}
+
+    def arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """The last output of the filter in N and N m, (N, 6), if there is one."""
+        return self._memory
+
     def read(self, view: View) -> NDArray[np.float64]:
         """Wrenches, (n, k, 6)."""
-        force = view[self._mujoco_name(mujoco.mjtSensor.mjSENS_FORCE)]
-        torque = view[self._mujoco_name(mujoco.mjtSensor.mjSENS_TORQUE)]
+        names = self._mujoco_name(mujoco.mjtSensor.mjSENS_FORCE), self._mujoco_name(mujoco.mjtSensor.mjSENS_TORQUE)
+        if not self._memory:
+            return self._wrench(view, [view[name] for name in names])
+        at_every_step = self._wrench(view, [view.steps(name) for name in names])
+        stride = at_every_step.shape[1] // view[names[0]].shape[1]
+        return self._filtered(view, at_every_step)[:, stride - 1 :: stride]
+
+    def _filtered(self, view: View, wrench: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the filter makes of wrenches (n, S, 6), each following on the last; an episode begins at rest."""
+        from scipy.signal import lfilter  # takes longer to import than all of mmrl_envs
+
+        memory = self._memory["filtered"]
+        if view.begins:
+            memory[view.worlds] = wrench[:, -1]
+        start = self._kept * memory[view.worlds, None]
+        out, _ = lfilter([1.0 - self._kept], [1.0, -self._kept], wrench, axis=1, zi=start)
+        memory[view.worlds] = out[:, -1]
+        filtered: NDArray[np.float64] = out
+        return filtered
+
+    def _wrench(self, view: View, force_and_torque: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """What the tool exerts, (n, t, 6), from what MuJoCo reads at t instants, (n, t, 3) each."""
         # MuJoCo reports what the flange exerts on the tool; a sensor on the flange feels the opposite
-        wrench = -np.concatenate([force, torque], axis=2)
+        wrench = -np.concatenate(force_and_torque, axis=2)
         if self.compensate_weight:
             wrench -= view.field("tool_wrench")[:, None]
         wrench[..., 3:] -= np.cross(self._arm, wrench[..., :3])

@@ -77,17 +77,16 @@ def make_sensors(sensors: Sequence[str | Sensor], control_hz: int, physics_hz: i
 
 
 def _paced(asked: str | Sensor, sensor: Sensor, control_hz: int, physics_hz: int) -> Sensor:
-    """The sensor, or a copy of it with the rate that it gets; what declares its modality says so."""
+    """A copy of the sensor with the rate that it gets."""
     own = rate = sensor.modality.rate_hz
     if sensor.newest_only:
         rate = min(own, float(control_hz))
     elif own > control_hz and isinstance(asked, str) and "rate_hz" not in parse_sensor(asked).options:
         substeps = physics_hz // control_hz
         rate = next(physics_hz / p for p in range(1, substeps + 1) if substeps % p == 0 and physics_hz / p <= own)
-    if rate == own:
-        return sensor
-    paced = copy(sensor)
-    paced.modality = replace(sensor.modality, rate_hz=rate)
+    paced = copy(sensor)  # an object that is given to two environments remembers for each alone
+    if rate != own:
+        paced.modality = replace(sensor.modality, rate_hz=rate)
     return paced
 
 
