@@ -16,6 +16,10 @@ Scale = float | Sequence[float]
 
 _EPSILON = 1e-8
 _CLIP = 10.0
+FARTHEST = 1e3
+"""Standard deviations from the mean beyond which a number counts as if it lay there, in whatever keeps a running scale.
+
+Enough for a scale to grow a hundredfold at once, and little enough to be outgrown."""
 
 
 class Normalizer(nn.Module, ABC):
@@ -60,16 +64,21 @@ class RunningStatistics(Normalizer):
     def update(self, x: Tensor) -> None:
         """Merge a batch (..., *shape) in; an empty batch changes nothing.
 
-        Pairwise merge of Chan, Golub & LeVeque (1979), "Updating Formulae and a Pairwise Algorithm
-        for Computing Sample Variances", eq. 2.1. Raises ValueError on a NaN or an infinity, which
-        would otherwise stay in the statistics for ever.
+        After the first batch a reading counts as at most 1,000 standard deviations from the mean of those before it, so
+        that a single wild one does not decide the scale for good. Pairwise merge of Chan, Golub & LeVeque (1979),
+        "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", eq. 2.1. Raises ValueError on a NaN
+        or an infinity, which would otherwise stay in the statistics for ever.
         """
         batch = self._rows(x).to(torch.float64)
         if batch.shape[0] == 0:
             return
-        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
-        if not bool(torch.isfinite(batch_mean).all()):
+        if not bool(torch.isfinite(batch.sum(dim=0)).all()):
             raise ValueError("running statistics need finite readings, got a NaN or an infinity")
+        if self.count > 0:
+            # What never varied before has no scale to go by.
+            reach = torch.where(self.var > 0, FARTHEST * self.var.sqrt(), math.inf)
+            batch = batch.clamp(self.mean - reach, self.mean + reach)
+        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
         total = self.count + batch.shape[0]
         share = batch.shape[0] / total
         delta = batch_mean - self.mean

@@ -28,7 +28,7 @@ from mmrl.inputs import Observation as Observation
 from mmrl.inputs import Presence as Presence
 from mmrl.inputs import blanked, require_memory, require_observation
 from mmrl.modality import Modality
-from mmrl.normalization import RunningStatistics
+from mmrl.normalization import FARTHEST, RunningStatistics
 from mmrl.settings import Settings
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
@@ -278,7 +278,8 @@ class ActorCritic(nn.Module):
     def follow_returns(self, returns: Tensor) -> None:
         """Put the critic on the scale of new returns (any shape), its values staying what they were.
 
-        Nothing happens where a return is not finite.
+        Nothing happens where a return is not finite. One that is more than 1,000 standard deviations from the mean so
+        far counts as if it were there, so that the scale outgrows it.
 
         The critic's network predicts returns less their mean, in standard deviations, so that it can tell states apart
         however little their returns differ. Mean and deviation are those of recent returns; the last layer is adjusted
@@ -286,14 +287,16 @@ class ActorCritic(nn.Module):
         """
         if not torch.isfinite(returns).all():
             return  # one NaN would stay in the scale for ever
-        mean, std = self.value_mean.clone(), self.value_std.clone()
-        second_moment = mean**2 + std**2
-        mean += _RETURN_STEP * (returns.mean() - mean)
-        second_moment += _RETURN_STEP * (returns.square().mean() - second_moment)
+        # In 64 bits: a square may be more than 32 hold.
+        before, std = self.value_mean.double(), self.value_std.double()
+        returns = returns.double().clamp(before - FARTHEST * std, before + FARTHEST * std)
+        mean = before + _RETURN_STEP * (returns.mean() - before)
+        second_moment = before**2 + std**2
+        second_moment = second_moment + _RETURN_STEP * (returns.square().mean() - second_moment)
         scale = (second_moment - mean**2).clamp(min=_RETURN_STD_MIN**2).sqrt()
         last = cast(nn.Linear, self.critic[-1])
         last.weight.mul_(std / scale)
-        last.bias.mul_(std).add_(self.value_mean - mean).div_(scale)
+        last.bias.mul_(std).add_(before - mean).div_(scale)
         self.value_mean.copy_(mean)
         self.value_std.copy_(scale)
 

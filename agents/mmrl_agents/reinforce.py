@@ -366,10 +366,14 @@ def no_baseline(agent: Reinforce, returns: Tensor) -> Tensor:
 
 
 def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
-    """The mean return of a step in earlier batches (N times), of this one where it is the first; then learns of it."""
+    """The mean return of a step in earlier batches (N times), of this one where it is the first; then learns of it.
+
+    One that is not finite would stay in the mean for ever and is not learned of.
+    """
     newest = float(returns.mean())
     mean = newest if agent.running_mean is None else agent.running_mean
-    agent.running_mean = agent.config.baseline_decay * mean + (1.0 - agent.config.baseline_decay) * newest
+    if math.isfinite(newest):
+        agent.running_mean = agent.config.baseline_decay * mean + (1.0 - agent.config.baseline_decay) * newest
     return torch.full_like(returns, mean)
 
 

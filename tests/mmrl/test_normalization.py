@@ -45,6 +45,26 @@ def test_statistics_survive_an_offset_far_larger_than_the_spread() -> None:
     assert statistics.var.item() == 1.0  # both are 1 away from their mean
 
 
+def test_statistics_are_not_decided_by_a_single_wild_reading() -> None:
+    generator = torch.Generator().manual_seed(0)
+    statistics = RunningStatistics(2)
+    for wild in (0.0, 1e20, -3e38, 0.0):
+        batch = torch.randn(10_000, 2, generator=generator)
+        batch[7, 1] += wild
+        statistics.update(batch)
+    # Two readings that count as 1,000 and some 7,000 deviations: 1000^2 / 20,000 = 50 of variance after the first, then
+    # (1000 sqrt(51))^2 / 30,000 = 1,700. The other feature does not notice.
+    assert statistics.var[1] < 2000
+    assert statistics.var[0].item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_statistics_find_the_scale_of_what_never_varied_before() -> None:
+    statistics = RunningStatistics(1)
+    for value in (0.0, 50.0):
+        statistics.update(torch.full((100, 1), value))
+    assert (statistics.mean.item(), statistics.var.item()) == (25.0, 625.0)
+
+
 def test_before_any_update_only_clips() -> None:
     x = torch.tensor([[-50.0, -10.0, -0.25], [0.0, 3.0, 11.0]])
     expected = torch.tensor([[-10.0, -10.0, -0.25], [0.0, 3.0, 10.0]])

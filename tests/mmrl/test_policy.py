@@ -1,6 +1,7 @@
 import copy
 import io
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -326,6 +327,32 @@ def test_following_returns_keeps_the_values_and_takes_their_scale() -> None:
     # after 40 steps of 0.3 nothing is left of the start: 0.7^40 < 1e-6
     torch.testing.assert_close(made.value_mean, returns.mean(), rtol=1e-3, atol=0)
     torch.testing.assert_close(made.value_std, returns.std(correction=0), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("outlier", [math.inf, -math.inf, math.nan, 1e18, 1e20, -3e38])
+def test_the_scale_of_returns_outgrows_any_single_one(outlier: float) -> None:
+    made, obs, privileged = policy(privileged_size=5), observation(4), torch.randn(4, 5)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        made.follow_returns(torch.randn(64, generator=generator))
+    before, returns = made.value(obs, privileged), torch.zeros(64)
+    returns[0] = outlier
+    made.follow_returns(returns)
+    # In 64 returns one that counts as 1,000 deviations: 0.3 * 1000^2 / 64 = 4688 to their variance.
+    assert made.value_std < 1.1 * math.sqrt(4689)
+    torch.testing.assert_close(made.value(obs, privileged), before, atol=1e-3, rtol=0)
+    for _ in range(30):  # 0.7^30 = 2e-5 of it is left
+        made.follow_returns(torch.randn(64, generator=generator))
+    assert 0.8 < made.value_std < 1.3
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e5, 1e25])
+def test_the_scale_of_returns_is_found_wherever_it_is(size: float) -> None:
+    made = policy()
+    for _ in range(40):
+        made.follow_returns(size * torch.linspace(-1, 1, 64))
+    # The deviation of 64 numbers evenly over [-1, 1]: sqrt((64 + 1) / (3 (64 - 1))) = 0.586.
+    assert made.value_std.item() == pytest.approx(0.586 * size, rel=0.02)
 
 
 def test_a_separate_critic_shares_nothing_with_the_actor() -> None:

@@ -16,6 +16,7 @@ from mmrl_agents.reinforce import (
     Reinforce,
     ReinforceConfig,
     discounted_returns,
+    running_mean,
 )
 from mmrl_agents.train import train
 
@@ -59,6 +60,13 @@ def test_advantages_are_standardised_in_the_batch_in_the_game_or_not(
         scale = 0 if kind == "none" else 1
         expected = torch.cat([(x - scale * x.mean()) / x.std(correction=0) ** scale for x in parts])
         torch.testing.assert_close(caught[0], expected)
+
+
+def test_a_return_that_is_not_finite_does_not_stay_in_the_running_mean(agent_on: MakeAgent) -> None:
+    agent = agent_on(replace(POINTS, baseline="running_mean"))
+    for bad in (math.nan, math.inf):
+        running_mean(agent, torch.tensor([bad, 1.0]))
+        assert running_mean(agent, torch.tensor([2.0, 4.0])).tolist() == [3.0, 3.0]
 
 
 def test_running_mean_is_that_of_earlier_batches(agent_on: MakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
