@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrl.image_conv import usual_conv
 from mmrl.layers import LEAKY_GAIN, LEAKY_SLOPE, CausalConv, PixelConv, mlp, orthogonal_
 from mmrl.modality import MLP, Custom, DifferenceMLP, EncoderSpec, ImageConv, Modality, TemporalConv
 from mmrl.normalization import RunningStatistics, make_normalizer
@@ -297,9 +298,11 @@ def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:
     """Side of the last feature map of an image side in pixels."""
     for kernel, stride in zip(spec.kernels, spec.strides, strict=True):
         if side < kernel:
+            fits = usual_conv(*modality.shape[:2])
             raise ValueError(
-                f"modality {modality.name!r}: an image {modality.shape} is too small for kernels "
-                f"{spec.kernels} with strides {spec.strides}"
+                f"modality {modality.name!r}: an image {modality.shape} is too small for kernels {spec.kernels} with "
+                f"strides {spec.strides}; give its ImageConv smaller ones, such as channels {fits.channels}, kernels "
+                f"{fits.kernels} and strides {fits.strides}; in a run with --modalities {modality.name}.kernels=..."
             )
         side = (side - kernel) // stride + 1
     return side

@@ -191,7 +191,9 @@ def _encoder(name: str, override: Mapping[str, Any], usual: EncoderSpec) -> Enco
         if option not in known:
             listed = ", ".join(("kind", "encoder", "rate_hz", *known))
             raise ValueError(f"observation {name!r} has no setting {option!r}; with {chosen} there are {listed}")
-    return build(specs[chosen], options, f"{name}.")
+    # What is left open stays as it suits the space, such as convolutions for a small image.
+    given = vars(usual) if chosen == type(usual).__name__ else {}
+    return build(specs[chosen], {**given, **options}, f"{name}.")
 
 
 def _doubt(name: str, space: Space) -> str:

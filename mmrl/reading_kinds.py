@@ -16,7 +16,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.modality import MLP, Bound, EncoderSpec, ImageConv, TemporalConv
+from mmrl.image_conv import usual_conv
+from mmrl.modality import MLP, Bound, EncoderSpec, TemporalConv
 
 Space: TypeAlias = spaces.Space[Any]
 Array: TypeAlias = NDArray[Any]
@@ -84,7 +85,7 @@ def read_image(space: Space) -> Reading:
     low, high = (float(side.item()) for side in (box.low.min(), box.high.max()))
     if not low < high:
         low, high = -math.inf, math.inf
-    return Reading(shape, convert, ImageConv(), dtype=dtype, low=_as_float32(low), high=_as_float32(high))
+    return Reading(shape, convert, usual_conv(*shape[:2]), dtype=dtype, low=_as_float32(low), high=_as_float32(high))
 
 
 def read_image_chw(space: Space) -> Reading:

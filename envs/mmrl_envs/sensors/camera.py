@@ -10,7 +10,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import EncoderSpec, ImageConv, Modality
+from mmrl.image_conv import usual_conv
+from mmrl.modality import EncoderSpec, Modality
 from mmrl_envs.arguments import MAX_SIDE, number, numbers, whole
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.viewing import add_occluded_camera
@@ -111,7 +112,7 @@ class Camera(Sensor):
             low=0,
             high=255,
             dtype="uint8",
-            encoder=encoder or _encoder(self.height, self.width),
+            encoder=encoder or usual_conv(self.height, self.width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
@@ -164,7 +165,7 @@ class Depth(Sensor):
             rate_hz=rate_hz,
             low=0.0,
             high=MAX_DEPTH_M,
-            encoder=encoder or _encoder(self.height, self.width),
+            encoder=encoder or usual_conv(self.height, self.width),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
@@ -208,10 +209,3 @@ def _placed(
         usual.fovy if fovy is None else number("fovy", fovy, NARROWEST, WIDEST),
     )
     return _Placed(f"{view}_camera" if mount == usual else f"{name}/camera", mount)
-
-
-def _encoder(height: int, width: int) -> ImageConv:
-    """Strided convolutions where there are pixels enough, fine ones for a small image."""
-    if min(height, width) >= 36:
-        return ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128)
-    return ImageConv(channels=(16, 32, 32), kernels=(3, 3, 3), strides=(1, 2, 1), features=128)
