@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.list_runs import summary
 from mmrl_agents.train import train
 
@@ -92,20 +93,19 @@ def test_an_exported_policy_has_no_checkpoint_to_choose(
         assert f"leave out --checkpoint, got {checkpoint}" in capsys.readouterr().err
 
 
-def test_a_killed_export_leaves_nothing_in_the_way(run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "given"
-    program = (
-        "import os, sys\n"
-        "from pathlib import Path\n"
-        "from mmrl_agents import player\n"
-        "player.write_atomically = lambda *args: os._exit(9)\n"  # killed over the first file
-        "player.export(sys.argv[1], Path(sys.argv[2]))\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program, str(run), str(folder)], check=False)
-    assert killed.returncode == 9
-    assert [path.name.startswith(".given.exporting-") for path in tmp_path.iterdir()] == [True]
+def test_a_killed_export_leaves_nothing_in_the_way(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, left = tmp_path / "given", tmp_path / ".given.exporting-0123456789abcdef"
+    left.mkdir()  # as a kill over the first file leaves it
+    (left / ".model.safetensors.unfinished-0123").write_bytes(b"half")
+    (tmp_path / ".given2.exporting-0123").mkdir()  # another's
+
+    def watched(path: Path, write: Callable[[BinaryIO], object]) -> None:
+        assert not folder.exists()
+        write_atomically(path, write)
+
+    monkeypatch.setattr("mmrl_agents.player.write_atomically", watched)
     export(run, folder)
-    assert os.listdir(tmp_path) == ["given"]
+    assert sorted(os.listdir(tmp_path)) == [".given2.exporting-0123", "given"]
     assert sorted(os.listdir(folder)) == ["README.md", "config.json", "model.safetensors"]
 
 
