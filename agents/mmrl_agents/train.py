@@ -15,7 +15,8 @@ from mmrl_agents.config import TrainConfig
 from mmrl_agents.context_picture import draw_contexts
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
-from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, read_status, write_status
+from mmrl_agents.records.claiming import claim
+from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
 from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.trainer import Trainer
@@ -49,17 +50,17 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     start = time.perf_counter()
     use_cores(config.threads)
     keep_freed_memory()
-    run = open_run(config)
-    try:
-        trainer = Trainer(config, run)
-        with closing(trainer), closing(run):
-            _take_up(trainer, console)
-            with _telling_status(trainer, console) as outcome:
-                outcome.reason, interrupted = _loop(trainer, console)
-    except BaseException:
-        if config.resume is None:
-            run.discard_unused()
-        raise
+    with closing(open_run(config)) as run:
+        try:
+            trainer = Trainer(config, run)
+            with closing(trainer):
+                _take_up(trainer, console)
+                with _telling_status(trainer, console) as outcome:
+                    outcome.reason, interrupted = _loop(trainer, console)
+        except BaseException:
+            if config.resume is None:
+                run.discard_unused()
+            raise
     result = TrainResult(run.path, trainer.step, trainer.metrics, time.perf_counter() - start, interrupted)
     _say_what_next(result, console)
     if config.evaluate_episodes and not interrupted:
@@ -68,7 +69,7 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
 
 
 def open_run(config: TrainConfig) -> RunFolder:
-    """The folder to continue, or a new one."""
+    """The folder to continue, or a new one, claimed for this training."""
     if config.resume is not None:
         run = RunFolder.open(config.resume)
         if run.is_exported:
@@ -76,20 +77,17 @@ def open_run(config: TrainConfig) -> RunFolder:
                 f"{run.path} is an exported policy, without the state of a training to go on from; resume the run that "
                 "it was exported from"
             )
-        _require_idle(run)
+        claim(run)
         return run
     name = run_name(config.env, config.agent, config.seed, datetime.now())
-    return RunFolder.create(config.run_dir or config.runs_root / name)
-
-
-def _require_idle(run: RunFolder) -> None:
-    """Raise ValueError where another process trains the run."""
+    run = RunFolder.create(config.run_dir or config.runs_root / name)
+    claim(run)
     try:
-        status = read_status(run.status_path)
-    except (ValueError, OSError):  # without a word from it there is nothing to respect
-        return
-    if status.present_state() == RUNNING:
-        raise ValueError(f"{run.path} is being trained by process {status.pid}; stop that one first")
+        RunFolder.create(run.path)  # refuses it where another training has begun, and ended, in between
+    except FileExistsError:
+        run.close()
+        raise
+    return run
 
 
 def _take_up(trainer: Trainer, console: Console) -> None:
@@ -159,7 +157,7 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
                     _save_if_there_is_room(trainer, console)
                     saved = time.monotonic()
         if trainer.updates or reason is not None:  # else starting again loses nothing
-            trainer.save()
+            _save_in_the_end(trainer)
         try:
             draw_contexts(trainer.run)
         except OSError as error:  # of a full disk; what is trained is saved
@@ -176,6 +174,14 @@ def _save_if_there_is_room(trainer: Trainer, console: Console) -> None:
     except OSError as error:
         text = f"no checkpoint at step {trainer.step:,}: {error}; the one before stays, training goes on"
         say(console, text, "yellow")
+
+
+def _save_in_the_end(trainer: Trainer) -> None:
+    try:
+        trainer.save()
+    except OSError as error:
+        then = "resume from the one before" if trainer.run.has_checkpoint else "begin again"
+        raise OSError(f"no checkpoint at step {trainer.step:,}: {error}; make room and {then}") from error
 
 
 def _say_how_to_resume(run_dir: Path, console: Console) -> None:

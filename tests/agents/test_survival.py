@@ -2,13 +2,13 @@
 
 import errno
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -25,9 +25,11 @@ from mmrl_agents.cli import main
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import load_checkpoint
-from mmrl_agents.records.run_status import RunStatus, read_status, write_status
+from mmrl_agents.records.lock import FolderInUse
+from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import DamagedCheckpoint, RunFolder
 from mmrl_agents.train import TrainingFailed, train
+from mmrl_agents.trainer import Trainer
 
 KILLED = [
     *("train", "mmrl/PegInsertion-v0", "--sensors", "proprioception", "force_torque", "--num-worlds", "2"),
@@ -177,9 +179,78 @@ def test_a_full_disk_in_the_middle_is_told_and_survived(tmp_path: Path, monkeypa
 def test_a_run_that_is_being_trained_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     quietly(replace(POLE, run_dir=run))
-    write_status(run / "status.json", RunStatus("running", 0, 1))  # by this very process, which lives
-    assert main(["train", "--resume", str(run)]) == 2
-    assert f"is being trained by process {os.getpid()}; stop that one first" in capsys.readouterr().err
+    with closing(RunFolder(run)) as other:
+        other.claim()
+        before = (run / "config.json").read_text()
+        assert main(["train", "--resume", str(run)]) == 2
+        assert f"{run} is being trained by another process; stop that one first" in capsys.readouterr().err
+        assert (run / "config.json").read_text() == before
+    quietly(replace(POLE, resume=run, total_steps=352))
+    assert updates_logged(run) == 10
+    assert not list(run.glob(".*"))
+
+
+def test_a_new_folder_that_another_training_just_took_is_left_alone(tmp_path: Path) -> None:
+    with closing(RunFolder.create(tmp_path / "run")) as other:
+        other.claim()
+        with pytest.raises(FolderInUse, match="is being trained by another process"):
+            quietly(replace(POLE, run_dir=tmp_path / "run"))
+    quietly(replace(POLE, run_dir=tmp_path / "run"))
+
+
+def test_trainings_that_cannot_begin_leave_no_lock(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="device 'meta' is none"):
+            quietly(replace(POLE, run_dir=tmp_path / "run", device="meta"))
+        assert not (tmp_path / "run").exists()
+    quietly(replace(POLE, run_dir=tmp_path / "run"))
+    for total in (352, 384):
+        with pytest.raises(ValueError, match="device 'meta' is none"):
+            quietly(replace(POLE, resume=tmp_path / "run", total_steps=total, device="meta"))
+
+
+@pytest.mark.slow
+def test_of_two_trainings_of_a_folder_the_second_is_refused_while_the_first_lives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = "--num-worlds 2 --threads 1 --device cpu --evaluate-episodes 0 --ppo.num-steps 16 --ppo.epochs 1"
+    begin = [*["train", "CartPole-v1", "--checkpoint-every-minutes", "0"], *options.split(), "--run-dir", str(run)]
+    again = ["train", "--resume", str(run), "--total-steps"]
+    with subprocess.Popen([sys.executable, "-m", "mmrl_agents", *begin, "--total-steps", "1000000"]) as first:
+        try:
+            while updates_logged(run) < 3:
+                time.sleep(0.02)
+            assert main([*again, "1000000"]) == 2
+            assert f"by another process ({first.pid} on " in capsys.readouterr().err
+            assert main([*begin, "--total-steps", "64"]) == 2
+        finally:
+            first.kill()
+    step = RunFolder(run).load("last")[1]["step"]
+    assert main([*again, str(step + 64)]) == 0  # at once: no lock outlives its process
+    assert [line["step"] for line in logged(run / "metrics.jsonl")] == list(range(64, step + 65, 32))
+
+
+def test_a_disk_that_is_full_in_the_end_is_told_with_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, write: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def last_update(self: Trainer) -> str | None:
+        if not self.updates:
+            return None
+        monkeypatch.setattr("mmrl_agents.records.checkpoint.write_atomically", full)
+        monkeypatch.setattr("mmrl_agents.records.run_status.write_atomically", full)
+        return "all steps done"
+
+    monkeypatch.setattr("mmrl_agents.trainer.Trainer.reason_to_stop", last_update)
+    command = ["train", "CartPole-v1", "--num-worlds", "2", "--ppo.num-steps", "16", "--ppo.minibatch-size", "16"]
+    assert main([*command, "--run-dir", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "no checkpoint at step 64: [Errno 28] No space left on device; make room and begin again" in said
+    assert "Traceback" not in said
+    assert read_status(tmp_path / "run" / "status.json").state == "failed"  # written over the "running" before
 
 
 def test_every_ending_says_how_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

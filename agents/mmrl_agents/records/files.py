@@ -74,9 +74,37 @@ def read_end(path: Path, most: int) -> bytes:
 
 
 def append_regular(path: Path, content: bytes) -> None:
-    """Add to the end of a regular file, or make it; raises UnfitFile on a link, a pipe or a device."""
+    """Add all of `content` to the end of a regular file, or make it, or nothing at all.
+
+    Raises UnfitFile on a link, a pipe or a device, OSError as the system does.
+    """
+    made = not os.path.lexists(path)
     with _opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, "ab") as stream:
-        stream.write(content)
+        length = os.fstat(stream.fileno()).st_size
+        try:
+            _write_all(stream.fileno(), content)
+        except OSError:
+            os.ftruncate(stream.fileno(), length)
+            if made:
+                path.unlink()
+            raise
+
+
+def overwrite_regular(path: Path, content: bytes) -> None:
+    """Put `content` into a regular file that there is, without asking the disk for more room than a block has.
+
+    Not atomic: for the last word on a full disk. Raises UnfitFile on a link, a pipe or a device.
+    """
+    with _opened(path, os.O_WRONLY, "r+b") as stream:
+        _write_all(stream.fileno(), content)
+        os.ftruncate(stream.fileno(), len(content))
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write past Python's buffer, which would keep what a full disk refused and try again when it is closed."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _opened(path: Path, flags: int, mode: str) -> IO[Any]:

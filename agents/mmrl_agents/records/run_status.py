@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrl_agents.records.checkpoint import write_atomically
-from mmrl_agents.records.files import read_json
+from mmrl_agents.records.files import overwrite_regular, read_json
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 STATES = (RUNNING, FINISHED, INTERRUPTED, FAILED)
@@ -54,9 +54,14 @@ class RunStatus:
 
 
 def write_status(path: Path, status: RunStatus) -> None:
-    """Write the file atomically."""
-    text = json.dumps(dataclasses.asdict(status), indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    """Write the file, atomically as long as the disk has room for a second one."""
+    content = (json.dumps(dataclasses.asdict(status), indent=2, allow_nan=False) + "\n").encode()
+    try:
+        write_atomically(path, lambda stream: stream.write(content))
+    except OSError:
+        if not os.path.lexists(path):
+            raise
+        overwrite_regular(path, content)
 
 
 def read_status(path: Path) -> RunStatus:

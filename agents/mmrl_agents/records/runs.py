@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import shutil
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from mmrl_agents.records.checkpoint import (
     CheckpointError,
     leftovers,
@@ -25,6 +22,7 @@ from mmrl_agents.records.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
+from mmrl_agents.records.curves import EventFile
 from mmrl_agents.records.files import (
     append_regular,
     parse_line,
@@ -33,6 +31,7 @@ from mmrl_agents.records.files import (
     require_no_link,
     require_regular,
 )
+from mmrl_agents.records.lock import FolderLock
 from mmrl_envs.physics.version import PHYSICS_VERSION
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
@@ -81,7 +80,8 @@ class RunFolder:
         self.contexts_path = path / "contexts.jsonl"
         self.best_path = self.checkpoints / "best.pt"
         self.weights_path = path / "model.safetensors"
-        self._writer: SummaryWriter | None = None
+        self._lock = FolderLock(path)
+        self._events = EventFile(path)
         self._starved = False  # the disk was full when something was logged last
 
     @classmethod
@@ -91,7 +91,8 @@ class RunFolder:
         What a process left that was killed before it had written anything is nothing.
         """
         run = cls(path)
-        if path.exists() and (not path.is_dir() or _holds_more_than(path, {run.checkpoints, *leftovers(path)})):
+        known = {run.checkpoints, run._lock.path, *leftovers(path)}
+        if path.exists() and (not path.is_dir() or _holds_more_than(path, known)):
             raise FileExistsError(
                 f"{path} exists and is not empty; continue it with --resume {path}, or choose another --run-dir"
             )
@@ -108,6 +109,14 @@ class RunFolder:
         require_no_link(run.checkpoints)
         return run
 
+    def claim(self) -> None:
+        """Keep other trainings out until `close`, or the end of the process; raises FolderInUse where one is in."""
+        self._lock.take()
+
+    def close(self) -> None:
+        """Let other trainings in."""
+        self._lock.release()
+
     def write_config(self, document: Mapping[str, Any]) -> None:
         """Write config.json."""
         write_json(self.config_path, document)
@@ -122,44 +131,25 @@ class RunFolder:
         What the disk has no room for is left out, with a `NotLogged` warning where it begins.
         """
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-        self._append(self.metrics_path, [{"step": step, **finite}])
-        if self._starved:
-            return
-        with self._giving_up_where_the_disk_is_full():
-            if self._writer is None:
-                _wait_until_a_new_file_sorts_last(self.path)
-                self._writer = SummaryWriter(str(self.path), purge_step=step)
-            for key, value in metrics.items():
-                self._writer.add_scalar(key, value, step)
+        line = json.dumps({"step": step, **finite}) + "\n"
+        with self._as_far_as_there_is_room():
+            append_regular(self.metrics_path, line.encode())
+            self._events.log(step, metrics)
 
     def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Append the episodes of a curriculum to contexts.jsonl, as far as there is room."""
-        self._append(self.contexts_path, records)
-
-    def _append(self, path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-        """All of the records as lines, or none of them."""
-        length = path.stat().st_size if path.exists() else 0
-        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
-        try:
-            append_regular(path, lines.encode())
-        except OSError as error:
-            with suppress(OSError):
-                os.truncate(path, length)
-            self._starve(error)
-        else:
-            self._starved = False
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        with self._as_far_as_there_is_room():
+            append_regular(self.contexts_path, lines.encode())
 
     @contextmanager
-    def _giving_up_where_the_disk_is_full(self) -> Iterator[None]:
-        """TensorBoard repeats an error of its file for ever: begin another once there is room again."""
+    def _as_far_as_there_is_room(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            writer, self._writer = self._writer, None
-            with suppress(OSError):
-                if writer is not None:
-                    writer.close()
             self._starve(error)
+        else:
+            self._starved = False
 
     def _starve(self, error: OSError) -> None:
         if not self._starved:
@@ -181,29 +171,16 @@ class RunFolder:
             return
         for path in (self.config_path, self.status_path, self.contexts_path, *leftovers(self.path)):
             path.unlink(missing_ok=True)
-        self.checkpoints.rmdir()
-        self.path.rmdir()
-
-    def flush(self) -> None:
-        """Hand all that was logged to the system, so that no kill can take it back."""
-        with self._giving_up_where_the_disk_is_full():
-            if self._writer is not None:
-                self._writer.flush()
-
-    def close(self) -> None:
-        """Flush and close the TensorBoard file."""
-        with self._giving_up_where_the_disk_is_full():
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+        self.close()
+        with suppress(OSError):  # somebody put something there
+            self.checkpoints.rmdir()
+            self.path.rmdir()
 
     def save(self, step: int, state: Mapping[str, Any], *, best: bool, keep: int) -> Path:
         """Write the checkpoint of `step`, copy it to best.pt if asked, drop all but `keep`.
 
-        Nothing is dropped before the new one is in place. What was logged up to `step` is handed to the system first,
-        so that a resumed run finds it.
+        Nothing is dropped before the new one is in place.
         """
-        self.flush()
         path = self.checkpoints / f"step_{step:09d}.pt"
         save_checkpoint(path, state)
         if best:
@@ -272,20 +249,7 @@ class RunFolder:
                 path.replace(path.with_suffix(".damaged"))
 
 
-def _wait_until_a_new_file_sorts_last(folder: Path) -> None:
-    """Wait for the next second where the newest event file is of this one.
-
-    TensorBoard reads files by name, in which the second comes first; read before the file that it goes on from, a new
-    one would have its events purged by that.
-    """
-    stamps = [int(found[1]) for path in folder.iterdir() if (found := _EVENTS.match(path.name))]
-    now = time.time()
-    if stamps and 0 <= max(stamps) - int(now) <= 1:
-        time.sleep(max(stamps) + 1 - now)
-
-
 _NUMBERED = re.compile(r"step_[0-9]{1,18}\.pt\Z")
-_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
 def _holds_more_than(folder: Path, known: set[Path]) -> bool:

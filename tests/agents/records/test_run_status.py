@@ -1,5 +1,6 @@
 """The word that a training process leaves, and what it means once the process is gone."""
 
+import errno
 import json
 import os
 import subprocess
@@ -31,6 +32,19 @@ def test_it_comes_back(tmp_path: Path) -> None:
     write_status(tmp_path / "status.json", status)
     assert read_status(tmp_path / "status.json") == status
     assert os.listdir(tmp_path) == ["status.json"]
+
+
+def test_a_full_disk_keeps_no_status_from_being_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, write: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, failed = tmp_path / "status.json", RunStatus("failed", 64, 128)
+    write_status(path, RunStatus("running", 64, 128, None, "a word longer than any other"))
+    monkeypatch.setattr("mmrl_agents.records.run_status.write_atomically", full)
+    write_status(path, failed)
+    assert read_status(path) == failed
+    with pytest.raises(OSError, match="No space"):
+        write_status(tmp_path / "other.json", failed)
 
 
 def test_a_running_process_is_running() -> None:

@@ -1,6 +1,9 @@
 import errno
 import json
 import math
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -51,28 +54,40 @@ def test_metrics_are_json_lines_and_scalars(tmp_path: Path) -> None:
     assert list(tmp_path.glob("events.*"))
 
 
-def _write_half_to_a_full_disk(path: Path, content: bytes) -> None:
-    with path.open("ab") as stream:
-        stream.write(content[: len(content) // 2])
-    raise OSError(errno.ENOSPC, "No space left on device")
+@contextmanager
+def no_room_beyond(path: Path) -> Iterator[None]:
+    """No file may get 10 bytes longer than this one is: the system writes what fits and refuses the rest."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("full", "logged"), [("metrics.jsonl", [64, 256]), ("events.*", [64, 128, 192, 256])])
+def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(tmp_path: Path, full: str, logged: list[int]) -> None:
+    """The file of events is the longer one, so that one limit meets both or that one alone."""
     run = RunFolder.create(tmp_path)
     run.log(64, {"loss": 0.5})
-    with monkeypatch.context() as full:
-        full.setattr("mmrl_agents.records.runs.append_regular", _write_half_to_a_full_disk)
-        with pytest.warns(NotLogged, match=r"\[Errno 28\] .*; the curves will lack what comes"):
+    (file,) = tmp_path.glob(full)
+    with no_room_beyond(file):
+        with pytest.warns(NotLogged, match=r"\[Errno 27\] .*; the curves will lack what comes"):
             run.log(128, {"loss": 0.4})
         run.log(192, {"loss": 0.3})  # without another warning, which would be an error here
     run.log(256, {"loss": 0.2})
-    run.save(256, {"step": 256}, best=False, keep=3)
-    run.close()
-    assert [json.loads(line)["step"] for line in run.metrics_path.read_text().splitlines()] == [64, 256]
+    assert [json.loads(line)["step"] for line in run.metrics_path.read_text().splitlines()] == logged
+    assert len(list(tmp_path.glob("events.*"))) == 1
     scalars = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
     assert [scalar.step for scalar in scalars] == [64, 256]
+
+
+def test_a_disk_without_any_room_is_left_without_empty_files(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    (tmp_path / "nothing").touch()
+    with no_room_beyond(tmp_path / "nothing"), pytest.warns(NotLogged):
+        run.log(64, {"loss": 0.5})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "nothing"]
 
 
 def test_the_newest_checkpoint_is_kept_beyond_a_billion_steps(tmp_path: Path) -> None:
@@ -214,7 +229,7 @@ def test_what_was_logged_before_a_checkpoint_is_on_file(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path)
     run.log(64, {"loss": 0.5})
     run.save(64, {"step": 64}, best=False, keep=1)
-    events = EventAccumulator(str(tmp_path)).Reload()  # the writer is still open
+    events = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(64, 0.5)]
     run.close()
 
@@ -225,9 +240,24 @@ def test_tensorboard_reads_files_in_the_order_they_were_begun(tmp_path: Path) ->
         run = RunFolder(tmp_path)
         for step in (first, first + 1):
             run.log(step, {"loss": float(first)})
-        run.close()
         (newest,) = (path for path in tmp_path.glob("events.*") if ".old" not in path.name)
         stamp = newest.name.split(".")[3]
         newest.rename(tmp_path / f"events.out.tfevents.{stamp}.host.{9 - first}.old")
     events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
     assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)]
+
+
+def test_a_clock_that_is_set_back_costs_tensorboard_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for now, steps in ((2e9, (1, 2, 3)), (1e9, (3, 4)), (0.0, (5,))):
+        monkeypatch.setattr("mmrl_agents.records.curves.time.time", lambda now=now: now)
+        run = RunFolder(tmp_path)
+        for step in steps:
+            run.log(step, {"loss": now})
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events] == [(1, 2e9), (2, 2e9), (3, 1e9), (4, 1e9), (5, 0.0)]
+
+
+def test_numbers_that_are_none_are_on_the_curves(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path).log(1, {"loss": math.inf, "ratio": 1e300})
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [events.Scalars(name)[0].value for name in ("loss", "ratio")] == [math.inf, math.inf]
