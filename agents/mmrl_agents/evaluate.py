@@ -29,7 +29,9 @@ from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.records.checkpoint import weights_digest
 from mmrl_agents.records.machine import machine
+from mmrl_agents.records.marks import EVALUATION, marked
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
@@ -139,18 +141,20 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
 
 
 def describe(report: Report | SensesReport, config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
-    """The document of evaluation.json or senses.json: the report and all that is needed to repeat it."""
-    return {
+    """The document of evaluation.json or senses.json: the report, all that is needed to repeat it, and our mark."""
+    document = {
         **report.to_json(),
         "env_id": trained.env_id,
         "env_kwargs": {**trained.env_kwargs, **config.world_changes},
         "weights": str(trained.source),
+        "weights_sha256": weights_digest(trained.policy.state_dict()),
         "senses": trained.document["senses"],
         "context": {**trained.config.target_context, **config.context},
         "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
         "versions": library_versions(),
         "machine": machine(next(trained.policy.parameters()).device),
     }
+    return marked(EVALUATION, document)
 
 
 def _output(config: EvaluateConfig) -> Path | None:

@@ -25,7 +25,13 @@ from mmrl_agents.config import (
     world_kwargs,
 )
 from mmrl_agents.networks import Network, build_network
-from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, write_atomically
+from mmrl_agents.records.checkpoint import (
+    CheckpointError,
+    require_same_senses,
+    unpacking,
+    weights_digest,
+    write_atomically,
+)
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
@@ -107,7 +113,7 @@ def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") ->
         packed = safetensors.torch.save(weights)
     run, mine = stored.run, is_marked_config(stored.document)
     try:
-        card = model_card(folder.name, run, stored.path, stored.step)
+        card = model_card(folder.name, run, stored.path, stored.step, weights_digest(weights))
     except Exception as error:  # of files that somebody may have edited
         raise ValueError(f"{run.path}: its files do not fit together ({type(error).__name__}: {error})") from error
     with _appearing_at_once(folder) as written:

@@ -67,6 +67,32 @@ def test_it_can_be_exported_again_with_what_it_was_judged(run: Path, tmp_path: P
     assert summary(again).step == 64
 
 
+def test_a_card_says_whose_figures_it_has(run: Path, tmp_path: Path) -> None:
+    given = export(run, tmp_path / "given")
+    assert main(["evaluate", str(given), "--episodes", "2"]) == 0
+    mine = (export(given, tmp_path / "mine") / "README.md").read_text()
+    assert "2 episodes a row" in mine
+    assert "did not measure" not in mine
+
+    document = json.loads((given / "evaluation.json").read_text())
+    document["rows"][0]["mean_return"] = 500.0
+    (given / "evaluation.json").write_text(json.dumps(document))
+    changed = (export(given, tmp_path / "changed") / "README.md").read_text()
+    assert "| 500.00 [" in changed
+    assert "whoever exported this page did not measure them" in changed.replace("\n", " ")
+
+    document["weights_sha256"] = "0" * 64
+    (given / "evaluation.json").write_text(json.dumps(document))
+    assert "was not evaluated" in (export(given, tmp_path / "of others") / "README.md").read_text()
+
+
+def test_what_somebody_else_evaluated_is_hearsay(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = export(run, tmp_path / "given")
+    assert main(["evaluate", str(given), "--episodes", "2"]) == 0
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of somebody else"))
+    assert "did not measure" in (export(given, tmp_path / "yours") / "README.md").read_text()
+
+
 def test_policies_of_the_package_can_be_exported_and_filmed(tmp_path: Path) -> None:
     folder = export("pretrained:peg_insertion", tmp_path / "mine")
     ours, theirs = load_policy(folder), load_policy("peg_insertion")

@@ -32,6 +32,7 @@ from mmrl_agents.config import (
 )
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.files import read_json
+from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.terminal import say, terminal
@@ -327,10 +328,12 @@ def _judge(cell: Cell, config: AblateConfig) -> None:
 
 
 def _has_played(run: RunFolder, config: AblateConfig) -> bool:
-    """Whether there is an evaluation of the last weights on the episodes that are asked for."""
+    """Whether there is an evaluation of ours, of the last weights on the episodes that are asked for."""
     if not run.evaluation_path.exists():
         return False
     document = read_json(run.evaluation_path)
+    if not is_marked(EVALUATION, document):
+        return False
     asked = document.get("config", {})
     # By its name, since the folder may have been copied, or be called otherwise from where we are.
     played = asked.get("episodes"), asked.get("seed"), Path(document.get("weights", "")).name

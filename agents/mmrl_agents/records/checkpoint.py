@@ -221,6 +221,15 @@ def _require_dense(path: Path, tensor: Tensor) -> None:
         raise CheckpointError(f"{path}: refused, a tensor {tuple(tensor.shape)} repeats the numbers it is stored as")
 
 
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of weights by name, whichever file and device they are on."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 @contextmanager
 def unpacking(path: Path) -> Iterator[None]:
     """Turns what a state of unforeseen content makes its reader stumble over into a CheckpointError."""

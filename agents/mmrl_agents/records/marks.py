@@ -18,6 +18,8 @@ from typing import Any
 
 from mmrl_agents.records.files import UnfitFile, read_regular
 
+EVALUATION = "evaluation"
+"""The kind of what `mmrl evaluate` writes."""
 FIELD = "mark"
 """Where a JSON document has its mark."""
 _KEY_BYTES = 32

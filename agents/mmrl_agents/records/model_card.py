@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mmrl_agents.records.files import in_one_line, read_json, read_json_lines
+from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.runs import RunFolder
 
 
-def model_card(title: str, run: RunFolder, checkpoint: Path, step: int) -> str:
-    """Markdown about the weights of a checkpoint; says so where these were never evaluated."""
-    judgement = _judgement(run.evaluation_path, checkpoint)
+def model_card(title: str, run: RunFolder, checkpoint: Path, step: int, digest: str) -> str:
+    """Markdown about the weights of a checkpoint, `digest` theirs.
+
+    It says so where these weights were never evaluated, or by somebody else.
+    """
+    judgement = _judgement(run.evaluation_path, checkpoint, digest)
     lines = [f"# {title}", "", *_origin(run.read_config(), run, step), "", *judgement, ""]
     return "\n".join(map(in_one_line, lines))
 
@@ -72,9 +76,16 @@ def _cores(machine: Mapping[str, Any]) -> str:
     return f"{count} core{'' if count == 1 else 's'}{kind} ({machine['device']})"
 
 
-def _judgement(path: Path, checkpoint: Path) -> list[str]:
+_HEARSAY = (
+    "These figures came with the weights, or were written by an older version of mmrl: whoever exported this page did "
+    "not measure them. To do so, run `mmrl evaluate`."
+)
+
+
+def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
     report: dict[str, Any] = read_json(path) if os.path.lexists(path) else {"weights": ""}
-    if Path(report["weights"]).name != checkpoint.name:
+    # older reports have no digest
+    if Path(report["weights"]).name != checkpoint.name or report.get("weights_sha256", digest) != digest:
         return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
     manner = "the most probable action" if report["config"]["deterministic"] else "actions drawn as in training"
     about = f"{report['episodes']} episodes a row, seed {report['seed']}, {manner}, on {_cores(report['machine'])}; "
@@ -85,7 +96,8 @@ def _judgement(path: Path, checkpoint: Path) -> list[str]:
         "A sense is unplugged only when the policy is judged. These weights were trained with all of them, so the rows "
         "say what the policy relies on.",
     ]
-    return [about + lines[0], *lines[1:], *(unplugged if len(report["rows"]) > 1 else [])]
+    told = [about + lines[0], *lines[1:], *(unplugged if len(report["rows"]) > 1 else [])]
+    return told if is_marked(EVALUATION, report) else [_HEARSAY, "", *told]
 
 
 def _successes(report: Mapping[str, Any]) -> list[str]:

@@ -237,6 +237,16 @@ def test_a_copied_folder_is_not_judged_again(tmp_path: Path) -> None:
     assert result.report is not None
 
 
+def test_what_somebody_else_judged_is_judged_again(tmp_path: Path) -> None:
+    config = guess(tmp_path / "here", subsets=("eye",), seeds=(1,))
+    quietly(config)
+    path = next((tmp_path / "here").glob("eye/seed_1/evaluation.json"))
+    played = json.loads(path.read_text())
+    path.write_text(json.dumps(played | {"rows": [{**played["rows"][0], "mean_return": 1e6}]}))
+    quietly(config)
+    assert json.loads(path.read_text())["rows"] == played["rows"]
+
+
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "ablation"
     config = guess(folder, subsets=("eye",), seeds=(1,))
