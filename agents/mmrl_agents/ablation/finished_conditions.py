@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl_agents.records.checkpoint import leftovers, write_atomically
-from mmrl_agents.records.files import UnfitFile, read_regular, require_no_link
+from mmrl_agents.records.files import UnfitFile, read_regular, require_folder
 from mmrl_agents.records.marks import is_ours, mark
 
 # An array may have any name, also that of a parameter of numpy.savez.
@@ -30,7 +30,7 @@ class FinishedConditions:
 
     def __init__(self, folder: Path, evaluation: Mapping[str, Any]) -> None:
         """`evaluation` is all that the episodes depend on, in plain values; a `folder` that is a link is refused."""
-        require_no_link(folder)
+        require_folder(folder)
         self._folder = folder
         self._told = json.dumps(evaluation, sort_keys=True, default=str).encode()
         identity = folder / "evaluation.json"

@@ -49,10 +49,11 @@ def require_regular(path: Path) -> None:
         raise UnfitFile(f"{path} is {_KINDS.get(kind, 'no file')}, not a regular file; put the file itself there")
 
 
-def require_no_link(folder: Path) -> None:
-    """Raise UnfitFile where `folder` is a symbolic link: what is written into it would land elsewhere."""
-    if folder.is_symlink():
-        raise UnfitFile(f"{folder} is a symbolic link; put the folder itself there")
+def require_folder(folder: Path) -> None:
+    """Raise UnfitFile where `folder` is there and is none, a link among them: what is written there lands elsewhere."""
+    kind = stat.S_IFMT(folder.lstat().st_mode) if os.path.lexists(folder) else stat.S_IFDIR
+    if kind != stat.S_IFDIR:
+        raise UnfitFile(f"{folder} is {_KINDS.get(kind, 'a file')}, not a folder; put the folder itself there")
 
 
 def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:

@@ -28,7 +28,7 @@ from mmrl_agents.records.files import (
     parse_line,
     read_json,
     read_regular,
-    require_no_link,
+    require_folder,
     require_regular,
 )
 from mmrl_agents.records.lock import FolderLock
@@ -106,7 +106,7 @@ class RunFolder:
         if not os.path.lexists(run.config_path):
             raise FileNotFoundError(f"{path} is no run folder: it has no config.json")
         require_regular(run.config_path)
-        require_no_link(run.checkpoints)
+        require_folder(run.checkpoints)
         return run
 
     def claim(self) -> None:
