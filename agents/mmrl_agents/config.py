@@ -26,9 +26,10 @@ from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
 from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
+from mmrl_agents.worlds.replaying import require_context
 from mmrl_agents.worlds.trust import require_trusted
 from mmrl_agents.worlds.workers import TIMEOUT_S
-from mmrl_envs.multimodal import MultimodalVectorEnv
+from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -302,12 +303,12 @@ def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str,
 
 
 def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
-    """Raise ValueError for a context given to worlds that have none.
-
-    Those of other packages would ignore it, or forget it when they restart themselves.
-    """
-    if context and not isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+    """Raise ValueError for a context given to worlds that have none, or read nothing of it."""
+    if not context or isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+        return
+    if isinstance(worlds.unwrapped, MultimodalVectorEnv | SingleWorld):
         raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
+    require_context(worlds, context)
 
 
 def _require_none(modalities: Mapping[str, Any], env_id: str) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
 from mmrl_agents.config import TrainConfig, require_context_known
 from mmrl_agents.experience.episodes import Ended
+from mmrl_agents.worlds.replaying import let_choose
 from mmrl_envs.vector_env import RobotVectorEnv
 
 PREFIX = "curriculum/"
@@ -23,11 +24,14 @@ class Teacher:
         """Raises ValueError where the environment takes no context, or not what the curriculum varies."""
         require_context_known(env_id, curriculum.space.target, envs)
         worlds = envs.unwrapped
-        assert isinstance(worlds, RobotVectorEnv)
-        for end in (curriculum.space.easiest, curriculum.space.target):
-            worlds.context.require(end)
         self.curriculum = curriculum
-        worlds.context_source = self._contexts
+        if isinstance(worlds, RobotVectorEnv):
+            for end in (curriculum.space.easiest, curriculum.space.target):
+                worlds.context.require(end)
+            worlds.context_source = self._contexts
+        else:
+            require_context_known(env_id, curriculum.space.easiest, envs)
+            let_choose(worlds, self._contexts)
 
     def listen(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
         """Take in the episodes that ended up to an environment step; returns a record of each that counts."""

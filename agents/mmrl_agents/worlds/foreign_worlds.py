@@ -87,7 +87,7 @@ def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
 def _wrapped(env: Single, name: str, modalities: Mapping[str, Any]) -> Replayable:
     """The environment with senses, actions and infos as policies know them, and able to be played again."""
     senses = {**_own_senses(env), **overrides_from(modalities)}
-    return Replayable(NamedFailures(ReadableInfo(DeclaredSenses(unit_actions(env), senses)), name))
+    return Replayable(NamedFailures(ReadableInfo(DeclaredSenses(unit_actions(env), senses)), name), name)
 
 
 def _own_senses(env: Single) -> dict[str, Override]:

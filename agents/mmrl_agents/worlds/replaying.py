@@ -6,6 +6,7 @@ physics kept something over the reset, say, that is noticed and told.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from mmrl.foreign import flatten_observation
 from mmrl_agents.worlds import global_random
+from mmrl_agents.worlds.contexts import EpisodeContexts
 from mmrl_agents.worlds.workers import RemoteWorld, WorkerWorlds
+from mmrl_envs.context import ContextSource
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -52,34 +55,52 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
     can reach (the point of Gymnasium-Robotics' mazes). The generators that the process shares start from that seed too.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env: gym.Env[Any, Any], name: str = "") -> None:
+        """`name` is that of the environment in messages. Raises ValueError where it declares no sound context."""
         super().__init__(env)
+        self.contexts = EpisodeContexts(env, name or str(env))
         self._seeds = np.random.default_rng()
         self._beginning: dict[str, Any] = {}
         self._actions = Actions(env.action_space)
         self.last_observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
+        """Begin an episode; the option "context" lasts for those that follow."""
         if seed is None:
             seed = int(self._seeds.integers(2**31))
         else:
             self._seeds = np.random.default_rng(seed)
+        self.contexts.choose(options or {}, seed)
+        return self._begin(seed, options)
+
+    def _begin(self, seed: int, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in the present context."""
         self._beginning, self._actions = {"seed": seed, "options": options}, Actions(self.action_space)
         global_random.seed_globally(seed)
-        self.last_observation, info = self.env.reset(seed=seed, options=options)
-        return self.last_observation, info
+        self.last_observation, info = self.contexts.reset(self.env, seed, options)
+        return self.last_observation, self._told(info)
+
+    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+        present = self.contexts.present
+        return {**info, "context": {**info.get("context", {}), **present}} if present else info
+
+    def require_context(self, context: Mapping[str, Any]) -> None:
+        """Raises ValueError for a context that the environment does not take, which one that declares none must try."""
+        self.contexts.require(context)
+        self.reset(seed=0, options={"context": context})
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         kept = self._actions.append(action)
         self.last_observation, reward, terminated, truncated, info = self.env.step(kept)
-        return self.last_observation, reward, terminated, truncated, info
+        return self.last_observation, reward, terminated, truncated, self._told(info)
 
     def get_state(self) -> dict[str, Any]:
         """The present episode, as arrays and plain Python."""
         return {
             **self._beginning,
+            "setting": dict(self.contexts.setting),
+            "context": dict(self.contexts.present),
             "actions": self._actions.array(),
             "seeds": self._seeds.bit_generator.state,
             "observation": {
@@ -89,13 +110,42 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Play an episode of `get_state` again up to where it was. Raises `OtherWorlds` where it does not get there."""
-        self.reset(seed=state["seed"], options=state["options"])
+        # older checkpoints know of no context
+        self.contexts.setting, self.contexts.present = dict(state.get("setting", {})), dict(state.get("context", {}))
+        self._seeds = np.random.default_rng(state["seed"])
+        self._begin(state["seed"], state["options"])
         for action in state["actions"]:  # older checkpoints have a list of arrays
             self.step(action)
         for name, array in flatten_observation(self.last_observation).items():
             if not np.array_equal(array, state["observation"][name], equal_nan=True):
                 raise OtherWorlds(f"the episode played again leads to another observation {name!r}")
         self._seeds.bit_generator.state = state["seeds"]
+
+
+def require_context(worlds: VectorEnv[Any, Any, Any] | gym.Env[Any, Any], context: Mapping[str, Any]) -> None:
+    """Raises ValueError for a context that environments of other packages, side by side or alone, do not take."""
+    single = worlds.unwrapped.envs[0] if isinstance(worlds.unwrapped, SyncVectorEnv) else worlds
+    if isinstance(single, RemoteWorld):  # what it does not declare is tried by its first reset
+        single.contexts.require(context)
+    elif isinstance(single, Replayable):
+        single.require_context(context)
+    else:
+        raise ValueError(f"there is no context to set, got {', '.join(map(str, context))}")
+
+
+def let_choose(worlds: VectorEnv[Any, Any, Any], source: ContextSource) -> None:
+    """Ask a source for the context of every episode that begins; ValueError for worlds in other processes."""
+    singles = worlds.envs if isinstance(worlds, SyncVectorEnv) else ()
+    if any(isinstance(single, RemoteWorld) for single in singles):
+        raise ValueError("a curriculum chooses every context in the process that learns: leave workers at 0")
+    for number, single in enumerate(singles):
+        assert isinstance(single, Replayable)
+        single.contexts.source = partial(_one_of, source, number)
+
+
+def _one_of(source: ContextSource, world: int) -> Mapping[str, Any]:
+    (context,) = source(np.array([world]))
+    return context
 
 
 def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:

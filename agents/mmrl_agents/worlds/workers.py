@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl_agents.experience.episodes import LOST
+from mmrl_agents.worlds.contexts import EpisodeContexts
 from mmrl_agents.worlds.infos import SideBySide
 from mmrl_agents.worlds.worker_failures import Gone, Hangs, WorkerReplaced, WorkersFailed, death_means_other_worlds
 from mmrl_agents.worlds.worker_process import Begun, Maker, Outcome, Seeds, serve
@@ -268,6 +269,8 @@ class Worker:
 
 class RemoteWorld(gym.Env[Any, Any]):
     """One world of a worker."""
+
+    contexts: EpisodeContexts
 
     def __init__(self, worker: Worker, row: int) -> None:
         self._worker, self._row = worker, row
