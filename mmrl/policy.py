@@ -136,6 +136,7 @@ class ActorCritic(nn.Module):
         if privileged_size < 0:
             raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
         self.privileged_size = privileged_size
+        self.modalities = dict(modalities)
         self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
         fusion, options = find_fusion(config.fusion, config.fusion_options)
         if config.fused_features == 0:

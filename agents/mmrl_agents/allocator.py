@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -43,15 +43,23 @@ def use_cores(threads: int | None = None) -> None:
     torch.set_num_threads(granted_cores() if threads is None else threads)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Run torch on the calling thread alone.
 
     Acting works on batches too small to share out, and between two of them the idle threads of
     OpenMP would spin on the cores that the worlds step on.
     """
+    return use_threads(1)
+
+
+@contextmanager
+def use_threads(threads: int | None) -> Iterator[None]:
+    """Run torch on this many threads inside; None changes nothing."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if threads is None or threads == before:
+        yield
+        return
+    torch.set_num_threads(threads)
     try:
         yield
     finally:

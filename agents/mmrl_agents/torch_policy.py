@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mmrl.policy import Memory
+from mmrl.readings import checked_readings
+from mmrl_agents.allocator import use_threads
 from mmrl_agents.networks import Network
 
 
@@ -16,7 +18,10 @@ class TorchPolicy:
     """A network as a policy of `mmrl.evaluation`: numpy in, numpy out.
 
     Actions are clipped to a Box action space, as in training. Actions that are drawn come from a
-    generator of their own, seeded with `seed`.
+    generator of their own, seeded with `seed`. Acting runs on `threads` threads of the processor: one row or a few are
+    too little to share out, and on a busy machine threads wait for each other; None leaves torch's number.
+
+    Observations are checked here (`mmrl.readings`): ValueError with the name of the sense for what is not as declared.
     """
 
     def __init__(
@@ -26,8 +31,10 @@ class TorchPolicy:
         *,
         deterministic: bool = True,
         seed: int = 0,
+        threads: int | None = 1,
     ) -> None:
         self.policy = policy
+        self.threads = threads
         self.deterministic = deterministic
         self._device = next(policy.parameters()).device
         self._state = torch.zeros(0, policy.state_size, device=self._device)
@@ -37,18 +44,19 @@ class TorchPolicy:
     @torch.inference_mode()
     def act(
         self,
-        observation: Mapping[str, NDArray[Any]],
+        observation: Mapping[str, ArrayLike],
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[Any]:
-        """Actions (N, *A) for name -> (N, *window_shape)."""
+        """Actions (N, *A) for name -> (N, *window_shape), lists of numbers included."""
         obs, masks = self.tensors(observation, present)
-        taken = self.policy.step(
-            obs,
-            self._memory(len(next(iter(observation.values())))),
-            present=masks,
-            deterministic=self.deterministic,
-            generator=self._generator,
-        )
+        with use_threads(self.threads):
+            taken = self.policy.step(
+                obs,
+                self._memory(len(next(iter((*obs.values(), *masks.values()))))),
+                present=masks,
+                deterministic=self.deterministic,
+                generator=self._generator,
+            )
         if taken.state is not None:
             self._state = taken.state
         array: NDArray[Any] = taken.action.cpu().numpy()
@@ -70,13 +78,14 @@ class TorchPolicy:
 
     def tensors(
         self,
-        observation: Mapping[str, NDArray[Any]],
+        observation: Mapping[str, ArrayLike],
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """An observation and what of it is present, as the network takes them, on its device."""
-        obs = {name: self._reading(array) for name, array in observation.items()}
-        return obs, {name: torch.as_tensor(mask, device=self._device) for name, mask in (present or {}).items()}
-
-    def _reading(self, array: NDArray[Any]) -> torch.Tensor:
-        dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32
-        return torch.as_tensor(array).to(self._device, dtype)
+        masks = {name: np.asarray(mask, np.bool_) for name, mask in (present or {}).items()}
+        readings = checked_readings(observation, masks, self.policy.modalities)
+        obs, known = (
+            {name: torch.as_tensor(array, device=self._device) for name, array in arrays.items()}
+            for arrays in (readings, masks)
+        )
+        return obs, known

@@ -49,6 +49,7 @@ class SB3Network(nn.Module):
         algorithm = ALGORITHMS[config.agent]
         options = algorithm_options(config)
         modalities, _ = modalities_and_privileged_size(envs)
+        self.modalities = dict(modalities)
         space = envs.single_observation_space
         _require_actions(algorithm, config.agent, envs)
         self.policy_class: type[BasePolicy] = algorithm.load().policy_aliases[algorithm.policy]
