@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmrl.documents import fit
-from mmrl.episodes import SUCCESS_KEYS, blank
+from mmrl.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as
@@ -59,7 +59,7 @@ class WatchConfig:
     episodes: int | None = None
     """Episodes in the video; unset is 3, of a game 1."""
     max_seconds: float | None = None
-    """Cut every episode after this long, in its own time; unset shows it to its end."""
+    """Cut every episode after this long, in its own time; unset shows it to its end, or 30,000 steps of it."""
     seed: int = 10_000
     """Decides the initial states; those of world 0 of an evaluation with the same seed."""
     output: Path | None = None
@@ -180,7 +180,7 @@ class Stage:
 
     def _cut(self, step: int) -> bool:
         limit = self.config.max_seconds
-        return limit is not None and step >= limit * self.control_hz
+        return step >= (LONGEST_EPISODE if limit is None else limit * self.control_hz)
 
     def _record(self, observation: Mapping[str, NDArray[Any]], decision: Decision, now_s: float) -> None:
         self._decisions.add(decision, now_s)

@@ -26,18 +26,22 @@ class UnitActions(gym.ActionWrapper[Any, Any, Any]):
         assert isinstance(space, spaces.Box)
         self._space = space
         self._low, self._high = space.low.astype(np.float64), space.high.astype(np.float64)
-        self._bounded = (np.abs(self._low) < _WIDEST) & (np.abs(self._high) < _WIDEST)
-        self._from, self._to = np.where(self._bounded, self._low, -1.0), np.where(self._bounded, self._high, 1.0)
-        low, high = np.where(self._bounded, -1, space.low), np.where(self._bounded, 1, space.high)
+        bounded = (np.abs(self._low) < _WIDEST) & (np.abs(self._high) < _WIDEST)
+        first, last = np.where(bounded, self._low, -1.0), np.where(bounded, self._high, 1.0)
+        self._middle, self._half = (first + last) / 2, (last - first) / 2  # 0 and 1 where there is no bound
+        low, high = np.where(bounded, -1, space.low), np.where(bounded, 1, space.high)
         dtype: Any = space.dtype
         self.action_space = spaces.Box(low.astype(dtype), high.astype(dtype), space.shape, dtype.type)
 
     def action(self, action: NDArray[Any]) -> NDArray[Any]:
-        """The environment's own action (*A); beyond the bounds there is only the bound."""
-        wanted = np.asarray(action, np.float64)
-        share = (wanted + 1) / 2
-        placed = np.where(self._bounded, self._from * (1 - share) + self._to * share, wanted)
-        return np.asarray(np.clip(placed, self._low, self._high), self._space.dtype)
+        """The environment's own action (*A); beyond the bounds there is only the bound.
+
+        ValueError for an action that is not finite.
+        """
+        placed = self._middle + self._half * np.asarray(action, np.float64)
+        if not np.isfinite(placed).all():
+            raise ValueError(f"an action must be finite, got {action}")
+        return np.asarray(np.minimum(np.maximum(placed, self._low), self._high), self._space.dtype)
 
 
 class ChoicesFromZero(gym.ActionWrapper[Any, Any, Any]):

@@ -2,8 +2,7 @@
 
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -39,14 +38,22 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         self._steps = 0
-        with self._naming("in a reset"):
+        try:
             return self.env.reset(seed=seed, options=options)
+        except gym.error.Error:
+            raise
+        except Exception as error:
+            raise self._named(error, "in a reset") from error
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         self._steps += 1
-        with self._naming(f"in step {self._steps:,} of an episode"):
+        try:
             return self.env.step(action)
+        except gym.error.Error:
+            raise
+        except Exception as error:
+            raise self._named(error, f"in step {self._steps:,} of an episode") from error
 
     def close(self) -> None:
         """Close the environment; what that raises becomes a warning, since all is done by then."""
@@ -55,14 +62,8 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         except Exception as error:
             warnings.warn(f"{self._name} could not be closed: {_told(error)}", CloseFailed, stacklevel=2)
 
-    @contextmanager
-    def _naming(self, when: str) -> Iterator[None]:
-        try:
-            yield
-        except gym.error.Error:
-            raise
-        except Exception as error:
-            raise EnvironmentFailed(f"{self._name} failed {when}: {_told(error)}") from error
+    def _named(self, error: Exception, when: str) -> EnvironmentFailed:
+        return EnvironmentFailed(f"{self._name} failed {when}: {_told(error)}")
 
 
 def _told(error: Exception) -> str:

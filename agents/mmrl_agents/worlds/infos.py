@@ -34,6 +34,8 @@ def readable(info: Any) -> dict[str, Any]:
     """
     if not isinstance(info, Mapping):
         raise ValueError(f"the info of an environment must be a dict, got {type(info).__name__}")
+    if not info:
+        return {}
     plain = {name: _plain(value) for name, value in info.items() if _is_free(name)}
     kept: dict[str, Any] = {name: value for name, value in plain.items() if not (value is None or name in _READ)}
     for name, kind in _READ.items():

@@ -225,6 +225,8 @@ def test_long_episodes_are_cut(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(texts) == 2 * 4
     assert texts[-1] == "episode 2/2    step 3    0.38 s    no success yet"
     assert len(told(shown(run, monkeypatch, tmp_path, episodes=1, max_seconds=100.0))) == 1 + EPISODE_STEPS
+    monkeypatch.setattr(watch, "LONGEST_EPISODE", 2)
+    assert len(told(shown(run, monkeypatch, tmp_path, episodes=1))) == 1 + 2
 
 
 def test_discrete_actions_show_probabilities_that_are_the_networks(

@@ -69,6 +69,12 @@ def test_policies_see_bounded_places_from_minus_one_to_one() -> None:
     assert seen == box([-1, -1, -BIG], [1, 1, BIG])
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_what_is_no_number_never_gets_there(number: float) -> None:
+    with pytest.raises(ValueError, match="an action must be finite"):
+        given(box([-1, -np.inf], [1, np.inf]), np.array([0, number], np.float32))
+
+
 def test_choices_count_from_zero() -> None:
     space = spaces.Discrete(3, start=1)
     assert unit_actions(Receiver(space)).action_space == spaces.Discrete(3)
