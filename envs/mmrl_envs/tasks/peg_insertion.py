@@ -23,7 +23,7 @@ from mmrl_envs.context import Choice, Parameter
 from mmrl_envs.physics.impedance import Impedance
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots import panda
-from mmrl_envs.tasks import pegs
+from mmrl_envs.tasks import peg_geometry, pegs
 from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
 from mmrl_envs.tasks.workcell import (
     ADAPTER_LENGTH,
@@ -176,6 +176,8 @@ class PegInsertion(Task):
         self._tip: FloatArray = np.zeros((n, 4))
         self._velocity: FloatArray = np.zeros((n, 4))
         self._force: FloatArray = np.zeros((n, 3))
+        self._in_block: FloatArray = np.zeros(n)  # metres
+        self._tilt: FloatArray = np.zeros(n)  # radians
         weight = 9.81 * (_ADAPTER_MASS + _PEG_MASS)
         self._tool_wrench = np.tile([0.0, 0.0, weight, 0.0, 0.0, 0.0], (n, 1))
 
@@ -214,6 +216,7 @@ class PegInsertion(Task):
         self._tip[worlds] = start
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
+        self._in_block[worlds], self._tilt[worlds] = 0.0, 0.0
         qpos = panda.inverse_kinematics(
             start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=_near(start[:, 3])
         )
@@ -227,7 +230,8 @@ class PegInsertion(Task):
         success = self._held >= self.hold_steps
         depth = self.depth()
         reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
-        return Outcome(reward, success, {"depth_m": depth})
+        broken = self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK
+        return Outcome(reward, success, {"depth_m": depth}, broken)
 
     def depth(self) -> FloatArray:
         """How far the tip is in the hole, metres, (N,)."""
@@ -241,6 +245,21 @@ class PegInsertion(Task):
         self._velocity[:, :3] = self.world.recorded("tip_velocity")[:, -1]
         self._velocity[:, 3] = self.world.recorded("tip_angular_velocity")[:, -1, 2]
         self._force[:] = self.world.recorded("contact_force").mean(axis=1)
+        self._observe_geometry(axis, self.world.recorded("tip_zaxis")[:, -1])
+
+    def _observe_geometry(self, x: FloatArray, z: FloatArray) -> None:
+        """Depth in the block and tilt for axes of the tool in W, (N, 3) each."""
+        yaw = self._hole[:, 3]
+        offset = self._tip[:, :3] - self._hole[:, :3]
+        offset, x, z = (peg_geometry.into_hole_frame(vectors, yaw) for vectors in (offset, x, z))
+        axes = np.stack([x, np.cross(z, x), z], axis=2)
+        self._tilt[:] = peg_geometry.tilt(axes)
+        self._in_block[:] = 0.0
+        low = offset[:, 2] < peg_geometry.REACH_M
+        for number in np.unique(self._shape[low]):
+            of_it, shape = np.flatnonzero(low & (self._shape == number)), pegs.PEG_SHAPES[_SHAPE_NAMES[number]]
+            depth = peg_geometry.depth_in_block(shape, self._clearance[of_it], offset[of_it], axes[of_it])
+            self._in_block[of_it] = depth
 
     def over_hole(self) -> BoolArray:
         """Whether the tip's centre is within the play of the hole, plus 0.5 mm for soft contact, (N,)."""
@@ -249,8 +268,10 @@ class PegInsertion(Task):
         return offset <= self._clearance + 0.0005
 
     def bottomed(self) -> BoolArray:
-        """Whether the tip is in the hole and within 3 mm of its floor, (N,)."""
-        return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH)
+        """Whether the tip is within 3 mm of the hole's floor and the peg stands in the hole, upright, (N,)."""
+        upright = self._tilt <= peg_geometry.MAX_TILT
+        possible = self._in_block <= peg_geometry.MAX_DEPTH_IN_BLOCK
+        return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH) & upright & possible
 
     def _dense_reward(self, depth: FloatArray, success: BoolArray) -> FloatArray:
         aside, height = self.keypoint_distances()
@@ -340,6 +361,8 @@ class PegInsertion(Task):
             "tip": self._tip,
             "velocity": self._velocity,
             "force": self._force,
+            "in_block": self._in_block,
+            "tilt": self._tilt,
         }
 
     @property

@@ -112,6 +112,7 @@ def _add_task_sensors(spec: mujoco.MjSpec) -> None:
     for name, kind, reference in (
         ("tip_position", kinds.mjSENS_FRAMEPOS, "workspace"),
         ("tip_xaxis", kinds.mjSENS_FRAMEXAXIS, "workspace"),
+        ("tip_zaxis", kinds.mjSENS_FRAMEZAXIS, "workspace"),
         ("tip_velocity", kinds.mjSENS_FRAMELINVEL, "workspace"),
         ("tip_angular_velocity", kinds.mjSENS_FRAMEANGVEL, "workspace"),
     ):
