@@ -178,6 +178,17 @@ def test_what_bullet_cannot_express_is_refused_by_name(edit: Edit, message: str)
         require_expressible(spec.compile())
 
 
+def test_contacts_of_a_single_joint_are_refused() -> None:
+    """Bullet finds such contacts but nothing resists them: a ball on one slide falls through the floor."""
+    spec = mujoco.MjSpec()
+    spec.worldbody.add_geom(type=GEOM.mjGEOM_PLANE, size=[1, 1, 1])
+    ball = spec.worldbody.add_body(name="ball", pos=[0, 0, 1])
+    ball.add_joint(name="height", type=JOINT.mjJNT_SLIDE, axis=[0, 0, 1])
+    ball.add_geom(type=GEOM.mjGEOM_SPHERE, size=[0.05, 0, 0])
+    with pytest.raises(NotExpressible, match="joint 'height' is the only one"):
+        require_expressible(spec.compile())
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     spec = tree()
     spec.joint("bend").frictionloss = 0.5

@@ -12,7 +12,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from mmrl_envs.physics.bullet.contacts import Contacts
+from mmrl_envs.physics.bullet.contacts import Contacts, Softness
 from mmrl_envs.physics.bullet.links import Link, LinkTree, Pose
 
 SOLVER_ITERATIONS = 50
@@ -32,6 +32,8 @@ class Assembly:
     """Its joints in the order of the model, L."""
     body_of_link: dict[int, int]
     """For each link that is a colliding geom, the body of the model that has the geom, M."""
+    softness: dict[int, Softness]
+    """How that link gives way, M."""
     fixed: list[int]
     """Bodies of the fixed geoms, F."""
 
@@ -60,7 +62,8 @@ class Assembler:
         fixed = [self._add_fixed(model, geom, friction) for geom, friction in pairs]
         self._set_filters(arm, geom_links, fixed, contacts)
         bodies = model.geom_bodyid[list(contacts.moving)].tolist()
-        return Assembly(arm, joints, dict(zip(geom_links, bodies, strict=True)), fixed)
+        softness = dict(zip(geom_links, contacts.softness, strict=True))
+        return Assembly(arm, joints, dict(zip(geom_links, bodies, strict=True)), softness, fixed)
 
     def _set_engine(self, model: mujoco.MjModel) -> None:
         self._bullet.setGravity(*model.opt.gravity.tolist(), **self._at)
@@ -123,13 +126,14 @@ class Assembler:
         self._bullet.setJointMotorControlArray(arm, joints, motor, forces=[0.0] * len(joints), **self._at)
 
     def _set_surfaces(self, arm: int, geom_links: list[int], contacts: Contacts) -> None:
-        for i, number in enumerate(geom_links):
+        for number, softness in zip(geom_links, contacts.softness, strict=True):
+            stiffness, damping = softness.at(0.0)
             self._bullet.changeDynamics(
                 arm,
                 number,
                 lateralFriction=1.0,
-                contactStiffness=float(contacts.stiffness[i]),
-                contactDamping=float(contacts.damping[i]),
+                contactStiffness=stiffness,
+                contactDamping=damping,
                 **_STILL,
                 **self._at,
             )

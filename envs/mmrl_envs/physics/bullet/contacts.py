@@ -10,11 +10,12 @@ that the contact feels,
 
     f (w + R) = -b v - k r - a0,  R = (1 - d) w / d,  k = d / (dmax^2 t^2 z^2),  b = 2 / (dmax t),
 
-a0 being the acceleration without it, t and z the time constant and damping ratio (`solref`), d and dmax the
-impedance at first touch and at depth (`solimp`). Bullet has a spring and a damper per contact point instead. At rest
-the two agree for a stiffness K = k / R. At an impact of n points that share the mass they agree for a damping
-C = b / (R + n w); n is that of the face contact, where impacts are hardest. The growth of the impedance with depth is
-left out: on the bench MuJoCo's contacts are a quarter stiffer than these at 0.2 mm.
+a0 being the acceleration without it, t and z the time constant and damping ratio (`solref`), d the impedance, which
+grows with depth from that at first touch to dmax (`solimp`). Bullet has a spring and a damper per contact point
+instead. At rest the two agree for a stiffness K = k / R at that depth: on the bench a contact a millimetre deep is 36
+times as stiff as one at first touch, and without that growth a peg turned with all force stood 8 mm in the wall. At
+first touch of n points that share the mass they agree for a damping C = b / (R + n w); n is that of the face contact,
+where impacts are hardest. With depth the damping grows as the stiffness does, or a peg that lands would ring.
 
 Letters: M = moving geoms that can touch something, F = fixed ones (of the world and of mocap bodies).
 """
@@ -39,6 +40,52 @@ FACE_POINTS = 3
 
 
 @dataclass(frozen=True)
+class Softness:
+    """How a geom gives way where it is touched: MuJoCo's law as the spring and damper of one of Bullet's points."""
+
+    time_constant: float
+    """t of `solref` in seconds."""
+    ratio: float
+    """z of `solref`."""
+    impedance: tuple[float, float]
+    """d at first touch and dmax of `solimp`."""
+    width: float
+    """Depth in metres from which the impedance is dmax."""
+    midpoint: float
+    """Share of that depth where the growth turns from rising to falling."""
+    power: float
+    """Exponent of the growth."""
+    weight: float
+    """Inverse mass w in 1/kg that a contact feels."""
+
+    def at(self, depth: float) -> tuple[float, float]:
+        """Stiffness in N/m and damping in N s/m of a contact point so deep, metres."""
+        first = self.impedance[0]
+        touch = 2.0 / (self.impedance[1] * self.time_constant) / (self._give(first) + FACE_POINTS * self.weight)
+        stiffness = self._stiffness(self._impedance(depth))
+        return stiffness, touch * stiffness / self._stiffness(first)
+
+    def _give(self, d: float) -> float:
+        """R at an impedance, 1/kg."""
+        return (1.0 - d) * self.weight / d
+
+    def _stiffness(self, d: float) -> float:
+        """K at an impedance, N/m."""
+        return d / (self.impedance[1] * self.time_constant * self.ratio) ** 2 / self._give(d)
+
+    def _impedance(self, depth: float) -> float:
+        """d(r) as in the documentation of `solimp`."""
+        first, dmax = self.impedance
+        share = min(max(depth, 0.0) / self.width, 1.0)
+        grown: float
+        if share <= self.midpoint:
+            grown = share**self.power / self.midpoint ** (self.power - 1.0)
+        else:
+            grown = 1.0 - (1.0 - share) ** self.power / (1.0 - self.midpoint) ** (self.power - 1.0)
+        return first + grown * (dmax - first)
+
+
+@dataclass(frozen=True)
 class Contacts:
     """Every geom that can touch another, and what happens when it does."""
 
@@ -50,10 +97,8 @@ class Contacts:
     """Which of them may touch which, (M, F)."""
     friction: FloatArray
     """Sliding friction of the pairs with each fixed geom, (F,)."""
-    stiffness: FloatArray
-    """Stiffness per contact point of each moving geom in N/m, (M,)."""
-    damping: FloatArray
-    """Damping per contact point in N s/m, (M,)."""
+    softness: tuple[Softness, ...]
+    """How each moving geom gives way, M."""
 
 
 def meeting(model: mujoco.MjModel, some: IntArray, others: IntArray) -> BoolArray:
@@ -79,24 +124,25 @@ def read_contacts(model: mujoco.MjModel, tree: LinkTree) -> Contacts:
     moving, fixed, meets = touching_geoms(model, tree)
     friction = model.geom_friction[:, 0]
     pairs = np.maximum(friction[moving][:, None], friction[fixed][None, :]) * meets  # (M, F)
-    springs = np.array([_spring(model, geom) for geom in moving]).reshape(len(moving), 2)
     return Contacts(
         moving=tuple(moving),
         fixed=tuple(fixed),
         meets=meets,
         friction=pairs.max(axis=0) if len(moving) else np.zeros(len(fixed)),
-        stiffness=springs[:, 0],
-        damping=springs[:, 1],
+        softness=tuple(_softness(model, geom) for geom in moving),
     )
 
 
-def _spring(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
-    """Stiffness and damping of one contact point between a moving geom and the world."""
-    time_constant, ratio = model.geom_solref[geom]
-    time_constant = max(time_constant, 2 * model.opt.timestep)  # MuJoCo's own safeguard
-    d, dmax = np.clip(model.geom_solimp[geom, :2], mujoco.mjMINIMP, mujoco.mjMAXIMP)
-    weight: float = model.body_invweight0[model.geom_bodyid[geom], 0]
-    softness = (1.0 - d) * weight / d
-    stiffness = d / (dmax * time_constant * ratio) ** 2 / softness
-    damping = 2.0 / (dmax * time_constant) / (softness + FACE_POINTS * weight)
-    return float(stiffness), float(damping)
+def _softness(model: mujoco.MjModel, geom: int) -> Softness:
+    time_constant, ratio = model.geom_solref[geom].tolist()
+    first, dmax, width, midpoint, power = model.geom_solimp[geom].tolist()
+    low, high = mujoco.mjMINIMP, mujoco.mjMAXIMP
+    return Softness(
+        time_constant=max(time_constant, 2 * model.opt.timestep),  # MuJoCo's own safeguards, here and below
+        ratio=ratio,
+        impedance=(min(max(first, low), high), min(max(dmax, low), high)),
+        width=max(width, mujoco.mjMINVAL),
+        midpoint=min(max(midpoint, low), high),
+        power=max(power, 1.0),
+        weight=float(model.body_invweight0[model.geom_bodyid[geom], 0]),
+    )

@@ -121,6 +121,8 @@ def _masses(model: mujoco.MjModel, tree: LinkTree) -> Iterator[str]:
 
 def _contacts(model: mujoco.MjModel, tree: LinkTree) -> Iterator[str]:
     moving, fixed, meets = touching_geoms(model, tree)
+    if moving and len(tree.links) == 1:
+        yield f"joint {_name(model.joint, 0)} is the only one, and nothing holds what Bullet moves by one joint"
     for geom in (*moving, *fixed):
         for check in _GEOM_CHECKS:
             yield from check(model, geom)

@@ -127,7 +127,7 @@ class BulletScene:
         external = self._data.xfrc_applied
         external[:] = 0.0
         touched: dict[int, FloatArray] = {}
-        for body, wrench in self.simulation.contact_wrenches().items():
+        for body, wrench in self.simulation.take_contacts().items():
             (x, y, z), (fx, fy, fz) = self._data.xipos[body].tolist(), wrench[:3]
             about_centre = (wrench[3] - y * fz + z * fy, wrench[4] - z * fx + x * fz, wrench[5] - x * fy + y * fx)
             external[body] = (fx, fy, fz, *about_centre)
@@ -146,7 +146,7 @@ class BulletScene:
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly on a scene built alike."""
         return {
-            "bullet": self.simulation.save(),
+            **self.simulation.save(),
             "qpos": self._data.qpos.copy(),
             "qvel": self._data.qvel.copy(),
             "contact_forces": self._data.xfrc_applied.copy(),
@@ -154,7 +154,7 @@ class BulletScene:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undoes `state_dict`."""
-        self.simulation.restore(np.asarray(state["bullet"], np.uint8))
+        self.simulation.restore(state)
         for name, values in (("qpos", state["qpos"]), ("qvel", state["qvel"])):
             setattr(self._data, name, values)
         self._data.xfrc_applied = state["contact_forces"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from mmrl_envs.physics.bullet.library import load_pybullet
 from mmrl_envs.physics.bullet.links import LinkTree, Pose
 
 FloatArray = NDArray[np.float64]
+
+STIFFENING_STEP_M = 5e-6
+"""Change of depth from which the stiffness follows, metres: a contact at rest costs nothing."""
 
 
 class Simulation:
@@ -51,6 +54,8 @@ class Simulation:
         self._reference = model.qpos0.copy()
         made = self._assembler.assemble(model, self.tree, self.contacts)
         self._arm, self._joints, self._fixed, self._body_of_link = made.arm, made.joints, made.fixed, made.body_of_link
+        self._softness = made.softness
+        self._depth = dict.fromkeys(made.softness, 0.0)
 
     def place_fixed(self, positions: FloatArray, orientations: FloatArray) -> None:
         """Puts the fixed geoms to places (F, 3) with orientations w, x, y, z, (F, 4)."""
@@ -77,17 +82,30 @@ class Simulation:
         )
         self._bullet.stepSimulation(**self._at)
 
-    def contact_wrenches(self) -> dict[int, list[float]]:
+    def take_contacts(self) -> dict[int, list[float]]:
         """Sum of the contact forces of the last step on each body of the model that was touched.
 
-        Force in N and torque in N m about the origin of the world, (6,).
+        Force in N and torque in N m about the origin of the world, (6,). Geoms become as stiff as they are at their
+        deepest contact.
         """
         wrenches: dict[int, list[float]] = {}
+        depth = dict.fromkeys(self._softness, 0.0)
         for point in self._bullet.getContactPoints(bodyA=self._arm, **self._at):
+            link = point[3]
             if point[9] > 0.0:
-                body = self._body_of_link[point[3]]
+                body = self._body_of_link[link]
                 wrenches[body] = _add_contact(wrenches.get(body, _NO_WRENCH), point)
+            depth[link] = max(depth[link], -point[8])
+        for link, metres in depth.items():
+            if abs(metres - self._depth[link]) > STIFFENING_STEP_M:
+                self._stiffen(link, metres)
         return wrenches
+
+    def _stiffen(self, link: int, depth: float) -> None:
+        """Makes a geom as stiff as at a depth in metres."""
+        stiffness, damping = self._softness[link].at(depth)
+        self._bullet.changeDynamics(self._arm, link, contactStiffness=stiffness, contactDamping=damping, **self._at)
+        self._depth[link] = depth
 
     def mass_matrix(self, qpos: FloatArray) -> FloatArray:
         """Mass matrix of the links at joint positions (L,), without the inertia of the drives, (L, L)."""
@@ -105,17 +123,20 @@ class Simulation:
         axes = [np.reshape(self._bullet.getMatrixFromQuaternion(s[1]), (3, 3)) for s in states]
         return np.array([s[0] for s in states]), np.array(axes)
 
-    def save(self) -> NDArray[np.uint8]:
-        """All that the coming steps depend on, contact points included, in Bullet's own format."""
+    def save(self) -> dict[str, Any]:
+        """All that the coming steps depend on: contact points in Bullet's own format, and the depth of contacts, M."""
         with _scratch_file() as path:
             self._bullet.saveBullet(str(path), **self._at)
-            return np.frombuffer(path.read_bytes(), np.uint8).copy()
+            saved = np.frombuffer(path.read_bytes(), np.uint8).copy()
+        return {"bullet": saved, "depth": np.array(list(self._depth.values()))}
 
-    def restore(self, saved: NDArray[np.uint8]) -> None:
+    def restore(self, saved: Mapping[str, Any]) -> None:
         """Undoes `save` on a simulation built from the same model."""
         with _scratch_file() as path:
-            path.write_bytes(saved.tobytes())
+            path.write_bytes(np.asarray(saved["bullet"], np.uint8).tobytes())
             self._bullet.restoreState(fileName=str(path), **self._at)
+        for link, depth in zip(self._depth, np.asarray(saved["depth"]).tolist(), strict=True):
+            self._stiffen(link, depth)
 
     def close(self) -> None:
         """Ends the server."""
