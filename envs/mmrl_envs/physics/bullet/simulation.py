@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ class Simulation:
         """
         wrenches: dict[int, list[float]] = {}
         depth = dict.fromkeys(self._softness, 0.0)
-        for point in self._bullet.getContactPoints(bodyA=self._arm, **self._at):
+        points = self._bullet.getContactPoints(bodyA=self._arm, **self._at)
+        for point in sorted(points, key=_PAIR):  # Bullet's order is that in which pairs met, which no state keeps
             link = point[3]
             if point[9] > 0.0:
                 body = self._body_of_link[link]
@@ -144,6 +146,8 @@ class Simulation:
 
 
 _NO_WRENCH = [0.0] * 6
+_PAIR = itemgetter(2, 3)
+"""Of one of Bullet's contact points: the touched body and the link of the arm that touches it."""
 
 
 def _add_contact(wrench: list[float], point: Sequence[Any]) -> list[float]:
