@@ -29,7 +29,7 @@ from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.records.checkpoint import weights_digest
+from mmrl_agents.records.checkpoint import require_place, weights_digest
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.marks import EVALUATION, marked
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
@@ -121,8 +121,8 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
             f"{config.episodes} episodes do not spread evenly over {config.num_worlds} worlds: taking {num_worlds}",
         )
     path = _output(config)
-    if path is not None:  # before all is played, in case there is no place for it
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path is not None:
+        require_place(path)
     with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(config, console) as progress:
         space = envs.single_action_space
 

@@ -21,6 +21,7 @@ from mmrl.senses.conditions import MOST_SENSES
 from mmrl_agents.ablation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, reset_options
 from mmrl_agents.player import TrainedPolicy, load_policy
+from mmrl_agents.records.checkpoint import require_place
 from mmrl_agents.records.runs import library_versions, write_json
 from mmrl_agents.senses_picture import draw_senses
 from mmrl_agents.terminal import say, terminal
@@ -39,6 +40,8 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     path = _output(config)
+    if path is not None:
+        require_place(path)
     finished = (
         None
         if path is None

@@ -20,6 +20,7 @@ from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.evaluate_senses import evaluate_senses
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import CheckpointError
 from mmrl_agents.torch_policy import TorchPolicy
@@ -105,6 +106,16 @@ def test_the_same_config_gives_the_same_report_drawn_actions_included(run: Path)
     for deterministic in (True, False):
         one, two = (judge(run, deterministic=deterministic)[0].to_json() for _ in range(2))
         assert one == two
+
+
+@pytest.mark.parametrize("place", ["/sys/evaluation.json", "run/config.json/evaluation.json"])
+def test_a_place_that_takes_no_file_is_refused_before_anything_is_played(run: Path, place: str) -> None:
+    output = run.parent / place.replace("run", run.name)  # even root writes no file into /sys
+    if not output.parent.exists():
+        pytest.skip("no /sys here")
+    for judges in (evaluate_run, evaluate_senses):
+        with pytest.raises(OSError, match=rf"choose another place with --output: '{output}'"):
+            judges(EvaluateConfig(run=str(run), episodes=6, output=output), Console(file=io.StringIO()))
 
 
 def test_worlds_are_rounded_down_to_a_divisor_and_that_is_said(run: Path) -> None:

@@ -117,6 +117,17 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}")
 
 
+def require_place(path: Path) -> None:
+    """Make the folder of a file that is to be written later; raises OSError now where none can be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.parent / f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; choose another place with --output", str(path)) from error
+
+
 def leftovers(folder: Path) -> list[Path]:
     """Files that a process was killed over while it wrote them."""
     return sorted(folder.glob(f".*{_UNFINISHED}*"))

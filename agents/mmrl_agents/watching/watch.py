@@ -25,7 +25,7 @@ from mmrl_agents.config import Settings, known_as
 from mmrl_agents.evaluate import reset_options
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.records.checkpoint import require_place, write_atomically
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
@@ -102,7 +102,7 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     console = console or terminal()
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
     path = config.output or _default_output(config.run)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    require_place(path)
     with closing(_make_env(trained)) as env:
         stage = Stage(env, trained, config)
         with VideoWriter(path, config.fps or stage.control_hz, (WIDTH, HEIGHT)) as video:
