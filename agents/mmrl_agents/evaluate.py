@@ -30,6 +30,7 @@ from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
 from mmrl_agents.records.checkpoint import require_place, weights_digest
+from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.marks import EVALUATION, marked
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
@@ -130,17 +131,25 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
+        world = world_settings(envs, judged_context(config, trained))
         report = evaluate(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
     _show(report, config, trained, console)
     if path is not None:
-        write_json(path, describe(report, config, trained))
+        write_json(path, describe(report, config, trained, world))
         say(console, f"wrote {path}")
     return report
 
 
-def describe(report: Report | SensesReport, config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+def judged_context(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+    """The context that the training aims at, overridden."""
+    return {**trained.config.target_context, **config.context}
+
+
+def describe(
+    report: Report | SensesReport, config: EvaluateConfig, trained: TrainedPolicy, world: Mapping[str, Any]
+) -> dict[str, Any]:
     """The document of evaluation.json or senses.json: the report, all that is needed to repeat it, and our mark."""
     document = {
         **report.to_json(),
@@ -149,7 +158,8 @@ def describe(report: Report | SensesReport, config: EvaluateConfig, trained: Tra
         "weights": str(trained.source),
         "weights_sha256": weights_digest(trained.policy.state_dict()),
         "senses": trained.document["senses"],
-        "context": {**trained.config.target_context, **config.context},
+        "context": judged_context(config, trained),
+        "world": world,
         "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
         "versions": library_versions(),
         "machine": machine(next(trained.policy.parameters()).device),

@@ -19,9 +19,10 @@ from mmrl.evaluation import divisor_worlds
 from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.senses.conditions import MOST_SENSES
 from mmrl_agents.ablation.finished_conditions import FinishedConditions
-from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, reset_options
+from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, judged_context, reset_options
 from mmrl_agents.player import TrainedPolicy, load_policy
 from mmrl_agents.records.checkpoint import require_place
+from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.runs import library_versions, write_json
 from mmrl_agents.senses_picture import draw_senses
 from mmrl_agents.terminal import say, terminal
@@ -56,11 +57,12 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
+        world = world_settings(envs, judged_context(config, trained))
         trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
         report = judge_senses(trials, tuple(trained.document["senses"]), config.faults, finished, progress)
     _show(report, config, trained, console)
     if path is not None and finished is not None:
-        write_json(path, describe(report, config, trained))
+        write_json(path, describe(report, config, trained, world))
         pictures = draw_senses(report, path, f"{trained.env_id}, {len(report.rows[0].row.episodes)} episodes a row")
         finished.discard()
         say(console, f"wrote {', '.join(map(str, (path, *pictures)))}")

@@ -16,6 +16,7 @@ from mmrl_agents.context_picture import draw_contexts
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
 from mmrl_agents.records.claiming import claim
+from mmrl_agents.records.history import RESUMES, resumes_of
 from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
 from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.terminal import say, terminal
@@ -92,8 +93,9 @@ def open_run(config: TrainConfig) -> RunFolder:
 
 def _take_up(trainer: Trainer, console: Console) -> None:
     """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again."""
-    run = trainer.run
+    run, document = trainer.run, trainer.describe()
     if trainer.config.resume is not None:
+        before = run.read_config()
         if run.has_checkpoint:
             path, state = run.load("last")
             reason = trainer.restore(path, state)
@@ -101,7 +103,8 @@ def _take_up(trainer: Trainer, console: Console) -> None:
             if reason:
                 say(console, f"new episodes begin: {reason}")
         run.forget_metrics_after(trainer.step)
-    run.write_config(marked_config(trainer.describe()))
+        document[RESUMES] = resumes_of(before, trainer.config, trainer.step)
+    run.write_config(marked_config(document))
 
 
 @dataclass

@@ -24,6 +24,7 @@ from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.teacher import make_teacher
@@ -123,6 +124,7 @@ class Trainer:
             "seed": self.config.seed,
             "train": config_to_dict(self.config),
             "senses": self.senses,
+            "world": world_settings(self.envs, self.config.context),
             "versions": library_versions(),
             "machine": machine(self.device),
         }

@@ -144,6 +144,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         noises = [_noise_parameter(name) for name in self.modalities]
         parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
         self.context = Context(parameters, num_envs, context)
+        self._given_context = dict(context or {})
         self._viewing = Viewing(self.world)
         self._controller = SetpointController(
             task.impedance, num_envs, self.world.substeps, task.action_size, control_hz
@@ -159,13 +160,27 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._buffers: dict[str, ModalityBuffer] = {}
         self._cameras = SceneCameras(self.world, num_threads)
         self._viewer = Viewer(self.world)
-        self._control_hz, self._physics_hz = control_hz, physics_hz
+        self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
         self._seed_streams(int(np.random.SeedSequence().generate_state(1)[0]))
 
     @property
     def privileged_size(self) -> int:
         """Size P of `info["privileged"]`."""
         return self.task.privileged_size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the worlds are built with, defaults resolved, as plain values; None is left to the task."""
+        defaults = {name: parameter.default for name, parameter in self.context.parameters.items()}
+        return {
+            "task": type(self.task).__name__,
+            "engine": self._engine,
+            "engine_versions": dict(self.world.versions),
+            "control_hz": self._control_hz,
+            "physics_hz": self._physics_hz,
+            "max_episode_steps": self.max_episode_steps,
+            "context": {**defaults, **self._given_context},
+        }
 
     @property
     def setpoint(self) -> FloatArray:

@@ -7,12 +7,14 @@ import os
 import platform
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from mmrl_agents.records.checkpoint import (
@@ -35,6 +37,17 @@ from mmrl_agents.records.lock import FolderLock
 from mmrl_envs.physics.version import PHYSICS_VERSION
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
+# Modules that decide a result where they are used, and what installs them.
+_WHERE_USED = MappingProxyType(
+    {
+        "pybullet": "pybullet",
+        "ale_py": "ale-py",
+        "gymnasium_robotics": "gymnasium-robotics",
+        "panda_gym": "panda-gym",
+        "stable_baselines3": "stable-baselines3",
+        "sb3_contrib": "sb3-contrib",
+    }
+)
 
 
 class DamagedCheckpoint(UserWarning):
@@ -53,7 +66,8 @@ def run_name(env_id: str, agent: str, seed: int, now: datetime) -> str:
 
 def library_versions() -> dict[str, str]:
     """Versions that decide a result: trajectories differ between releases of MuJoCo and of the tasks' own physics."""
-    versions = {name: importlib.metadata.version(name) for name in _RECORDED}
+    used = [name for module, name in _WHERE_USED.items() if module in sys.modules]
+    versions = {name: importlib.metadata.version(name) for name in (*_RECORDED, *used)}
     return {"python": platform.python_version(), **versions, "physics": str(PHYSICS_VERSION)}
 
 
