@@ -22,6 +22,9 @@ Override = Modality | Mapping[str, Any]
 
 NO_OVERRIDES: Mapping[str, Override] = MappingProxyType({})
 
+_OF_THE_KEY = ("kind", "encoder", "rate_hz", "units", "labels")
+"""Settings of a key that are not options of its encoder; `unit` is one of ImageConv."""
+
 
 @dataclass(frozen=True, eq=False)
 class ForeignSense:
@@ -175,6 +178,8 @@ def _sense(name: str, path: tuple[Any, ...], leaf: Space, override: Override, ra
         low=reading.low,
         high=reading.high,
         dtype=reading.dtype,
+        unit=units if isinstance(units := override.get("units", ""), str) else tuple(units),
+        labels=(labels,) if isinstance(labels := override.get("labels", ()), str) else tuple(labels),
     )
     return ForeignSense(modality, path, reading)
 
@@ -185,11 +190,11 @@ def _encoder(name: str, override: Mapping[str, Any], usual: EncoderSpec) -> Enco
     chosen = override.get("encoder", type(usual).__name__)
     if chosen not in specs:
         raise ValueError(f"observation {name!r}: no encoder {chosen!r}; there are {', '.join(specs)}")
-    options = {key: value for key, value in override.items() if key not in ("kind", "encoder", "rate_hz")}
+    options = {key: value for key, value in override.items() if key not in _OF_THE_KEY}
     known = [field.name for field in fields(specs[chosen])]
     for option in options:
         if option not in known:
-            listed = ", ".join(("kind", "encoder", "rate_hz", *known))
+            listed = ", ".join((*_OF_THE_KEY, *known))
             raise ValueError(f"observation {name!r} has no setting {option!r}; with {chosen} there are {listed}")
     # What is left open stays as it suits the space, such as convolutions for a small image.
     given = vars(usual) if chosen == type(usual).__name__ else {}

@@ -210,6 +210,10 @@ class Modality:
     """How readings err, None for a perfect sensor."""
     latency_s: float = 0.0
     """Age in seconds that a reading reaches before the policy can see it."""
+    unit: str | tuple[str, ...] = ""
+    """What a reading is counted in, such as "N", or a unit per feature of the last axis; "" where it has none."""
+    labels: tuple[str, ...] = ()
+    """Names of the features of the last axis, such as ("Fx", "Fy", "Fz"); () where they have none."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a bad value, TypeError for a wrong kind of noise or encoder."""
@@ -222,6 +226,7 @@ class Modality:
         self._require(self.dtype in DTYPES, f"dtype must be one of {DTYPES}", self.dtype)
         self._require(0 <= self.latency_s < math.inf, "latency_s must be finite and >= 0", self.latency_s)
         self._check_bounds()
+        self._check_words()
         if self.noise is not None:
             if not isinstance(self.noise, Noise):
                 raise TypeError(f"modality {self.name!r}: noise must be a Noise, got {self.noise!r}")
@@ -256,6 +261,11 @@ class Modality:
             high = np.where(np.isposinf(high), 255, high)
         return low.astype(self.dtype), high.astype(self.dtype)
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each feature of the last axis."""
+        return (self.unit,) * self.shape[-1] if isinstance(self.unit, str) else self.unit
+
     def describe(self) -> dict[str, Any]:
         """What a run configuration records and a checkpoint compares, as JSON-able values."""
         return {
@@ -266,7 +276,18 @@ class Modality:
             "rate_hz": self.rate_hz,
             "latency_s": self.latency_s,
             "encoder": repr(self.encoder),
+            "unit": self.unit if isinstance(self.unit, str) else list(self.unit),
+            "labels": list(self.labels),
         }
+
+    def _check_words(self) -> None:
+        size = self.shape[-1]
+        for name, words in (("unit", self.units), ("labels", self.labels)):
+            printed = isinstance(words, tuple) and all(isinstance(word, str) and word.isprintable() for word in words)
+            self._require(printed, f"{name} must be made of printable words", words)
+            fits = len(words) == size or (name == "labels" and not words)
+            self._require(fits, f"{name} must name all {size} features of the last axis", words)
+        self._require(len(set(self.labels)) == len(self.labels), "labels must differ", self.labels)
 
     def _check_bounds(self) -> None:
         for side in (self.low, self.high):

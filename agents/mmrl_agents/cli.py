@@ -210,8 +210,10 @@ def _sensors() -> Iterable[tuple[str, str]]:
 
     for name in sensor_names():
         modality = make_sensor(name).modality
+        unit = ", ".join(filter(None, dict.fromkeys(modality.units)))
         rate = f"{modality.rate_hz:g} Hz, {type(modality.encoder).__name__}"
-        yield name, f"{modality.window_shape} {modality.dtype} at {rate}: {_first_line(make_sensor(name))}"
+        kind = f"{modality.window_shape} {modality.dtype}{f' in {unit}' if unit else ''} at {rate}"
+        yield name, f"{kind}: {_first_line(make_sensor(name))}"
 
 
 def _context() -> Iterable[tuple[str, str]]:

@@ -44,6 +44,15 @@ def test_registered_sensor_is_made_anew_each_time() -> None:
     assert first is not second
 
 
+@pytest.mark.parametrize(
+    "name", ["camera", "depth", "force_torque", "hole_estimate", "joint_proprioception", "proprioception"]
+)
+def test_our_sensors_name_their_features_and_what_they_count_in(name: str) -> None:
+    modality = make_sensor(name).modality
+    assert len(modality.labels) == modality.shape[-1]
+    assert all(modality.units) or modality.dtype == "uint8"  # the brightness of a pixel has no unit
+
+
 def test_ready_sensor_passes_through() -> None:
     for sensor in (Whisker(), Barometer()):
         assert make_sensor(sensor) is sensor

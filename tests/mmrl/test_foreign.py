@@ -30,6 +30,17 @@ def test_uint8_images_are_images(channels: int) -> None:
     assert modality.space == space
 
 
+def test_units_and_labels_are_settings_of_a_key() -> None:
+    space = spaces.Dict({"force": spaces.Box(-1, 1, (8, 2)), "gap": spaces.Box(0, 1, (1,))})
+    settings = {
+        "force": {"kind": "window", "units": ["N", "N m"], "labels": ["push", "twist"], "features": 16},
+        "gap": {"units": "m", "labels": "gap"},
+    }
+    force, gap = modalities_of(space, overrides=settings).values()
+    assert (force.unit, force.labels, force.encoder) == (("N", "N m"), ("push", "twist"), TemporalConv(features=16))
+    assert (gap.unit, gap.labels) == ("m", ("gap",))
+
+
 def test_nested_dicts_are_joined_by_dots_as_their_observations_are() -> None:
     space = spaces.Dict(
         {

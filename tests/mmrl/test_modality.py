@@ -69,8 +69,18 @@ def test_description_is_json() -> None:
         "latency_s": 0.0,
         "encoder": "ImageConv(channels=(16, 32, 32), kernels=(8, 4, 3), strides=(4, 2, 1), features=128, "
         "zero=None, unit=None)",
+        "unit": "",
+        "labels": [],
     }
     assert json.loads(json.dumps(CAMERA.describe())) == expected
+
+
+def test_a_unit_holds_for_every_feature_or_each_has_its_own() -> None:
+    assert replace(WRENCH, unit="N").units == ("N",) * 6
+    mixed = ("N",) * 3 + ("N m",) * 3
+    assert replace(WRENCH, unit=mixed).units == mixed
+    assert WRENCH.units == ("",) * 6
+    assert replace(CAMERA, labels=("red", "green", "blue")).describe()["labels"] == ["red", "green", "blue"]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +102,12 @@ def test_description_is_json() -> None:
         ({"low": (0.0, 0.0)}, "'wrench': low and high must broadcast to shape (6,), got (0.0, 0"),
         ({"dtype": "uint8", "high": 256}, "of uint8 must be integers in 0..255, got (-inf, 256)"),
         ({"dtype": "uint8", "low": 0.5}, "of uint8 must be integers in 0..255, got (0.5, inf)"),
+        ({"unit": ("N", "N m")}, "'wrench': unit must name all 6 features of the last axis, got ('N', 'N m')"),
+        ({"unit": 5}, "'wrench': unit must be made of printable words, got 5"),
+        ({"labels": ("x", "y")}, "'wrench': labels must name all 6 features of the last axis, got ('x', 'y')"),
+        ({"labels": "abcdef"}, "'wrench': labels must be made of printable words, got 'abcdef'"),
+        ({"labels": ("a", "b", "c", "d", "e", "\x1b[2J")}, "'wrench': labels must be made of printable words"),
+        ({"labels": ("x",) * 6}, "'wrench': labels must differ, got ('x', 'x'"),
         ({"noise": Gaussian((1.0, 2.0))}, "Gaussian.std gives 2 values, readings of shape (6,)"),
         ({"history": None}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
         ({"shape": (6, 2)}, "'wrench': TemporalConv reads windows (T, d) and needs history >= 1"),
@@ -130,7 +146,7 @@ def test_wrong_kinds_of_objects_are_refused() -> None:
         (TemporalConv(), {"kernel": 0}, "TemporalConv.kernel must be integers >= 1, got (0,)"),
         (TemporalConv(), {"channels": ()}, "TemporalConv.channels must be integers >= 1, got ()"),
         (TemporalConv(), {"squash": (-1.0,)}, "TemporalConv.squash must be finite scales > 0"),
-        (MLP(), {"window": "mean"}, "MLP.window must be 'flatten' or 'last', got 'mean'"),
+        (MLP(), {"window": "mean"}, "MLP.window must be one of 'flatten', 'last', got 'mean'"),
         (MLP(), {"squash": ((1.0, math.inf),)}, "MLP.squash must be finite scales > 0"),
         (Custom("a.b:c"), {"target": "a.b.c"}, "must read 'package.module:factory', got 'a.b.c'"),
     ],

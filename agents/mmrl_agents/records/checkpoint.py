@@ -258,19 +258,25 @@ def require_same_senses(
 ) -> None:
     """Raise CheckpointError naming every sense that the environment and the checkpoint disagree on.
 
-    Both map a sense to its description, as `Modality.describe()` gives it.
+    Both map a sense to its description, as `Modality.describe()` gives it. Units and labels count where both have them:
+    older checkpoints have none.
     """
     problems = [
         *(f"{name} is missing in the environment" for name in saved if name not in present),
         *(f"{name} is unknown to the checkpoint" for name in present if name not in saved),
     ]
     for name in saved:
-        if name in present and plain(saved[name]) != plain(present[name]):
-            keys = sorted({*saved[name], *present[name]})
-            differing = [key for key in keys if saved[name].get(key) != present[name].get(key)]
+        if name in present and (differing := _differing(saved[name], present[name])):
             changes = ", ".join(
                 f"{key} {saved[name].get(key)!r} became {present[name].get(key)!r}" for key in differing
             )
             problems.append(f"{name} differs ({changes})")
     if problems:
         raise CheckpointError(f"{path}: the senses do not match: {'; '.join(problems)}")
+
+
+def _differing(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+    """Keys of two descriptions of a sense whose values do not agree."""
+    told = {key for key in ("unit", "labels") if not (saved.get(key) and present.get(key))}
+    keys = sorted({*saved, *present} - told)
+    return [key for key in keys if plain(saved.get(key)) != plain(present.get(key))]

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,10 @@ from mmrl_agents.watching.panels import COLOURS, Trace, nice_bounds
 MOST_LINES = len(COLOURS)
 
 
+LEAST: Mapping[str, float] = {"N": 5.0, "N m": 0.2, "m/s": 0.05}
+"""How far from zero an axis of a unit reaches at least, so that noise is not blown up."""
+
+
 @dataclass(frozen=True)
 class Component:
     """Columns of a vector sense that share a unit, and so an axis."""
@@ -26,30 +30,20 @@ class Component:
     least: float = 0.0  # the axis reaches at least this far to both sides of zero
 
 
-WRENCH = (
-    Component("force, N", (0, 1, 2), ("Fx", "Fy", "Fz"), least=5.0),
-    Component("torque, N m", (3, 4, 5), ("Tx", "Ty", "Tz"), least=0.2),
-)
-# What is known of the columns of a sense, by its name and size.
-KNOWN: Mapping[tuple[str, int], tuple[Component, ...]] = {
-    ("force_torque", 6): WRENCH,
-    ("proprioception", 8): (
-        Component("tool position, m", (0, 1, 2), ("x", "y", "z")),
-        Component("tool velocity, m/s", (4, 5, 6), ("x", "y", "z"), least=0.05),
-    ),
-}
-
-
 def components_of(sense: Modality) -> tuple[Component, ...]:
-    """How the traces of a vector sense are split; six columns over time are taken for a wrench."""
-    (size,) = sense.shape
-    if (sense.name, size) in KNOWN:
-        return KNOWN[sense.name, size]
-    if sense.history is not None and size == len(WRENCH) * 3:
-        return tuple(replace(part, title=f"{sense.name}: {part.title}") for part in WRENCH)
-    shown = range(min(size, MOST_LINES))
-    title = sense.name if size <= MOST_LINES else f"{sense.name} (first {MOST_LINES} of {size})"
-    return (Component(title, tuple(shown), tuple(map(str, shown)) if size > 1 else ()),)
+    """How the traces of a vector sense are split: by its declared units, in the order in which they occur."""
+    return tuple(_component(sense, unit) for unit in dict.fromkeys(sense.units))
+
+
+def _component(sense: Modality, unit: str) -> Component:
+    columns = [column for column, own in enumerate(sense.units) if own == unit]
+    shown = columns[:MOST_LINES]
+    title = f"{sense.name}, {unit}" if unit else sense.name
+    if len(shown) < len(columns):
+        title += f" (first {MOST_LINES} of {len(columns)})"
+    names = sense.labels or (tuple(map(str, range(len(sense.units)))) if len(sense.units) > 1 else ("",))
+    labels = tuple(names[column] for column in shown) if any(names) else ()
+    return Component(title, tuple(shown), labels, LEAST.get(unit, 0.0))
 
 
 class TraceRecorder:

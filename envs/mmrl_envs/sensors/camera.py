@@ -112,6 +112,7 @@ class Camera(Sensor):
             low=0,
             high=255,
             dtype="uint8",
+            labels=("red", "green", "blue"),
             encoder=encoder or usual_conv(self.height, self.width),
         )
 
@@ -165,6 +166,8 @@ class Depth(Sensor):
             rate_hz=rate_hz,
             low=0.0,
             high=MAX_DEPTH_M,
+            unit="m",
+            labels=("depth",),
             encoder=encoder or usual_conv(self.height, self.width),
         )
 

@@ -71,6 +71,8 @@ class ForceTorque(Sensor):
             history=whole("history", history, 1),
             low=tuple(-b for b in bound),
             high=bound,
+            unit=("N",) * 3 + ("N m",) * 3,
+            labels=("Fx", "Fy", "Fz", "Tx", "Ty", "Tz"),
             # coarse (tens of newtons: a jammed peg) and fine (a newton: first touch)
             encoder=encoder
             or TemporalConv(

@@ -33,6 +33,8 @@ class HoleEstimate(Sensor):
             rate_hz=rate_hz,
             low=(-1.0, -1.0, -1.0, -2 * np.pi),
             high=(1.0, 1.0, 1.0, 2 * np.pi),
+            unit=("m", "m", "m", "rad"),
+            labels=("x", "y", "z", "yaw"),
             encoder=encoder
             or MLP(
                 hidden=(64,),

@@ -43,6 +43,8 @@ class Proprioception(Sensor):
             history=whole("history", history, 1),
             low=tuple(-b for b in bound),
             high=bound,
+            unit=("m", "m", "m", "rad", "m/s", "m/s", "m/s", "rad/s"),
+            labels=("x", "y", "z", "yaw", "vx", "vy", "vz", "yaw rate"),
             # centimetres and millimetres; yaw in units that saturate at tens of degrees and degrees
             encoder=encoder
             or MLP(
@@ -95,6 +97,8 @@ class JointProprioception(Sensor):
             history=whole("history", history, 1),
             low=(*(float(x) - margin for x in panda.JOINT_LOW), *(-speed,) * 7),
             high=(*(float(x) + margin for x in panda.JOINT_HIGH), *(speed,) * 7),
+            unit=("rad",) * 7 + ("rad/s",) * 7,
+            labels=(*(f"q{i}" for i in range(1, 8)), *(f"dq{i}" for i in range(1, 8))),
             encoder=encoder or MLP(hidden=(64,), features=64, window="last"),
         )
 

@@ -232,6 +232,14 @@ def test_differing_senses_are_listed() -> None:
     assert "same" not in text.removeprefix("a.pt: the senses do not match")
 
 
+def test_units_and_labels_count_where_both_sides_have_them() -> None:
+    older, newer = {"shape": [1]}, {"shape": [1], "unit": "N", "labels": ["push"]}
+    require_same_senses(Path("a.pt"), {"touch": older}, {"touch": newer})
+    require_same_senses(Path("a.pt"), {"touch": newer}, {"touch": newer | {"unit": ""}})
+    with pytest.raises(CheckpointError, match=r"touch differs \(unit 'N' became 'kN'\)"):
+        require_same_senses(Path("a.pt"), {"touch": newer}, {"touch": newer | {"unit": "kN"}})
+
+
 def test_plain_turns_numpy_into_python() -> None:
     value = plain({"a": np.int64(3), "b": [np.arange(2)], "c": (np.bool_(True), None)})
     assert type(value["a"]) is int

@@ -9,20 +9,33 @@ from mmrl.modality import MLP, Modality, TemporalConv
 from mmrl_agents.watching.decisions import Decision
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder, components_of
 
+UNITS = ("N",) * 3 + ("N m",) * 3
+LABELS = ("Fx", "Fy", "Fz", "Tx", "Ty", "Tz")
 
-def wrench(name: str = "force_torque", history: int | None = 4) -> Modality:
-    return Modality(name, (6,), 100.0, TemporalConv() if history else MLP(), history=history)
+
+def wrench(name: str = "force_torque") -> Modality:
+    return Modality(name, (6,), 100.0, TemporalConv(), history=4, unit=UNITS, labels=LABELS)
 
 
-def test_six_columns_over_time_are_a_wrench_and_others_are_numbered() -> None:
-    force, torque = components_of(wrench())
-    assert (force.labels, torque.labels) == (("Fx", "Fy", "Fz"), ("Tx", "Ty", "Tz"))
-    assert components_of(wrench("wrist"))[0].title == "wrist: force, N"
-    (state,) = components_of(wrench("state", history=None))
-    assert state.labels == ("0", "1", "2", "3", "4", "5")
-    (many,) = components_of(Modality("many", (30,), 1.0, MLP()))
+def test_columns_of_one_unit_share_an_axis_and_a_legend() -> None:
+    force, torque = components_of(wrench("wrist"))
+    assert (force.title, torque.title) == ("wrist, N", "wrist, N m")
+    assert (force.labels, torque.labels) == (LABELS[:3], LABELS[3:])
+    mixed = Modality("arm", (3,), 1.0, MLP(), unit=("rad", "m", "rad"), labels=("roll", "reach", "yaw"))
+    assert [(part.title, part.columns, part.labels) for part in components_of(mixed)] == [
+        ("arm, rad", (0, 2), ("roll", "yaw")),
+        ("arm, m", (1,), ("reach",)),
+    ]
+
+
+def test_six_columns_without_a_unit_are_six_numbers() -> None:
+    (imu,) = components_of(Modality("imu", (6,), 100.0, TemporalConv(), history=4))
+    assert (imu.title, imu.labels, imu.least) == ("imu", ("0", "1", "2", "3", "4", "5"), 0.0)
+    (many,) = components_of(Modality("many", (30,), 1.0, MLP(), unit="m"))
     assert many.columns == tuple(range(8))
-    assert many.title == "many (first 8 of 30)"
+    assert many.title == "many, m (first 8 of 30)"
+    (alone,) = components_of(Modality("range", (1,), 1.0, MLP(), unit="m"))
+    assert (alone.title, alone.labels) == ("range, m", ())
 
 
 def test_a_window_adds_only_the_readings_since_the_last_step() -> None:
