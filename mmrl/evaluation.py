@@ -129,6 +129,20 @@ class Row:
     absent: tuple[str, ...]  # senses that were unplugged
     episodes: Episodes
     versus_all: Paired | None = None  # None for the row that has all senses
+    repeats: bool = False  # whether nothing was drawn, so that episodes of one start are one episode played again
+
+    @property
+    def returns(self) -> FloatArray:
+        """Return of every episode, or of every different one where they repeat each other.
+
+        Episodes of one length and one return count as the same: two starts may lead to the same, but then the second
+        says nothing new.
+        """
+        table = self.episodes
+        if not self.repeats:
+            return table.episode_return
+        different: FloatArray = np.unique(np.stack([table.episode_return, table.length]), axis=1)[0]
+        return different
 
     @property
     def success_at_end(self) -> Rate:
@@ -143,12 +157,12 @@ class Row:
     @property
     def mean_return(self) -> tuple[float, float, float]:
         """Mean return of an episode with the ends of its 95 % bootstrap interval, as of `mean_interval`."""
-        return mean_interval(self.episodes.episode_return, CONFIDENCE)
+        return mean_interval(self.returns, CONFIDENCE)
 
     @property
     def positive_return(self) -> Rate:
         """Episodes that returned more than 0: of a game between two, those won."""
-        return Rate(int((self.episodes.episode_return > 0).sum()), len(self.episodes))
+        return Rate(int((self.returns > 0).sum()), len(self.returns))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; figures the environment does not report are None."""
@@ -159,9 +173,10 @@ class Row:
             "absent": list(self.absent),
             "success_at_end": self.success_at_end.to_json(),
             "success_once": self.success_once.to_json(),
-            "mean_return": _finite(np.mean, table.episode_return),
+            "mean_return": _finite(np.mean, self.returns),
             "mean_return_bootstrap_95": [low, high],
             "positive_return": self.positive_return.to_json(),
+            "different_episodes": len(self.returns) if self.repeats else None,
             "mean_length": _finite(np.mean, table.length),
             "median_peak_force_n": _finite(np.median, table.peak_force_n),
             "highest_peak_force_n": _finite(np.max, table.peak_force_n),

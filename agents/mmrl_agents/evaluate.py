@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import tyro
@@ -37,6 +38,11 @@ from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
+from mmrl_envs.emulators import EmulatorWorlds
+
+STICKY = 0.25
+"""Probability of Machado et al. 2018, "Revisiting the Arcade Learning Environment", section 5."""
+_STICKY_LABEL = f"sticky actions {STICKY}"
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,40 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     path = _output(config)
     if path is not None:
         require_place(path)
-    with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(config, console) as progress:
-        space = envs.single_action_space
+    with _progress(config, console) as progress:
+        judged = _judge(trained, config, num_worlds, without, progress)
+        report = judged.report
+        if judged.repeats:
+            renamed = partial(_under, _STICKY_LABEL, progress)
+            report = _beside(report, _judge(trained, config, num_worlds, (), renamed, sticky=STICKY).report)
+    _show(report, config, trained, console)
+    if path is not None:
+        write_json(path, describe(report, config, trained, judged.world))
+        say(console, f"wrote {path}")
+    return report
+
+
+class _Judged(NamedTuple):
+    """What came of playing in one kind of worlds."""
+
+    report: Report
+    world: dict[str, Any]
+    """Their settings."""
+    repeats: bool
+    """Whether nothing is drawn in them, so that episodes of one start repeat each other."""
+
+
+def _judge(
+    trained: TrainedPolicy,
+    config: EvaluateConfig,
+    num_worlds: int,
+    without: Sequence[str],
+    progress: Callable[[str, int], None],
+    **changes: Any,
+) -> _Judged:
+    """Plays in the worlds of the training, some arguments changed."""
+    with closing(trained.make_envs(num_worlds, **config.world_changes, **changes)) as envs:
+        space, worlds = envs.single_action_space, envs.unwrapped
 
         def make_policy() -> TorchPolicy:
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
@@ -135,11 +173,19 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
         report = evaluate(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
-    _show(report, config, trained, console)
-    if path is not None:
-        write_json(path, describe(report, config, trained, world))
-        say(console, f"wrote {path}")
-    return report
+    drawn = not config.deterministic or not isinstance(worlds, EmulatorWorlds) or worlds.different_games is None
+    return _Judged(report, world, not drawn)
+
+
+def _beside(report: Report, sticky: Report) -> Report:
+    """The report on games that repeat each other, with a row of those that sticky actions make all different."""
+    rows = [dataclasses.replace(row, repeats=True) for row in report.rows]
+    return dataclasses.replace(report, rows=(*rows, dataclasses.replace(sticky.rows[0], label=_STICKY_LABEL)))
+
+
+def _under(label: str, progress: Callable[[str, int], None], _: str, done: int) -> None:
+    """Progress under another label."""
+    progress(label, done)
 
 
 def judged_context(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
@@ -230,7 +276,13 @@ def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, consol
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
         f"{report.num_worlds} worlds, seed {report.seed}). " + (_ABOUT_SUCCESS if judged else _ABOUT_RETURNS)
     )
-    if len(report.rows) > 1:
+    if report.rows[0].repeats:
+        console.print(
+            f"A policy that draws nothing repeats its games: {len(report.rows[0].returns)} of these {episodes} were "
+            "different, and the figures count each once. With sticky actions every frame repeats the action before it "
+            f"with probability {STICKY}, so that no game is like another."
+        )
+    if any(row.absent for row in report.rows):
         console.print(
             "change and p compare the same episodes with and without the sense (exact McNemar "
             "test). A sense is unplugged only now: a policy trained to lose it may lose less."

@@ -45,6 +45,10 @@ BYTES_OF_A_GAME = 500_000
 MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
 """What a lever does in a game whose name for it does not tell: by game and name."""
 
+WAIT_FOR_FIRE = frozenset({"breakout", "donkey_kong", "elevator_action", "klax"})
+"""Games in which nothing moves by itself after a reset until FIRE is pressed, and much does then."""
+
+_NO_FIRE = "fire_reset presses FIRE when a game begins, but this game has no such action"
 _MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
 
 
@@ -66,6 +70,9 @@ class EmulatorWorlds(GroupedWorlds):
     `final_info`: of a game that ended ale-py tells the lives of the next one.
 
     World i of seed s plays the same game whatever N is. From 8 worlds on they come in two groups.
+
+    Where a game waits for FIRE to begin (`WAIT_FOR_FIRE`) a reset presses it; `fire_reset` says otherwise. After a lost
+    life it is up to the policy.
 
     `render()` shows a second set of emulators that is sent the same actions, since the first ones draw in grey and in
     another size.
@@ -90,6 +97,7 @@ class EmulatorWorlds(GroupedWorlds):
         noop_max: int = 30,
         clip_rewards: bool = True,
         max_frames: int = MAX_FRAMES,
+        fire_reset: bool | None = None,
         render_mode: str | None = None,
         num_threads: int = 0,
         autoreset: bool = True,
@@ -114,8 +122,10 @@ class EmulatorWorlds(GroupedWorlds):
             reward_clipping=clip_rewards,
             max_num_frames_per_episode=whole("max_frames", max_frames, 1),
             num_threads=whole("num_threads", num_threads, 0),
-            use_fire_reset=False,
+            use_fire_reset=game in WAIT_FOR_FIRE if fire_reset is None else fire_reset,
         )
+        self._drawn = sticky > 0
+        self._starts = whole("noop_max", noop_max, 0) + 1
         self.groups = _groups(num_envs)
         self._emulators = [emulators(worlds.stop - worlds.start, **screen) for worlds in self.groups]
         maxpool = screen.get("maxpool", True)
@@ -123,7 +133,9 @@ class EmulatorWorlds(GroupedWorlds):
         self._picture: NDArray[np.uint8] | None = None
         self._images = np.zeros((num_envs, *modality.shape), np.uint8)
         self._random = np.random.default_rng().spawn(num_envs)
-        self.actions = _choose(actions, self._emulators[0].ale.get_action_set())
+        offered = self._emulators[0].ale.get_action_set()
+        _require(not fire_reset or "FIRE" in {action.name for action in offered}, _NO_FIRE, game)
+        self.actions = _choose(actions, offered)
         self.action_labels = tuple(_label(game, action.name) for action in self.actions)
         """What the actions do in this game, for people to read."""
         self._codes = np.array([action.code for action in self.actions], np.int64)
@@ -132,6 +144,14 @@ class EmulatorWorlds(GroupedWorlds):
         self.single_action_space = spaces.Discrete(len(self.actions))
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
+
+    @property
+    def different_games(self) -> int | None:
+        """How many games a policy that draws nothing can play at most: one for every number of frames without action.
+
+        None with sticky actions, which the console draws.
+        """
+        return None if self._drawn else self._starts
 
     @abstractmethod
     def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:

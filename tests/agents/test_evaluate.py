@@ -102,6 +102,19 @@ def test_report_is_printed_and_written_with_all_that_repeats_it(run: Path) -> No
     assert not list(run.glob(".*"))
 
 
+def test_games_that_repeat_each_other_are_judged_with_sticky_actions_beside() -> None:
+    pytest.importorskip("ale_py")
+    short = {"episodes": 2, "num_worlds": 2, "episode_limit": 3, "device": "cpu"}
+    report, text = judge("pong_reinforce", **short)
+    assert [row.label for row in report.rows] == ["all senses", "sticky actions 0.25"]
+    assert [row.repeats for row in report.rows] == [True, False]
+    # Both are cut after three steps without a point: one return, one length.
+    assert "1 of these 2 were different" in " ".join(text.split())
+    drawn, text = judge("pong_reinforce", deterministic=False, **short)
+    assert [row.label for row in drawn.rows] == ["all senses"]
+    assert "different" not in text
+
+
 def test_the_same_config_gives_the_same_report_drawn_actions_included(run: Path) -> None:
     for deterministic in (True, False):
         one, two = (judge(run, deterministic=deterministic)[0].to_json() for _ in range(2))

@@ -282,6 +282,42 @@ def test_whole_numbers_of_numpy_are_numbers() -> None:
     env.close()
 
 
+def test_games_that_wait_for_fire_get_it_when_they_begin() -> None:
+    def moves(fire_reset: bool | None) -> list[bool]:
+        # 28 frames a game: the second begins by itself.
+        envs = gym.make_vec(
+            "mmrl/Atari-v0",
+            num_envs=1,
+            game="breakout",
+            fire_reset=fire_reset,
+            max_frames=28,
+            noop_max=0,
+            num_threads=1,
+        )
+        (before, _), moved = envs.reset(seed=0), []
+        for _ in range(12):
+            after, *_ = envs.step(np.zeros(1, np.intp))
+            moved.append(bool((after["image"][..., -1] != before["image"][..., -1]).any()))
+            before = after
+        envs.close()
+        return moved
+
+    assert not any(moves(False))
+    for fire_reset in (None, True):
+        moved = moves(fire_reset)
+        assert any(moved[:6])
+        assert any(moved[8:])
+    with pytest.raises(ValueError, match="this game has no such action, got 'freeway'"):
+        gym.make_vec("mmrl/Atari-v0", num_envs=1, game="freeway", fire_reset=True, num_threads=1)
+
+
+def test_worlds_know_how_many_games_there_are_without_a_draw() -> None:
+    for kwargs, games in (({}, 31), ({"noop_max": 0}, 1), ({"sticky": 0.25}, None)):
+        envs = gym.make_vec("mmrl/Pong-v0", num_envs=1, num_threads=1, **kwargs)
+        assert envs.unwrapped.different_games == games
+        envs.close()
+
+
 @pytest.mark.parametrize("seed", [-1, (1, 2), [3, 4], 1.5, True, "3"])
 def test_a_bad_seed_is_refused_and_changes_nothing(seed: Any) -> None:
     envs, twin = (gym.make_vec("mmrl/Pong-v0", num_envs=2) for _ in range(2))

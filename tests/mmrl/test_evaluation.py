@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -263,6 +264,21 @@ def test_a_policy_that_draws_begins_every_row_with_the_same_draws() -> None:
     everything, timeless = evaluate(coins(4), Tosser, 24, seed=0, without=["clock"]).rows
     assert 0 < everything.success_at_end.successes < 24
     assert timeless.versus_all == Paired(lost=0, gained=0, pairs=24)
+
+
+def test_episodes_that_repeat_each_other_count_once() -> None:
+    row = evaluate(coins(2), Heads, 4, seed=1).rows[0]
+    played = replace(
+        row.episodes,
+        # Three different games: the first two are one, played again; the other two differ in length alone.
+        episode_return=np.array([3.0, 3.0, -2.0, -2.0]),
+        length=np.array([9, 9, 7, 8]),
+    )
+    once, each = replace(row, episodes=played, repeats=True), replace(row, episodes=played)
+    assert (each.mean_return[0], str(each.positive_return)) == (0.5, str(Rate(2, 4)))
+    assert once.mean_return[0] == pytest.approx(-1 / 3)
+    assert str(once.positive_return) == str(Rate(1, 3))
+    assert [row.to_json()["different_episodes"] for row in (each, once)] == [None, 3]
 
 
 def test_report_is_strict_json_and_says_what_it_did() -> None:

@@ -96,7 +96,13 @@ def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
         "A sense is unplugged only when the policy is judged. These weights were trained with all of them, so the rows "
         "say what the policy relies on.",
     ]
-    told = [about + lines[0], *lines[1:], *(unplugged if len(report["rows"]) > 1 else [])]
+    if different := report["rows"][0].get("different_episodes"):
+        lines += [
+            "",
+            f"Without sticky actions a policy that draws nothing repeats its games: {different} were different, "
+            "and the figures count each once.",
+        ]
+    told = [about + lines[0], *lines[1:], *(unplugged if any(row["absent"] for row in report["rows"]) else [])]
     return told if is_marked(EVALUATION, report) else [_HEARSAY, "", *told]
 
 
