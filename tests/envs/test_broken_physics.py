@@ -76,3 +76,25 @@ def test_a_sense_of_the_task_and_one_of_the_arm_are_of_one_instant() -> None:
     for observation, *_ in history:
         tip = observation["proprioception"][:, -1, :3]
         np.testing.assert_allclose(observation["hole_estimate"][:, :3] + tip, envs.task.hole[:, :3], atol=1e-3)
+
+
+class Thrown(PegInsertion):
+    """Peg insertion whose engine makes a contact of 50 mm in the third control step of world 1, for a moment."""
+
+    steps = 0
+
+    def assess(self) -> Outcome:
+        self.steps += 1
+        if self.steps == 3:
+            self.world.recorded("contact_force")[1, 7] = (0.0, 0.0, 2500.0)
+        return super().assess()
+
+
+def test_a_force_that_no_action_can_make_is_a_physics_error_and_no_figure() -> None:
+    envs = RobotVectorEnv(Thrown(), WORLDS, sensors=("force_torque",))
+    envs.reset(seed=0)
+    for _ in range(3):
+        _, _, terminated, _, info = envs.step(UP)
+    assert terminated.tolist() == [False, True, False]
+    assert info["final_info"]["physics_error"].tolist() == [False, True, False]
+    assert info["final_info"]["peak_force_n"][1] < 1.0

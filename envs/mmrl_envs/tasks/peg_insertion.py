@@ -40,6 +40,8 @@ START_DEPTH = SUCCESS_DEPTH - 0.002
 """Depth of the tip where `start_progress` is 1, metres: short of success by less than a step's stride."""
 HOLD_S = 0.25
 """Seconds for which the peg must stay bottomed, in whole control steps."""
+BROKEN_FORCE_N = 500.0
+"""Contact force that is an engine's error: full actions, however they change, make 300 N at most."""
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 MAX_HOLE_YAW = 2.4
@@ -230,8 +232,14 @@ class PegInsertion(Task):
         success = self._held >= self.hold_steps
         depth = self.depth()
         reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
-        broken = self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK
+        broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (self._largest_force() > BROKEN_FORCE_N)
         return Outcome(reward, success, {"depth_m": depth}, broken)
+
+    def _largest_force(self) -> FloatArray:
+        """Of the physics steps of the last control step, N, (N,)."""
+        force = self.world.recorded("contact_force")  # (N, S, 3)
+        largest: FloatArray = np.sqrt(np.einsum("nsd,nsd->ns", force, force).max(axis=1))
+        return largest
 
     def depth(self) -> FloatArray:
         """How far the tip is in the hole, metres, (N,)."""

@@ -28,9 +28,10 @@ POLICY_GROUPS = (TABLE_GROUP, SCENE_GROUP)
 VIDEO_GROUPS = (TABLE_GROUP, SCENE_GROUP, ARM_GROUP)
 
 # A wall gives way by 0.10 mm under 15 N, the most that the controller presses along an axis: a hole plays like one
-# wider by 0.2 mm then. Half critical damping: a critically damped contact of this stiffness is a brake of 1,100 N s/m,
-# which lands with 1.45 x the force and whose corners take turns sliding, so the wrench chatters at any time step.
-CONTACT = {"solref": (0.02, 0.5), "solimp": (0.5, 0.95, 0.001, 0.5, 2.0)}
+# wider by 0.2 mm then. It stiffens within 0.7 mm, so that no action presses a peg a millimetre deep. Half critical
+# damping: a critically damped contact of this stiffness is a brake of 1,100 N s/m, which lands with 1.3 x the force and
+# whose corners take turns sliding, so the wrench chatters at any time step.
+CONTACT = {"solref": (0.02, 0.5), "solimp": (0.5, 0.98, 0.0007, 0.5, 2.0)}
 
 
 def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> mujoco.MjSpec:
