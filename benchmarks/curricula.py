@@ -31,6 +31,7 @@ from rich.table import Table
 
 from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
 from mmrl_agents.judging import SUCCESS
+from mmrl_agents.line_styles import line_style
 from mmrl_agents.recipes import recipe_for
 from mmrl_agents.records.runs import library_versions
 
@@ -112,12 +113,11 @@ def _steps(steps: float | None, total: int) -> str:
 def draw(names: list[str], runs: dict[str, list[Training]], path: Path) -> None:
     """Judged success of every seed against steps, one colour a scheduler."""
     figure, axes = plt.subplots(figsize=(7.2, 4.0), dpi=120)
-    colours = plt.get_cmap("tab10")
     for index, name in enumerate(names):
         for number, run in enumerate(runs[name]):
             steps, success = metric_over_steps(run.folder, SUCCESS)
             label = name if number == 0 else None
-            axes.plot([s / 1000 for s in steps], [100 * s for s in success], color=colours(index), label=label, lw=1.4)
+            axes.plot([s / 1000 for s in steps], [100 * s for s in success], label=label, lw=1.4, **line_style(index))
     axes.axhline(100 * GOAL, color="0.6", linewidth=0.8, linestyle="--")
     axes.set(xlabel="environment steps, thousands", ylabel="success on the task, % of 64 episodes", ylim=(0, 102))
     axes.set_xlim(left=0)

@@ -35,6 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.training import is_finished, lines_with
+from mmrl_agents.line_styles import line_style
 from mmrl_agents.records.machine import machine
 from mmrl_agents.records.runs import RunFolder, library_versions
 
@@ -110,9 +111,10 @@ def draw(folders: list[Path], path: Path, title: str, metric: str, level: float)
     """A figure of every seed's training against minutes of wall clock."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
     label, unit, limits = AXES[metric]
-    for folder in folders:
+    for index, folder in enumerate(folders):
         minutes, values, _ = curve(folder, metric)
-        axes.plot(minutes, [unit * value for value in values], linewidth=1.6, label=folder.name.replace("_", " "))
+        seed = folder.name.replace("_", " ")
+        axes.plot(minutes, [unit * value for value in values], linewidth=1.6, label=seed, **line_style(index))
     axes.axhline(unit * level, color="0.6", linewidth=0.8, linestyle="--")
     axes.set(xlabel="minutes of training (wall clock)", ylabel=label, title=title)
     axes.set_ylim(*limits)

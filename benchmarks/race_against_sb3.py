@@ -195,12 +195,14 @@ def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    from mmrl_agents.line_styles import line_style
+
     figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
     for index, (name, runs) in enumerate(results.items()):
         for run in runs:
             minutes = [seconds / 60 for seconds, _ in run["curve"]]
             success = [100 * rate for _, rate in run["curve"]]
-            axes.plot(minutes, success, color=f"C{index}", linewidth=1.4, label=name if run is runs[0] else None)
+            axes.plot(minutes, success, linewidth=1.4, label=name if run is runs[0] else None, **line_style(index))
     axes.axhline(100 * LEVEL, color="0.6", linewidth=0.8, linestyle="--")
     axes.set(xlabel="minutes of wall clock", ylabel=f"success of the last {EPISODES} episodes, %", ylim=(0, 102))
     axes.set_xlim(left=0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmrl_agents.line_styles import COLOURS
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.files import parse_line, read_regular
 from mmrl_agents.records.runs import RunFolder
@@ -13,8 +14,8 @@ from mmrl_agents.records.runs import RunFolder
 # More points than this hide one another, and take long to draw.
 _MOST_POINTS = 20_000
 _COLOURS: Mapping[bool | None, tuple[str, str]] = {
-    True: ("tab:green", "success"),
-    False: ("tab:red", "failure"),
+    True: (COLOURS[0], "success"),
+    False: (COLOURS[4], "failure"),
     None: ("tab:gray", "not told"),
 }
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmrl.senses import SenseRow, SensesReport
+from mmrl_agents.line_styles import COLOURS
 from mmrl_agents.records.checkpoint import write_atomically
 
-# Told apart by people who do not see all colours: Okabe & Ito 2008, "Color Universal Design".
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _NEUTRAL = "#4D4D4D"
 _HATCHES = {"only": "///", "broken": "..."}
 _GAP = 0.6  # between groups of bars, in bars
@@ -25,7 +24,7 @@ def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Pat
     from matplotlib.figure import Figure
 
     senses = list(report.worth.lost_without)
-    colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(senses)}
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(senses)}
     places = _places(report.rows)
     bars = (places[-1] + 1, 2 * len(senses))
     height = _MARGIN + _INCHES_PER_BAR * sum(bars)

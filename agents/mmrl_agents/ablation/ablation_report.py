@@ -22,6 +22,7 @@ from rich.text import Text
 
 from mmrl.aggregate import aggregate
 from mmrl_agents.judging import RETURN, SUCCESS
+from mmrl_agents.line_styles import line_style
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.files import read_json, read_json_lines
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
@@ -252,9 +253,10 @@ def draw(report: Report, path: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     unit = 100.0 if report.knows_success else 1.0
     for index, subset in enumerate(report.subsets):
-        colour = f"C{index % 10}"
+        style = line_style(index)
+        colour = style["color"]
         value, low, high = report.metric.unit * subset.curve
-        left.plot(subset.steps, value, color=colour, linewidth=1.5, linestyle=("-", "--", ":")[index // 10 % 3])
+        left.plot(subset.steps, value, linewidth=1.5, **style)
         left.fill_between(subset.steps, low, high, color=colour, alpha=0.15, linewidth=0)
         right.errorbar(
             unit * subset.score.value, index, xerr=_bars(subset.score, unit), fmt="o", color=colour, capsize=3
