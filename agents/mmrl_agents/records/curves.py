@@ -21,6 +21,23 @@ from mmrl_agents.records.files import append_regular
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
+# What a figure is about, by the form of its name; all else is of the updates.
+_GROUPS = (
+    ("losses", re.compile(r"(.*_)?(loss|entropy)")),
+    ("time", re.compile(r".*(_seconds|_per_second|_time_s)")),
+    ("incidents", re.compile(r"physics_errors|renderer_failures|workers_lost|skipped_updates.*")),
+    ("episodes", re.compile(r"episodes|games|points|batch_return|(mean_return|mean_length|success|peak_force).*")),
+)
+
+
+def tag_of(name: str) -> str:
+    """Under which heading TensorBoard shows a metric: those that bring one keep it, as curriculum/level."""
+    if "/" in name:
+        return name
+    group = next((group for group, form in _GROUPS if form.fullmatch(name)), "updates")
+    return f"{group}/{name}"
+
+
 class EventFile:
     """Scalars of one process, in a file that is begun with the first of them."""
 
@@ -31,7 +48,7 @@ class EventFile:
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append the scalars of a step, all of them or none; raises OSError as the system does."""
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        values = [Summary.Value(tag=tag_of(name), simple_value=value) for name, value in scalars.items()]
         events = [Event(wall_time=time.time(), step=step, summary=Summary(value=values))]
         if self._path is not None:
             append_regular(self._path, _records(events))

@@ -78,7 +78,7 @@ def test_a_full_disk_costs_the_curves_what_comes_while_it_is_full(tmp_path: Path
     run.log(256, {"loss": 0.2})
     assert [json.loads(line)["step"] for line in run.metrics_path.read_text().splitlines()] == logged
     assert len(list(tmp_path.glob("events.*"))) == 1
-    scalars = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    scalars = EventAccumulator(str(tmp_path)).Reload().Scalars("losses/loss")
     assert [scalar.step for scalar in scalars] == [64, 256]
 
 
@@ -230,7 +230,7 @@ def test_what_was_logged_before_a_checkpoint_is_on_file(tmp_path: Path) -> None:
     run.log(64, {"loss": 0.5})
     run.save(64, {"step": 64}, best=False, keep=1)
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(64, 0.5)]
+    assert [(event.step, event.value) for event in events.Scalars("losses/loss")] == [(64, 0.5)]
     run.close()
 
 
@@ -243,7 +243,7 @@ def test_tensorboard_reads_files_in_the_order_they_were_begun(tmp_path: Path) ->
         (newest,) = (path for path in tmp_path.glob("events.*") if ".old" not in path.name)
         stamp = newest.name.split(".")[3]
         newest.rename(tmp_path / f"events.out.tfevents.{stamp}.host.{9 - first}.old")
-    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("losses/loss")
     assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)]
 
 
@@ -253,11 +253,35 @@ def test_a_clock_that_is_set_back_costs_tensorboard_no_point(tmp_path: Path, mon
         run = RunFolder(tmp_path)
         for step in steps:
             run.log(step, {"loss": now})
-    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("losses/loss")
     assert [(event.step, event.value) for event in events] == [(1, 2e9), (2, 2e9), (3, 1e9), (4, 1e9), (5, 0.0)]
 
 
 def test_numbers_that_are_none_are_on_the_curves(tmp_path: Path) -> None:
     RunFolder.create(tmp_path).log(1, {"loss": math.inf, "ratio": 1e300})
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert [events.Scalars(name)[0].value for name in ("loss", "ratio")] == [math.inf, math.inf]
+    assert [events.Scalars(name)[0].value for name in ("losses/loss", "updates/ratio")] == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("policy_loss", "losses/policy_loss"),
+        ("entropy", "losses/entropy"),
+        ("mean_return_20", "episodes/mean_return_20"),
+        ("success_once_rate", "episodes/success_once_rate"),
+        ("peak_force_n", "episodes/peak_force_n"),
+        ("steps_per_second", "time/steps_per_second"),
+        ("wall_time_s", "time/wall_time_s"),
+        ("workers_lost", "incidents/workers_lost"),
+        ("skipped_updates_in_all", "incidents/skipped_updates_in_all"),
+        ("approx_kl", "updates/approx_kl"),
+        ("learning_rate", "updates/learning_rate"),
+        ("curriculum/level", "curriculum/level"),
+        ("judged/success_rate", "judged/success_rate"),
+    ],
+)
+def test_curves_stand_in_groups_and_metrics_keep_their_names(name: str, tag: str, tmp_path: Path) -> None:
+    RunFolder.create(tmp_path).log(3, {name: 0.5})
+    assert EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"] == [tag]
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 3, name: 0.5}
