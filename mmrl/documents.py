@@ -49,11 +49,12 @@ def fit(instance: Any, prefix: str = "") -> None:
     """Bring every field of a frozen dataclass to what its annotation says, from its `__post_init__`.
 
     So 1e6 and `np.int64(8)` become whole numbers of Python before anything is recorded. Raises ValueError naming the
-    field, `prefix` before it, its kind and the value where that is not possible, such as 2.5 for a whole number.
+    field, `prefix` before it, its kind and the value where that is not possible, such as 2.5 for a whole number. A
+    whole number that stands for a fraction stays one, as descriptions on record have it.
     """
     for name, hint in _hints(type(instance)).items():
         if name in vars(instance):
-            object.__setattr__(instance, name, _fitted(hint, vars(instance)[name], prefix + name))
+            object.__setattr__(instance, name, _fitted(hint, vars(instance)[name], prefix + name, widen=False))
 
 
 _known_hints: dict[Any, dict[str, Any]] = {}
@@ -71,32 +72,32 @@ def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _fitted(hint: Any, value: Any, name: str) -> Any:
+def _fitted(hint: Any, value: Any, name: str, widen: bool = True) -> Any:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return _fitted(inner[0], value, name)
+        return _fitted(inner[0], value, name, widen)
     if origin in (types.UnionType, Union):
-        return _fitted_to_one_of(inner, hint, value, name)
+        return _fitted_to_one_of(inner, hint, value, name, widen)
     if origin is Literal:
         if any(type(value) is type(option) and value == option for option in inner):
             return value
         raise Misfit(f"{name} must be one of {', '.join(map(repr, inner))}, got {value!r}")
     if origin is tuple:
-        return _fitted_tuple(inner, hint, value, name)
+        return _fitted_tuple(inner, hint, value, name, widen)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return build(typing.cast(type[Any], hint), value, f"{name}.")
     kind = hint if origin is None else origin
     if kind in (dict, Mapping) and inner and isinstance(value, Mapping):
         if inner[1] is Any:
             return _recordable(value, name)
-        return {_fitted(inner[0], key, name): _fitted(inner[1], item, f"{name}.{key}") for key, item in value.items()}
+        return {str(key): _fitted(inner[1], item, f"{name}.{key}", widen) for key, item in value.items()}
     if kind is Path and isinstance(value, str):
         return Path(value)
     value = _plain(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind is Any or _is(kind, value):
-        return float(value) if kind is float else value
+        return float(value) if kind is float and widen else value
     raise Misfit(f"{name} must be {_spelled(hint)}, got {value!r}")
 
 
@@ -128,22 +129,22 @@ def _recordable(value: Any, name: str, depth: int = 0) -> Any:
     raise Misfit(f"{name} must be made of numbers, words, lists and mappings, got {value!r}")
 
 
-def _fitted_to_one_of(options: tuple[Any, ...], hint: Any, value: Any, name: str) -> Any:
+def _fitted_to_one_of(options: tuple[Any, ...], hint: Any, value: Any, name: str, widen: bool) -> Any:
     for option in options:
         try:
-            return _fitted(option, value, name)
+            return _fitted(option, value, name, widen)
         except Misfit:
             continue
     raise Misfit(f"{name} must be {_spelled(hint)}, got {value!r}")
 
 
-def _fitted_tuple(inner: tuple[Any, ...], hint: Any, value: Any, name: str) -> tuple[Any, ...]:
+def _fitted_tuple(inner: tuple[Any, ...], hint: Any, value: Any, name: str, widen: bool) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise Misfit(f"{name} must be {_spelled(hint)}, got {value!r}")
     hints = inner[:1] * len(value) if inner[1:] == (Ellipsis,) else inner
     if len(hints) != len(value):
         raise Misfit(f"{name} must be {_spelled(hint)}, got {value!r}")
-    return tuple(_fitted(each, item, name) for each, item in zip(hints, value, strict=True))
+    return tuple(_fitted(each, item, name, widen) for each, item in zip(hints, value, strict=True))
 
 
 def _is(kind: Any, value: Any) -> bool:

@@ -179,7 +179,9 @@ def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> Enc
     spec = ENCODERS[encoder]
     if zero is None or not isinstance(spec, ImageConv):
         return spec
-    return dataclasses.replace(spec, zero=number("background", zero), unit=unit)
+    number("background", zero)
+    # as it is written: descriptions on record say 87, not 87.0
+    return dataclasses.replace(spec, zero=zero, unit=unit)
 
 
 def make_pong_vector(num_envs: int = 1, *, max_episode_steps: int | None = None, **kwargs: Any) -> PongWorlds:

@@ -106,11 +106,16 @@ def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> Non
 
 
 def test_numbers_of_numpy_and_whole_fractions_are_numbers() -> None:
-    given = {"count": np.int64(3), "limit": np.float32(0.5), "pair": ("y", np.int8(2)), "mapping": {"a": 1e6}}
+    given = {"count": np.int64(3), "limit": np.float32(0.5), "pair": ("y", np.float16(2)), "mapping": {"a": 1e6}}
     for outer in (build(Outer, {**FULL, **given}), Fitting("peg", **given)):  # type: ignore[arg-type]
         assert (outer.count, outer.limit, outer.pair, outer.mapping) == (3, 0.5, ("y", 2.0), {"a": 1_000_000})
         kinds = type(outer.count), type(outer.limit), type(outer.pair[1]), type(outer.mapping["a"])
         assert kinds == (int, float, float, int)
+
+
+def test_a_whole_number_that_is_fitted_for_a_fraction_stays_as_it_is_written() -> None:
+    assert type(Fitting("peg", limit=87).limit) is int
+    assert type(build(Outer, {"name": "peg", "limit": 87}).limit) is float
 
 
 def test_what_is_free_in_kind_is_what_a_file_would_hold() -> None:
