@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -82,6 +82,32 @@ def modalities_of(
 ) -> dict[str, Modality]:
     """The declarations of `foreign_senses` alone."""
     return {name: sense.modality for name, sense in foreign_senses(space, rate_hz=rate_hz, overrides=overrides).items()}
+
+
+def with_encoders(
+    modalities: Mapping[str, Modality], overrides: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Modality]:
+    """Senses that declare themselves, with the encoders that settings by name ask for.
+
+    `encoder` names another one; all else are fields of it, those not given as declared. Raises ValueError for a sense,
+    an encoder or a field that there is not.
+    """
+    for name in overrides:
+        if name not in modalities:
+            raise ValueError(f"no sense {name!r}; there are {', '.join(modalities)}")
+    encoders = {name: _encoder_over(name, modalities[name].encoder, override) for name, override in overrides.items()}
+    return {name: replace(sense, encoder=encoders.get(name, sense.encoder)) for name, sense in modalities.items()}
+
+
+def _encoder_over(name: str, declared: EncoderSpec, override: Mapping[str, Any]) -> EncoderSpec:
+    """The declared encoder with other fields, or another one."""
+    for setting in ("kind", "rate_hz"):
+        if setting in override:
+            raise ValueError(f"{name}.{setting} cannot be set: the environment declares this sense itself")
+    if override.get("encoder", type(declared).__name__) != type(declared).__name__:
+        return _encoder(name, override, declared)
+    kept = {field.name: getattr(declared, field.name) for field in fields(declared)}
+    return _encoder(name, {**kept, **override}, declared)
 
 
 class DeclaredSenses(gym.ObservationWrapper[Any, Any, Any]):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from mmrl.foreign import DeclaredSenses, flatten_observation, foreign_senses, modalities_of, overrides_from
+from mmrl.foreign import (
+    DeclaredSenses,
+    flatten_observation,
+    foreign_senses,
+    modalities_of,
+    overrides_from,
+    with_encoders,
+)
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
 
 WRENCH = Modality("wrench", (6,), 1000, TemporalConv(), history=32)
@@ -175,3 +182,30 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message:
 def test_something_must_be_left_to_observe() -> None:
     with pytest.raises(ValueError, match="nothing is left to observe: all of observation is ignored"):
         modalities_of(spaces.Box(-1, 1, (2,)), overrides={"observation": {"kind": "ignore"}})
+
+
+def test_senses_that_declare_themselves_take_other_encoders_and_fields_of_theirs() -> None:
+    declared = {"wrench": WRENCH, "eye": Modality("eye", (36, 36, 3), 20, ImageConv(zero=87), dtype="uint8")}
+    settings = overrides_from({"wrench.encoder": "MLP", "wrench.hidden": [8], "eye.features": 16})
+    changed = with_encoders(declared, settings)
+    assert changed["wrench"].encoder == MLP(hidden=(8,))
+    assert changed["eye"].encoder == ImageConv(features=16, zero=87)
+    assert (changed["wrench"].shape, changed["wrench"].history, changed["eye"].dtype) == ((6,), 32, "uint8")
+    assert with_encoders(declared, {}) == declared
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"nose.features": 3}, "no sense 'nose'; there are wrench"),
+        ({"wrench.kind": "vector"}, "wrench.kind cannot be set: the environment declares this sense itself"),
+        ({"wrench.rate_hz": 3}, "wrench.rate_hz cannot be set"),
+        ({"wrench.encoder": "Nose"}, "no encoder 'Nose'; there are"),
+        ({"wrench.depth": 3}, "no setting 'depth'; with TemporalConv there are"),
+        ({"wrench.features": 2.5}, "wrench.features must be int, got 2.5"),
+        ({"wrench.encoder": "ImageConv"}, "'wrench': ImageConv reads one image"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        with_encoders({"wrench": WRENCH}, overrides_from(settings))

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mmrl.foreign import DeclaredSenses, Override, overrides_from
+from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.actions import unit_actions
 from mmrl_agents.worlds.failures import NamedFailures
 from mmrl_agents.worlds.infos import ReadableInfo, SideBySide
@@ -47,7 +48,7 @@ def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[s
     try:
         env = _made(maker or partial(gym.make, env_id, disable_env_checker=True), env_id, env_kwargs)
     except TypeError as error:
-        raise ValueError(f"{env_id} does not accept {dict(env_kwargs)}: {error}") from error
+        raise refused_arguments(env_id, env_kwargs, error) from error
     ours = maker is None and isinstance(env.unwrapped, SingleWorld)
     return env if ours else _wrapped(env, env_id, modalities)
 
