@@ -1,6 +1,7 @@
 """Settings by name: a mapping in Python, KEY=VALUE words on a command line."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
@@ -46,6 +47,45 @@ def parse_settings(items: list[str]) -> dict[str, Any]:
             reason = str(error).replace("\n", " ")
             raise ValueError(f"the value of {key!r} is no YAML, got {text!r}: {reason}") from error
     return settings
+
+
+def parse_document(content: bytes, name: str) -> dict[str, Any]:
+    """A YAML or JSON file of settings, named in messages; raises ValueError where it holds no mapping."""
+    try:
+        document = yaml.load(content, _Loader)
+    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+        reason = str(error).replace("\n", " ")
+        raise ValueError(f"{name} is no YAML: {reason}") from error
+    if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
+        raise ValueError(f"{name} must hold settings by name, got {type(document).__name__}")
+    return dict(document)
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"impedance.stiffness": 1000}` as `{"impedance": {"stiffness": 1000}}`, for names without dots of their own.
+
+    Raises ValueError where a name is given a value and parts as well.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        name, dot, part = key.partition(".")
+        if not dot:
+            tree = joined(tree, {name: value})
+        elif name and part and isinstance(tree.get(name, {}), Mapping):
+            tree = joined(tree, {name: nested({part: value})})
+        else:
+            raise ValueError(f"{key} sets a part of {name!r}, which is {tree.get(name)!r} and has no parts")
+    return tree
+
+
+def joined(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name over others, those within them likewise."""
+    both = {
+        name: joined(base[name], value)
+        for name, value in given.items()
+        if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
+    }
+    return {**base, **given, **both}
 
 
 _SETTINGS = PrimitiveConstructorSpec(

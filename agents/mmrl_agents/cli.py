@@ -3,13 +3,13 @@
 Every command imports what it needs when it runs, so that `mmrl --help` answers at once.
 """
 
+import importlib.metadata
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import dropwhile, takewhile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +23,7 @@ from mmrl_agents.refusals import PACKAGES, is_for_the_user
 from mmrl_agents.terminal import release_output, say, terminal
 
 if TYPE_CHECKING:
-    from mmrl_agents.config import TrainConfig
+    pass
 
 # As shells report a program that SIGINT ended.
 INTERRUPTED = 130
@@ -51,118 +51,44 @@ class ExportConfig:
     """best, last or a checkpoint file."""
 
 
-_SHORT = {"--fusion": "--policy.fusion", "--fusion-options": "--policy.fusion-options"}
-
-
-def _spelled_out(args: Sequence[str]) -> list[str]:
-    """Options that have a short name, by their full one."""
-    parts = (word.partition("=") for word in args)
-    return [_SHORT.get(name.replace("_", "-"), name) + equals + value for name, equals, value in parts]
-
-
-def _train(args: Sequence[str]) -> int:
-    from mmrl_agents.config import TrainConfig
+def _train(words: Sequence[str]) -> int:
     from mmrl_agents.train import train
+    from mmrl_agents.words import training_in
 
-    args = _spelled_out(args)
-    base = _train_defaults(args)
-    description = "Train a policy; the defaults are those of the environment's recipe."
-    if base is None:
-        tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description)
-        return 0
-    config = tyro.cli(TrainConfig, args=args, prog="mmrl train", description=description, default=base)
-    result = train(_merged(base, config))
+    config = training_in(words)
     # What would follow in a script or a Makefile wants a finished training.
-    return INTERRUPTED if result.interrupted else 0
+    return INTERRUPTED if config is not None and train(config).interrupted else 0
 
 
-def _merged(base: "TrainConfig", config: "TrainConfig") -> "TrainConfig":
-    """What was asked for, on top of the settings by name of the recipe or the resumed run."""
-    return replace(
-        config,
-        env=base.env,  # "pong" names recipes, not an environment
-        env_kwargs={**base.env_kwargs, **config.env_kwargs},
-        context={**base.context, **config.context},
-        modalities={**base.modalities, **config.modalities},
-    )
+def _ablate(words: Sequence[str]) -> int:
+    from mmrl_agents.ablation.ablation import ablate
+    from mmrl_agents.words import ablation_in
+
+    config = ablation_in(words)
+    return INTERRUPTED if config is not None and ablate(config).interrupted else 0
 
 
-def _ablate(args: Sequence[str]) -> int:
-    from mmrl_agents.ablation.ablation import OWN_OPTIONS, AblateConfig, ablate
-
-    args = _spelled_out(args)
-    for option in OWN_OPTIONS:
-        written = f"--{option.replace('_', '-')}"
-        if any(word.partition("=")[0].replace("_", "-") == written for word in args):
-            raise ValueError(f"{written} is not for an ablation, which chooses it for every training by itself")
-    described = args
-    if args and args[0].startswith("-") and not {"-h", "--help"} & set(args):  # the environment comes after options
-        described = [tyro.cli(AblateConfig, args=args, prog="mmrl ablate").train.env, *args]
-    base = _train_defaults(described)
-    description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
-    if base is None:
-        tyro.cli(AblateConfig, args=args, prog="mmrl ablate", description=description)
-        return 0
-    default = AblateConfig(train=base)
-    config = tyro.cli(AblateConfig, args=args, prog="mmrl ablate", description=description, default=default)
-    result = ablate(replace(config, train=_merged(base, config.train)))
-    return INTERRUPTED if result.interrupted else 0
-
-
-def _train_defaults(args: Sequence[str]) -> "TrainConfig | None":
-    """The run to be resumed or the recipe of the environment; None where neither is named."""
-    from mmrl_agents.config import TrainConfig, recorded_config
-    from mmrl_agents.recipes import recipe_for
-    from mmrl_agents.records.runs import RunFolder
-    from mmrl_agents.worlds.trust import let_modules_here_be_found
-
-    resume = _value_of("--resume", args)
-    if resume is not None:
-        path = Path(resume)
-        document = RunFolder.open(path).read_config()
-        trusted = tuple(_values_of("--trust", args))
-        return replace(recorded_config(document, trust=trusted), resume=path, run_dir=None)
-    if not args or (args[0].startswith("-") and {"-h", "--help"} & set(args)):
-        return None
-    let_modules_here_be_found()  # an environment is typed
-    env = args[0] if not args[0].startswith("-") else tyro.cli(TrainConfig, args=args, prog="mmrl train").env
-    return recipe_for(env, _value_of("--agent", args), _value_of("--recipe", args) or "")
-
-
-def _value_of(option: str, args: Sequence[str]) -> str | None:
-    for index, argument in enumerate(args):
-        if argument.startswith(f"{option}="):
-            return argument.partition("=")[2]
-        if argument == option and index + 1 < len(args):
-            return args[index + 1]
-    return None
-
-
-def _values_of(option: str, args: Sequence[str]) -> list[str]:
-    """All values of an option that takes several."""
-    words = list(dropwhile(lambda word: word.partition("=")[0] != option, args))
-    if not words:
-        return []
-    first = [words[0].partition("=")[2]] if "=" in words[0] else []
-    return [*first, *takewhile(lambda word: not word.startswith("-"), words[1:])]
-
-
-def _evaluate(args: Sequence[str]) -> int:
+def _evaluate(words: Sequence[str]) -> int:
+    from mmrl_agents.effects import require_effect, written
     from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
     from mmrl_agents.evaluate_senses import evaluate_senses
+    from mmrl_agents.readers import BY_AN_EVALUATION
+    from mmrl_agents.words import ask_plain
 
-    config = tyro.cli(EvaluateConfig, args=args, prog="mmrl evaluate")
-    if config.senses:
-        evaluate_senses(config)
-    else:
-        evaluate_run(config)
+    config = ask_plain(EvaluateConfig, words, "evaluate")
+    if config is not None:
+        require_effect(config, BY_AN_EVALUATION, EvaluateConfig(), written(words))
+        (evaluate_senses if config.senses else evaluate_run)(config)
     return 0
 
 
-def _watch(args: Sequence[str]) -> int:
+def _watch(words: Sequence[str]) -> int:
     from mmrl_agents.watching.watch import WatchConfig, watch_run
+    from mmrl_agents.words import ask_plain
 
-    watch_run(tyro.cli(WatchConfig, args=args, prog="mmrl watch"))
+    config = ask_plain(WatchConfig, words, "watch")
+    if config is not None:
+        watch_run(config)
     return 0
 
 
@@ -291,7 +217,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
 
 
 def _usage(console: Console) -> None:
-    say(console, "usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options)\n")
+    say(console, "usage: mmrl COMMAND ...   (mmrl COMMAND --help for its options; mmrl --version)\n")
     width = max(map(len, COMMANDS))
     for name, (text, _) in COMMANDS.items():
         say(console, f"  {name:<{width}}  {text}")
@@ -326,6 +252,9 @@ def _run(args: Sequence[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         _usage(terminal())
         return 0 if args else 2
+    if args[0] == "--version":
+        say(terminal(), f"mmrl {importlib.metadata.version('mmrl')}")
+        return 0
     if args[0] not in COMMANDS:
         say(errors, f"no command {args[0]!r}; there are {', '.join(COMMANDS)}", "red")
         return 2

@@ -17,14 +17,17 @@ from gymnasium.vector import VectorEnv
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build, fit
 from mmrl.episodes import LONGEST_EPISODE
-from mmrl.foreign import overrides_from
+from mmrl.foreign import overrides_from, with_encoders
 from mmrl.modality import Modality
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
+from mmrl.settings import joined, nested
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.refusals import raised_by_us
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
+from mmrl_agents.starting_points import starting_from_a_recipe
+from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
 from mmrl_agents.worlds.replaying import require_context
 from mmrl_agents.worlds.trust import require_trusted
@@ -36,9 +39,17 @@ from mmrl_envs.vector_env import RobotVectorEnv
 Worlds = VectorEnv[Any, Any, Any]
 
 
+@starting_from_a_recipe
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run, from environment to final evaluation."""
+    """One training run, from environment to final evaluation.
+
+    Settings that are not given are those of the recipe that `recipe` names, unset of the first recipe of the
+    environment, as with `mmrl train`: `TrainConfig("mmrl/PegInsertion-v0", seed=2)` is its recipe with another seed.
+    Those given win. `env_kwargs`, `context` and `modalities` are joined with the recipe's name by name; a part such as
+    `ppo` counts as a whole, so that `replace(recipe_for(env).ppo, epochs=5)` changes one setting of it.
+    `recipe="none"` starts from the defaults below.
+    """
 
     env: tyro.conf.Positional[str]
     """Id of the environment, such as mmrl/PegInsertion-v0, CartPole-v1 or package:Env-v0, or what makes one, as
@@ -46,12 +57,13 @@ class TrainConfig:
     agent: Literal["ppo", "reinforce", "sb3-ppo", "sb3-sac", "sb3-td3", "sb3-recurrent-ppo", "sb3-tqc"] = "ppo"
     """The learning algorithm."""
     recipe: str = ""
-    """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the first."""
+    """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the
+    first, none are the general defaults."""
     seed: int = 1
     """Seeds the worlds, the initial weights, the actions and the shuffling."""
-    num_worlds: int = 64
+    num_worlds: int = 16
     """Copies of the environment stepped side by side."""
-    total_steps: int = 400_000
+    total_steps: int = 1_000_000
     """Environment steps over all worlds."""
     device: str = "auto"
     """Where the networks live: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
@@ -60,9 +72,10 @@ class TrainConfig:
     sensors: tuple[str, ...] = ()
     """Senses by name; empty leaves the choice to the environment."""
     env_kwargs: Annotated[Settings, tyro.conf.arg(name="set")] = field(default_factory=dict)
-    """Keyword arguments of the environment."""
+    """Keyword arguments of the environment, such as control_hz=10 impedance.stiffness=1000."""
     modalities: Settings = field(default_factory=dict)
-    """How keys of an environment of another package are read, such as force.kind=window force.features=32."""
+    """How senses are encoded, such as camera.features=32, and how keys of an environment of another package are read,
+    such as force.kind=window."""
     context: Settings = field(default_factory=dict)
     """Fixed values of the task's context, such as clearance or start offset."""
     workers: int = 0
@@ -123,8 +136,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit(self)
-        if self.trust and self.resume is None:
-            raise ValueError("trust is for --resume: what is named on the command line is trusted")
+        object.__setattr__(self, "env_kwargs", nested(self.env_kwargs))
         for name in (
             "num_worlds",
             "total_steps",
@@ -189,8 +201,8 @@ def _require_share(name: str, share: Any) -> None:
         raise ValueError(f"{name} must be a number in [0, 1], got {share!r}")
 
 
-def config_to_dict(config: TrainConfig) -> dict[str, Any]:
-    """The config as JSON values: tuples become lists and paths strings."""
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """A config as JSON values: tuples become lists and paths strings."""
 
     def simple(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -200,13 +212,19 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     document = cast(dict[str, Any], simple(dataclasses.asdict(config)))
-    del document["trust"]  # whoever reads it decides for himself
+    document.pop("trust", None)  # whoever reads it decides for himself
     return document
 
 
 def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
     """Undo `config_to_dict`; raises ValueError naming fields this version does not know and values it refuses."""
-    return build(TrainConfig, document)
+    # What an older version has not written was not of a recipe.
+    missing = {field.name: _default_of(field) for field in dataclasses.fields(TrainConfig) if field.name != "env"}
+    return build(TrainConfig, {**missing, **document})
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 # Settings of older runs that this version does without, by the part they were in.
@@ -253,8 +271,8 @@ def make_envs(
     Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
     id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
     one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
-    observations are read, as `TrainConfig.modalities`, and `workers` in how many processes they step;
-    one that gives no answer for `worker_timeout_s` is replaced.
+    observations are read and which encoders read those of mmrl, as `TrainConfig.modalities`, and `workers` in how many
+    processes they step; one that gives no answer for `worker_timeout_s` is replaced.
 
     Raises ValueError on an unknown id, on keyword arguments that the environment does not take, on observations that
     could be read in more ways than one, and on workers for environments of mmrl.
@@ -265,11 +283,7 @@ def make_envs(
         if find_maker(env_id) is None and gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
-                _require_none(modalities, env_id)
-                if workers:
-                    envs.close()
-                    raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
-                return envs
+                return _with_encoders(envs, modalities, env_id, workers)
             envs.close()  # its resets take a step of their own
         return make_worlds(
             f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers, worker_timeout_s
@@ -282,9 +296,7 @@ def make_envs(
     except Exception as error:  # of a constructor that may be anybody's
         if isinstance(error, ValueError) and raised_by_us(error):
             raise
-        raise ValueError(
-            f"{env_id} does not accept {dict(env_kwargs)}: {str(error) or type(error).__name__}"
-        ) from error
+        raise refused_arguments(env_id, env_kwargs, error, name) from error
 
 
 _ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
@@ -297,9 +309,17 @@ def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str,
     """
     atari = _ATARI.fullmatch(env_id)
     if atari is None:
-        return env_id, dict(env_kwargs)
+        usual = gym.registry[env_id].kwargs if env_id in gym.registry else {}
+        # settings within a mapping join those it is registered with, of which Gymnasium would keep none
+        shared = [name for name, value in env_kwargs.items() if _are_mappings(usual.get(name), value)]
+        within = {name: joined(usual[name], env_kwargs[name]) for name in shared}
+        return env_id, {**env_kwargs, **within}
     game = re.sub(r"(?<=[A-Za-z])(?=[0-9]?[A-Z])", "_", atari["game"]).lower()
     return "mmrl/Atari-v0", {"game": game, **env_kwargs}
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
 
 
 def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
@@ -311,9 +331,18 @@ def require_context_known(env_id: str, context: Mapping[str, Any], worlds: World
     require_context(worlds, context)
 
 
-def _require_none(modalities: Mapping[str, Any], env_id: str) -> None:
-    if modalities:
-        raise ValueError(f"{env_id} declares its senses itself, none can be read otherwise: {', '.join(modalities)}")
+def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, workers: int) -> Worlds:
+    """Worlds of ours, their senses read as asked; closed, with a ValueError, where that is not possible."""
+    worlds = envs.unwrapped
+    assert isinstance(worlds, MultimodalVectorEnv)
+    try:
+        if workers:
+            raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
+        worlds.modalities = with_encoders(worlds.modalities, overrides_from(modalities))
+    except ValueError:
+        envs.close()
+        raise
+    return envs
 
 
 def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:

@@ -29,7 +29,9 @@ from mmrl.episodes import LONGEST_EPISODE, Episodes
 from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
 from mmrl.senses import BrokenWays, SensesReport
 from mmrl_agents.config import Settings, require_context_known
+from mmrl_agents.effects import require_effect
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.readers import BY_AN_EVALUATION
 from mmrl_agents.records.checkpoint import require_place, weights_digest
 from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.machine import machine
@@ -117,6 +119,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     Raises CheckpointError or FileNotFoundError where `config.run` holds no usable policy.
     """
     console = console or terminal()
+    require_effect(config, BY_AN_EVALUATION, EvaluateConfig())
     device = choose_device(config.device)
     trained = load_policy(config.run, device, config.checkpoint, config.trust)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)

@@ -19,8 +19,10 @@ from mmrl.evaluation import divisor_worlds
 from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.senses.conditions import MOST_SENSES
 from mmrl_agents.ablation.finished_conditions import FinishedConditions
+from mmrl_agents.effects import require_effect
 from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, judged_context, reset_options
 from mmrl_agents.player import TrainedPolicy, load_policy
+from mmrl_agents.readers import BY_AN_EVALUATION
 from mmrl_agents.records.checkpoint import require_place
 from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.runs import library_versions, write_json
@@ -38,6 +40,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     FileNotFoundError where `config.run` holds no usable policy.
     """
     console = console or terminal()
+    require_effect(config, BY_AN_EVALUATION, EvaluateConfig())
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     path = _output(config)

@@ -5,11 +5,17 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from mmrl.policy import PolicyConfig
-from mmrl_agents.config import TrainConfig
+from mmrl_agents.config import TrainConfig, described_config
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.reinforce import ReinforceConfig
+from mmrl_agents.starting_points import NO_RECIPE, over
 
-PEG_INSERTION = TrainConfig(
+GENERAL = replace(TrainConfig(env="", recipe=NO_RECIPE), recipe="")
+"""What every recipe starts from: the defaults of the fields."""
+
+PEG_INSERTION = replace(
+    GENERAL,
     env="mmrl/PegInsertion-v0",
     num_worlds=64,
     total_steps=210_000,
@@ -81,6 +87,7 @@ PEG_BLURRED = replace(
     curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
     vary={"clearance_mm": [2.24, 0.5], "camera_shift_m": [0.0, [0.0, 0.006]]},
     # Wide noise finds the hole by chance and would leave touch without use.
+    policy=PolicyConfig(),
     ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.5)),
 )
 """A hole that is seen to some millimetres and has to be felt for the rest."""
@@ -95,11 +102,13 @@ PEG_BLIND = replace(
     curriculum_options={"episodes": 32, "harder_above": 0.7, "step_harder": 0.1, "step_easier": 0.04},
     vary={"hole_estimate_error_m": [0.0, 0.01]},
     # Wide noise searches by itself; as it narrows the policy has to.
+    policy=PolicyConfig(),
     ppo=replace(PEG_INSERTION.ppo, log_std=(-0.5, -2.0)),
 )
 """A search by feel around an estimate that gets worse as the policy gets better."""
 
-CARTPOLE = TrainConfig(
+CARTPOLE = replace(
+    GENERAL,
     env="CartPole-v1",
     num_worlds=8,
     total_steps=60_000,
@@ -112,7 +121,8 @@ CARTPOLE = TrainConfig(
     ),
 )
 
-PENDULUM = TrainConfig(
+PENDULUM = replace(
+    GENERAL,
     env="Pendulum-v1",
     num_worlds=16,
     total_steps=300_000,
@@ -126,7 +136,8 @@ PENDULUM = TrainConfig(
     policy=PolicyConfig(log_std_init=0.0),
 )
 
-DOUBLE_PENDULUM = TrainConfig(
+DOUBLE_PENDULUM = replace(
+    GENERAL,
     env="InvertedDoublePendulum-v5",
     num_worlds=16,
     total_steps=400_000,
@@ -145,7 +156,8 @@ DOUBLE_PENDULUM = TrainConfig(
 Not every run gets there: of three, two gave 9,359 and more in all of 100 episodes and one 8,585 on average.
 """
 
-POINT_MAZE = TrainConfig(
+POINT_MAZE = replace(
+    GENERAL,
     env="gymnasium_robotics:PointMaze_UMaze-v3",
     num_worlds=16,
     total_steps=300_000,
@@ -164,7 +176,8 @@ POINT_MAZE = TrainConfig(
 Drawn actions succeed 200 times in a row before the mean action does, so it runs to its end.
 """
 
-PANDA_REACH = TrainConfig(
+PANDA_REACH = replace(
+    GENERAL,
     env="panda_gym:PandaReach-v3",
     num_worlds=8,
     total_steps=60_000,
@@ -197,7 +210,8 @@ _ATARI_PPO = PPOConfig(
     precision="auto",
 )
 
-ATARI = TrainConfig(
+ATARI = replace(
+    GENERAL,
     env="mmrl/Atari-v0",
     num_worlds=16,
     total_steps=10_000_000,
@@ -224,7 +238,8 @@ PONG_FAST = replace(
 )
 """Pong from the field alone at half its size, 80 x 80 x 4, until it is won by 18 points on average."""
 
-PONG_REINFORCE = TrainConfig(
+PONG_REINFORCE = replace(
+    GENERAL,
     env="mmrl/Pong-v0",
     agent="reinforce",
     num_worlds=10,
@@ -265,6 +280,10 @@ RECIPES: Mapping[str, Mapping[str, TrainConfig]] = MappingProxyType(
             "reinforce": PONG_REINFORCE,
             "reinforce_value": PONG_REINFORCE_VALUE,
         },
+        # the names of the policies that come with the package
+        "peg_insertion": {"default": PEG_INSERTION},
+        "peg_insertion_all_shapes": {"all_shapes": PEG_ALL_SHAPES},
+        "pong_reinforce": {"reinforce_value": PONG_REINFORCE_VALUE},
     }
 )
 """By the word that `mmrl train` takes, then by the name that `--recipe` takes; the first is the default."""
@@ -282,19 +301,41 @@ def recipes_for(env: str) -> Mapping[str, TrainConfig]:
 def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:
     """The settings to start from: the named recipe, else the first of that agent, else general ones.
 
-    General ones take the worlds of the first recipe. Raises ValueError for a name that the environment has no recipe
-    of, or one of another agent.
+    General ones, which the name "none" asks for, take the worlds of the first recipe. Raises ValueError for a name that
+    the environment has no recipe of, or one of another agent.
     """
     known = recipes_for(env)
-    if name and name not in known:
+    if name == NO_RECIPE:
+        return _general(env, agent, name)
+    if name not in ("", *known):
         raise ValueError(f"{env} has no recipe {name!r}; it has {', '.join(known) or 'none'}")
     if name and agent not in (None, known[name].agent):
         raise ValueError(f"recipe {name!r} of {env} is one for --agent {known[name].agent}, got --agent {agent}")
     for key, config in {name: known[name]}.items() if name else known.items():
         if agent in (None, config.agent):
             return replace(config, recipe=key)
-    first = next(iter(known.values()), TrainConfig(env=env))  # "pong" is no id of an environment, that of its recipe is
-    general = TrainConfig(env=first.env, env_kwargs=first.env_kwargs, num_worlds=16, total_steps=1_000_000)
-    if agent == PONG_REINFORCE.agent:
-        general = replace(general, agent=PONG_REINFORCE.agent, num_worlds=10)
-    return general
+    return _general(env, agent, "")
+
+
+def _general(env: str, agent: str | None, name: str) -> TrainConfig:
+    first = next(iter(recipes_for(env).values()), replace(GENERAL, env=env))  # "pong" is no id of an environment
+    general = over(GENERAL, {"env": first.env, "env_kwargs": first.env_kwargs, "recipe": name, "agent": agent or "ppo"})
+    return replace(general, num_worlds=10) if agent == PONG_REINFORCE.agent else general
+
+
+def begun_as(config: TrainConfig) -> TrainConfig:
+    """The settings that a training began with: its recipe's, or those on record of the run that goes on."""
+    if config.resume is None:
+        return started_from(config)
+    recorded = described_config(RunFolder.open(config.resume).read_config())
+    # where the folder lies now is no setting of the run
+    return replace(recorded, resume=config.resume, run_dir=config.run_dir, runs_root=config.runs_root)
+
+
+def started_from(config: TrainConfig) -> TrainConfig:
+    """The recipe that a training has taken, general settings where it has none or is of no agent with one."""
+    for known in (recipes_for(config.env), *RECIPES.values()):
+        recipe = known.get(config.recipe)
+        if recipe is not None and (recipe.env, recipe.agent) == (config.env, config.agent):
+            return replace(recipe, recipe=config.recipe)
+    return replace(GENERAL, env=config.env, agent=config.agent)

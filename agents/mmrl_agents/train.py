@@ -13,8 +13,11 @@ from rich.console import Console
 from mmrl_agents.allocator import keep_freed_memory, use_cores
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.context_picture import draw_contexts
+from mmrl_agents.effects import require_effect
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
+from mmrl_agents.readers import BY_A_TRAINING
+from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.history import RESUMES, resumes_of
 from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
@@ -43,12 +46,15 @@ class TrainingFailed(ValueError):
 def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     """Train a policy, leave a run folder, evaluate it if the config asks for episodes.
 
+    Settings that are not given are those of the environment's recipe, as `TrainConfig` says.
+
     Raises FileExistsError where `config.run_dir` is in use, CheckpointError where `config.resume`
-    holds no usable checkpoint, ValueError where the worlds give a number that is not finite or the run is
-    being trained already, TrainingFailed where too many updates were not finite.
+    holds no usable checkpoint, ValueError where a setting has no effect, the worlds give a number that is not finite
+    or the run is being trained already, TrainingFailed where too many updates were not finite.
     """
     console = console or terminal()
     start = time.perf_counter()
+    require_effect(config, BY_A_TRAINING, begun_as(config))
     use_cores(config.threads)
     keep_freed_memory()
     with closing(open_run(config)) as run:

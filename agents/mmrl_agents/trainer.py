@@ -19,10 +19,13 @@ from mmrl_agents.config import (
     require_context_known,
     world_kwargs,
 )
+from mmrl_agents.effects import require_effect
 from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
 from mmrl_agents.judging import SUCCESS, Judge
 from mmrl_agents.networks import build_network
 from mmrl_agents.player import load_weights
+from mmrl_agents.readers import of_actions
+from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.history import world_settings
 from mmrl_agents.records.machine import machine
@@ -99,6 +102,7 @@ class Trainer:
         )
         self.agent = AGENTS[config.agent](setting)
         self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
         self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
         self.step = 0
         self.updates = 0

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import av
 import pytest
 import torch
 
-from mmrl.fusion import FUSIONS
+from mmrl.fusion import FUSIONS, sense_key
 from mmrl_agents.cli import main
 from mmrl_agents.player import load_policy
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
+from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV_ID = "mmrl/PegInsertion-v0"
 TOUCH = ("force_torque", "proprioception")
@@ -103,6 +106,45 @@ def test_options_of_a_fusion_are_recorded_and_used_again(tmp_path: Path) -> None
     assert trained.policy.fusion.get_submodule("blocks.0.attention").heads == 2
 
 
+def test_senses_and_gains_given_on_the_command_line_are_recorded_resumed_and_judged(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    given = [
+        *("--sensors", "camera:height=24,width=32,fovy=70", "proprioception"),
+        *("--set", "max_episode_steps=6", "impedance.stiffness=900"),
+        *("--modalities", "camera.features=8", "proprioception.encoder=MLP", "proprioception.hidden=[6]"),
+    ]
+    assert main([*TRAIN, *given, "--total-steps", "64", "--run-dir", str(folder)]) == 0
+    document = json.loads((folder / "config.json").read_text())
+    assert document["train"]["sensors"][0] == "camera:height=24,width=32,fovy=70"
+    assert document["train"]["env_kwargs"] == {"max_episode_steps": 6, "impedance": {"stiffness": 900}}
+    camera = document["senses"]["camera"]
+    assert camera["shape"] == [24, 32, 3]
+    assert "features=8" in camera["encoder"]
+    assert main(["train", "--resume", str(folder), "--total-steps", "96"]) == 0
+    trained = load_policy(folder, checkpoint="last")
+    assert trained.policy.get_submodule(f"encoders.{sense_key('camera')}").size == 8
+    with closing(trained.make_envs(1)) as envs:
+        worlds = cast(RobotVectorEnv, envs.unwrapped)
+        assert worlds.task.impedance.stiffness == 900
+    judged = ["evaluate", str(folder), "--episodes", "2", "--no-without", "--device", "cpu", "--checkpoint", "last"]
+    assert main(judged) == 0
+
+
+def test_what_a_run_began_with_is_not_given_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, name in (
+        (["--seed", "1"], "seed"),
+        (["--recipe", "tight"], "recipe"),
+        (["--policy.log-std-init", "0"], "policy.log_std_init"),
+        (["--run-dir", "elsewhere"], "run_dir"),
+    ):
+        said = refusal(["train", *words, "--resume", str(run)], capsys)
+        assert f"{name} would have no effect: the run in {run} goes on with what it began with" in said
+    said = refusal(["train", "CartPole-v1", "--resume", str(run)], capsys)
+    assert f"CartPole-v1 would have no effect: the run in {run} goes on in {ENV_ID}" in said
+    assert json.loads((run / "config.json").read_text())["train"]["policy"]["log_std_init"] == -0.5
+    assert main(["train", ENV_ID, "--resume", str(run), "--print-config"]) == 0  # the same one again misleads nobody
+
+
 def test_list_tells_what_each_fusion_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["list", "fusions"]) == 0
@@ -130,7 +172,12 @@ def test_a_used_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str])
         (["--fusion", "blend"], ["'blend'", "concat"]),
         (["--policy.fusion", "tagm", "--policy.fusion-options", "heads=4"], ["'heads'", "attention", "sharpness"]),
         (["--policy.fusion", "lowrank", "--policy.fusion-options", "rank=0"], ["LowRankOptions.rank", "0"]),
-        (["--set", "wheels=3"], ["'wheels'"]),
+        (["--set", "wheels=3"], ["'wheels'", "control_hz", "impedance"]),
+        (["--set", "impedance.stifness=3"], ["stifness", "stiffness"]),
+        (["--set", "control_hz=10", "control_hz.x=3"], ["control_hz.x", "which is 10 and has no parts"]),
+        (["--modalities", "nose.features=8"], ["'nose'", *TOUCH]),
+        (["--modalities", "force_torque.feats=8"], ["'feats'", "features", "channels"]),
+        (["--sensors", "camera:hight=8"], ["hight", "height", "fovy"]),
     ],
 )
 def test_a_wrong_name_is_answered_with_those_there_are(
@@ -153,10 +200,7 @@ def test_an_unknown_environment_is_answered_with_those_there_are(
 
 
 def test_values_out_of_range_are_refused_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:  # while the arguments are read
-        main([*TRAIN, "--num-worlds", "0"])
-    assert stopped.value.code == 2
-    assert "num_worlds must be at least 1, got 0" in capsys.readouterr().err
+    assert "num_worlds must be at least 1, got 0" in refusal([*TRAIN, "--num-worlds", "0"], capsys)
 
 
 def test_a_policy_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

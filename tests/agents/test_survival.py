@@ -113,7 +113,7 @@ def survives(tmp_path: Path, kills: int, updates: int, seed: int) -> None:
     assert read_status(run / "status.json").state == "finished"
     assert [line["step"] for line in logged(run / "metrics.jsonl")] == [16 * (i + 2) for i in range(updates)]
     assert logged(run / "contexts.jsonl") == logged(whole / "contexts.jsonl")
-    first, second = (EventAccumulator(str(folder)).Reload().Scalars("policy_loss") for folder in (whole, run))
+    first, second = (EventAccumulator(str(folder)).Reload().Scalars("losses/policy_loss") for folder in (whole, run))
     assert [(event.step, event.value) for event in first] == [(event.step, event.value) for event in second]
     assert len(first) == updates
     assert not list(run.rglob("*unfinished*"))
@@ -309,10 +309,13 @@ def test_after_too_many_of_them_the_run_stops_with_its_state_saved(
 ) -> None:
     run = tmp_path / "run"
     options = "--num-worlds 2 --total-steps 5000 --threads 1 --device cpu --evaluate-episodes 0 --most-failed-updates 3"
-    sizes = "--ppo.num-steps 16 --ppo.minibatch-size 16 --ppo.epochs 1 --reinforce.games-per-batch 2"
-    scale = "--reinforce.standardize none"  # else overflowing returns, being all alike, would come out as zeros
-    command = ["train", overflowing, "--agent", agent, "--run-dir", str(run), *options.split(), *sizes.split()]
-    assert main([*command, *scale.split()]) == 2
+    of_agents = {
+        "ppo": "--ppo.num-steps 16 --ppo.minibatch-size 16 --ppo.epochs 1",
+        # else overflowing returns, being all alike, would come out as zeros
+        "reinforce": "--reinforce.games-per-batch 2 --reinforce.standardize none",
+    }
+    own = of_agents[agent].split()
+    assert main(["train", overflowing, "--agent", agent, "--run-dir", str(run), *options.split(), *own]) == 2
     said = capsys.readouterr()
     assert "3 updates in a row met numbers that are not finite" in said.err
     assert "Traceback" not in said.err

@@ -20,6 +20,7 @@ from mmrl_agents.experience.episodes import Ended, Episode
 from mmrl_agents.player import load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.teacher import Teacher
 from mmrl_agents.train import train
 
@@ -38,6 +39,7 @@ PEG = TrainConfig(
     threads=1,
     device="cpu",
 )
+GAMES = {"agent": "reinforce", "ppo": PPOConfig(), "reinforce": ReinforceConfig(games_per_batch=4)}
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +154,13 @@ def test_scores_and_unfinished_episodes_reach_the_curriculum() -> None:
         ({"vary": {"friction": [0.5, 2.0]}}, r"'friction' must lie in \[0.05, 1.5\], got 2.0"),
         ({"vary": {"shape": ["round", "star"]}}, "unknown 'star'.*'round', 'square'"),
         ({"env": "CartPole-v1", "sensors": ()}, "CartPole-v1 has no context to set, got friction, hole_yaw_rad"),
-        ({"curriculum": "prioritized", "curriculum_options": {}, "agent": "reinforce"}, "'reinforce' has none"),
+        ({"curriculum": "prioritized", "curriculum_options": {}, **GAMES}, "'reinforce' has none"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_starts(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     config = replace(PEG, run_dir=tmp_path / "run", **changes)
-    config = replace(config, reinforce=replace(config.reinforce, games_per_batch=4))
     if "env" in changes:
         config = replace(config, env_kwargs={})
     with pytest.raises(ValueError, match=message):

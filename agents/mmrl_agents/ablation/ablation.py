@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -30,7 +30,10 @@ from mmrl_agents.config import (
     modalities_and_privileged_size,
     world_kwargs,
 )
+from mmrl_agents.effects import Reads, require_effect
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.readers import BY_A_TRAINING
+from mmrl_agents.recipes import started_from
 from mmrl_agents.records.files import read_json
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import FINISHED, read_status
@@ -64,9 +67,9 @@ SUBSETS: Mapping[str, Callable[[Senses], list[Senses]]] = MappingProxyType(
 )
 """Words that stand for several subsets, all of them with the full set."""
 
-OWN_OPTIONS = ("seed", "run_dir", "resume", "evaluate_episodes")
-"""Settings of a training that an ablation chooses itself."""
-_WITHOUT_EFFECT = {"threads", "device", "runs_root", "checkpoint_every_minutes", "keep_checkpoints", *OWN_OPTIONS}
+_OWN_SETTINGS = ("seed", "run_dir", "resume", "evaluate_episodes")
+_WITHOUT_EFFECT = {"threads", "device", "runs_root", "checkpoint_every_minutes", "keep_checkpoints", *_OWN_SETTINGS}
+_CHOSEN = Reads(_OWN_SETTINGS, lambda c: False, "an ablation chooses it for every training by itself")
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
     all others are trained and reported, naming the trainings that failed.
     """
     console = console or terminal()
+    require_effect_of(config)
     senses, chosen_by = _senses_of(config.train)
     subsets = expand(config.subsets, senses)
     config.train.dropped_senses(senses)  # refuses what is no sense here, before any training
@@ -171,6 +175,12 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
     if failures:
         raise ValueError(f"trainings failed: {'; '.join(failures)}")
     return AblationResult(config.path, report, interrupted=False)
+
+
+def require_effect_of(config: AblateConfig, given: Collection[str] = ()) -> None:
+    """Raise ValueError naming settings that neither an ablation nor its trainings read, as `require_effect` does."""
+    place = Reads(("runs_root",), lambda c: config.folder is None, "the folder of the ablation is given")
+    require_effect(config.train, (_CHOSEN, place, *BY_A_TRAINING), started_from(config.train), given)
 
 
 def expand(words: Sequence[str], senses: Senses) -> list[Senses]:
@@ -204,7 +214,7 @@ def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
     Raises ValueError where there is nothing to leave out.
     """
     with closing(make_envs(config.env, 1, world_kwargs(config), config.modalities)) as envs:
-        names = config.sensors or tuple(modalities_and_privileged_size(envs)[0])
+        names = tuple(modalities_and_privileged_size(envs)[0])
         ours = isinstance(envs.unwrapped, RobotVectorEnv)
         fixed = isinstance(envs.unwrapped, MultimodalVectorEnv) and not ours
     if fixed or len(names) < 2:
@@ -217,7 +227,10 @@ def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainC
     gone = {f"{name}_noise" for name in senses if name not in subset}
     context = {name: value for name, value in config.context.items() if name not in gone}
     vary = {name: value for name, value in config.vary.items() if name not in gone}
-    return replace(config, sensors=subset, context=context, vary=vary)
+    written = dict(zip(senses, config.sensors or senses, strict=True))  # one may be written with options
+    sensors = tuple(written[name] for name in subset)
+    read = {word: value for word, value in config.modalities.items() if word.partition(".")[0] in subset}
+    return replace(config, sensors=sensors, context=context, vary=vary, modalities=read)
 
 
 def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:

@@ -352,8 +352,11 @@ def test_robots_are_built_with_the_sensors_of_the_subset(tmp_path: Path) -> None
     ("args", "message"),
     [
         (["CartPole-v1"], "CartPole-v1 has observation and no choice of senses: there is nothing to ablate"),
-        (["Guess-v0", "--seed", "3"], "--seed is not for an ablation"),
-        (["Guess-v0", "--run_dir=x"], "--run-dir is not for an ablation"),
+        (["Guess-v0", "--seed", "3"], "seed would have no effect: an ablation chooses it for every training by itself"),
+        (
+            ["Guess-v0", "--run_dir=x"],
+            "run_dir would have no effect: an ablation chooses it",
+        ),
         (["Guess-v0", "--subsets", "smell"], "'smell' is no subset of the senses; .* some of ear, eye"),
         (["--subsets", "smell", "--seeds", "3", "--", "Guess-v0"], "'smell' is no subset of the senses"),
         (["--seeds", "3", "--total-steps", "9", "Nothing-v0"], "Nothing"),

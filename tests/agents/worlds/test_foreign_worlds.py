@@ -156,7 +156,7 @@ def test_an_environment_of_ours_in_a_wrapper_keeps_its_senses() -> None:
             {},
             "no_such_package:Env-v0 needs the module no_such_package, which is not installed",
         ),
-        ("mmrl/PegInsertion-v0", {"camera.kind": "image"}, "declares its senses itself, none can be read otherwise"),
+        ("mmrl/PegInsertion-v0", {"camera.kind": "image"}, "camera.kind cannot be set: the environment declares"),
     ],
 )
 def test_what_cannot_be_trained_on_says_why(env: str, modalities: dict[str, Any], message: str) -> None:

@@ -1,0 +1,245 @@
+"""From the words of a command line, and the file that they may name, to the settings of a command."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar, cast
+
+import tyro
+import yaml
+
+from mmrl.settings import parse_document
+from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
+from mmrl_agents.config import TrainConfig, config_to_dict, recorded_config
+from mmrl_agents.effects import require_effect, written
+from mmrl_agents.readers import BY_A_TRAINING, OPTIONS
+from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for
+from mmrl_agents.records.files import read_regular
+from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.starting_points import JOINED_BY_NAME, over
+from mmrl_agents.terminal import say, terminal
+from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
+
+Config = TypeVar("Config")
+
+MOST_BYTES = 1 << 20
+"""Largest file of settings."""
+
+_SHORT = {"--fusion": "--policy.fusion", "--fusion-options": "--policy.fusion-options"}
+_OF_A_PLACE = ("resume", "run_dir")
+"""What the settings of a recorded run say of its own folder."""
+
+# What other programs call our options, by the part that an agent reads.
+_CALLED_OTHERWISE: Mapping[str, str] = {
+    "lr": "learning_rate",
+    "bs": "minibatch_size",
+    "batch_size": "minibatch_size",
+    "n_epochs": "epochs",
+    "n_steps": "num_steps",
+    "ent_coef": "entropy_coef",
+    "vf_coef": "value_coef",
+    "clip_range": "clip",
+    "lam": "gae_lambda",
+    "envs": "num_worlds",
+    "n_envs": "num_worlds",
+    "num_envs": "num_worlds",
+    "steps": "total_steps",
+    "timesteps": "total_steps",
+    "total_timesteps": "total_steps",
+    "max_steps": "total_steps",
+    "eval_episodes": "evaluate_episodes",
+    "env_kwargs": "set",
+    "output_dir": "run_dir",
+    "logdir": "run_dir",
+}
+
+
+@dataclass(frozen=True)
+class Asked(Generic[Config]):
+    """What a command is asked for."""
+
+    settings: Annotated[Config, tyro.conf.arg(name="")]
+    """Its settings."""
+    config: Path | None = None
+    """A YAML or JSON file of settings, as --print-config writes them, or the config.json of a run; options given
+    besides win."""
+    print_config: bool = False
+    """Print all settings as they come out, and do nothing else."""
+
+
+def ask(
+    kind: type[Config], words: Sequence[str], command: str, description: str = "", default: Config | None = None
+) -> Asked[Config]:
+    """The settings of a command; SystemExit, with a message, where the words are none of its options."""
+    usual: dict[str, Any] = {} if default is None else {"default": Asked(default)}
+    asked = cast(Any, Asked)[kind]
+    described = description or (kind.__doc__ or "").partition("\n")[0]
+    found: Asked[Config] = tyro.cli(asked, args=words, prog=f"mmrl {command}", description=described, **usual)
+    return found
+
+
+def ask_plain(kind: type[Config], words: Sequence[str], command: str) -> Config | None:
+    """The settings of a command that needs none, over those of the file; None where they were to be printed only."""
+    asked = ask(kind, words, command, default=over(kind(), document_of(words)))
+    if asked.print_config:
+        show(asked.settings)
+        return None
+    return asked.settings
+
+
+def show(settings: Any) -> None:
+    """Print settings as YAML that `--config` reads."""
+    say(terminal(), yaml.safe_dump(config_to_dict(settings), sort_keys=False, allow_unicode=True).rstrip())
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Options that have a short name, by their full one."""
+    parts = (word.partition("=") for word in words)
+    return [_SHORT.get(name.replace("_", "-"), name) + equals + value for name, equals, value in parts]
+
+
+def require_our_names(words: Sequence[str], agent: str) -> None:
+    """Raise ValueError for options that other programs call so, with our name."""
+    for word in words:
+        name = word.partition("=")[0]
+        meant = _CALLED_OTHERWISE.get(name.lstrip("-").replace("-", "_")) if name.startswith("-") else None
+        if meant is not None:
+            raise ValueError(f"no option {name}; here it is {_our_name(meant, agent)}")
+
+
+def _our_name(setting: str, agent: str) -> str:
+    parts = [part for part in (agent, "ppo") if part in ("ppo", "reinforce") and setting in vars(vars(GENERAL)[part])]
+    if agent.startswith("sb3") and parts:
+        return "--sb3.options NAME=VALUE, with Stable-Baselines3's own name, such as learning_rate=3e-4"
+    return "--" + ".".join([*parts[:1], setting]).replace("_", "-")
+
+
+def value_of(option: str, words: Sequence[str]) -> str | None:
+    """What an option is given, be it as one word or as two."""
+    for index, word in enumerate(words):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and index + 1 < len(words):
+            return words[index + 1]
+    return None
+
+
+def values_of(option: str, words: Sequence[str]) -> tuple[str, ...]:
+    """All values of an option that takes several."""
+    rest = list(dropwhile(lambda word: word.partition("=")[0] != option, words))
+    first = [word.partition("=")[2] for word in rest[:1] if "=" in word]
+    return (*first, *takewhile(lambda word: not word.startswith("-"), rest[1:]))
+
+
+def document_of(words: Sequence[str]) -> dict[str, Any]:
+    """The settings in the file that `--config` names; those of a recorded run without its folder.
+
+    Raises Untrusted where it names code that is neither this user's own nor in `--trust`, as a run folder does.
+    """
+    name = value_of("--config", words)
+    if name is None:
+        return {}
+    document = parse_document(read_regular(Path(name), MOST_BYTES), name)
+    if document.get("trust"):
+        raise ValueError(f"{name} says what is to be trusted; only you can, with --trust")
+    train = document.get("train")
+    recorded = isinstance(train, Mapping) and "env_id" in document
+    settings = train if isinstance(train, Mapping) else document
+    if not (recorded and is_marked_config(document)):
+        typed = _environment_in(words).rpartition(":")[2]  # which is trusted
+        judged = {**settings, "env": typed} if typed else settings
+        require_trusted({"train": judged}, name, values_of("--trust", words))
+    return {key: value for key, value in settings.items() if key not in _OF_A_PLACE} if recorded else document
+
+
+def _environment_in(words: Sequence[str]) -> str:
+    """The environment that comes first, "" where options do."""
+    return words[0] if words and not words[0].startswith("-") else ""
+
+
+def starting_point(
+    words: Sequence[str], document: Mapping[str, Any], environment: Callable[[TrainConfig], str]
+) -> TrainConfig | None:
+    """The run to be resumed, or the recipe of the environment, under the settings of a file; None without either.
+
+    `environment` finds the environment that comes after options, from settings of which it is the default.
+    """
+    resume = value_of("--resume", words)
+    if resume is not None:
+        return over(_resumed(Path(resume), values_of("--trust", words)), document)
+    if (not words and not document) or _asks_for_help(words):
+        return None
+    env = _environment_in(words) or environment(over(GENERAL, document))
+    if env != document.get("env"):
+        let_modules_here_be_found()  # an environment is typed
+    if not env:
+        raise ValueError("no environment is given; `mmrl list environments` shows those with a recipe")
+    agent, recipe = (value_of(f"--{name}", words) or document.get(name) for name in ("agent", "recipe"))
+    base = recipe_for(env, agent, recipe or "")
+    return over(base, {name: value for name, value in document.items() if name not in ("env", "agent", "recipe")})
+
+
+def _asks_for_help(words: Sequence[str]) -> bool:
+    return bool(words) and words[0].startswith("-") and bool({"-h", "--help"} & set(words))
+
+
+def _resumed(folder: Path, trust: Sequence[str]) -> TrainConfig:
+    recorded = recorded_config(RunFolder.open(folder).read_config(), trust=trust)
+    return replace(recorded, resume=folder, run_dir=None)
+
+
+def merged(base: TrainConfig, asked: TrainConfig) -> TrainConfig:
+    """What was asked for, on top of the settings by name of what it started from.
+
+    Raises ValueError where a run that goes on is given another environment.
+    """
+    named = {asked.env, *(recipe.env for recipe in recipes_for(asked.env).values())}
+    together = over(base, {name: vars(asked)[name] for name in JOINED_BY_NAME})
+    if base.env not in named:
+        raise ValueError(f"{asked.env} would have no effect: the run in {base.resume} goes on in {base.env}")
+    # "pong" names recipes, not an environment
+    return replace(asked, env=base.env, **{name: vars(together)[name] for name in JOINED_BY_NAME})
+
+
+def training_in(words: Sequence[str]) -> TrainConfig | None:
+    """The training that the words of `mmrl train` ask for; None where its settings were to be printed only."""
+    words, document = spelled_out(words), document_of(words)
+    command, description = "train", "Train a policy; the defaults are those of the environment's recipe."
+    base = starting_point(words, document, lambda blank: ask(TrainConfig, words, command, default=blank).settings.env)
+    require_our_names(words, "ppo" if base is None else base.agent)
+    asked = ask(TrainConfig, words, command, description, base)
+    config, given = asked.settings if base is None else merged(base, asked.settings), written(words, OPTIONS)
+    if asked.config is not None and config.resume is None:  # what the file names has been judged by it
+        config, given = replace(config, trust=()), given - {"trust"}
+    require_effect(config, BY_A_TRAINING, begun_as(config), given)
+    if asked.print_config:
+        show(config)
+        return None
+    return config
+
+
+def ablation_in(words: Sequence[str]) -> AblateConfig | None:
+    """The ablation that the words of `mmrl ablate` ask for; None where its settings were to be printed only."""
+    words, document = spelled_out(words), document_of(words)
+    own = {field.name for field in fields(AblateConfig)}
+    trained = {**document.get("train", {}), **{name: value for name, value in document.items() if name not in own}}
+    rest = {name: value for name, value in document.items() if name in own and name != "train"}
+    command = "ablate"
+    description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
+
+    def environment(blank: TrainConfig) -> str:
+        return ask(AblateConfig, words, command, default=AblateConfig(blank)).settings.train.env
+
+    if value_of("--resume", words) is not None:
+        raise ValueError("resume would have no effect: an ablation goes on by itself where its folder is the same")
+    base = starting_point(words, trained, environment)
+    require_our_names(words, "ppo" if base is None else base.agent)
+    asked = ask(AblateConfig, words, command, description, None if base is None else over(AblateConfig(base), rest))
+    train = asked.settings.train if base is None else merged(base, asked.settings.train)
+    config = replace(asked.settings, train=train)
+    require_effect_of(config, written(words, OPTIONS))
+    if asked.print_config:
+        show(config)
+        return None
+    return config

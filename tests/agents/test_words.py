@@ -1,0 +1,189 @@
+"""From the words of a command line, and a file of settings, to the settings of a training."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mmrl_agents.cli import main
+from mmrl_agents.config import TrainConfig, config_to_dict
+from mmrl_agents.player import load_policy, pretrained_names
+from mmrl_agents.recipes import RECIPES, recipe_for
+from mmrl_agents.words import ablation_in, training_in
+
+PEG = "mmrl/PegInsertion-v0"
+
+
+@pytest.mark.parametrize(
+    ("env", "settings", "words"),
+    [
+        (PEG, {}, []),
+        (PEG, {"seed": 3, "num_worlds": 4}, ["--seed", "3", "--num-worlds", "4"]),
+        (PEG, {"recipe": "tight"}, ["--recipe", "tight"]),
+        (PEG, {"recipe": "none"}, ["--recipe", "none"]),
+        (
+            PEG,
+            {"recipe": "randomized", "context": {"friction": 0.3}},
+            ["--recipe=randomized", "--context", "friction=0.3"],
+        ),
+        (PEG, {"agent": "sb3-sac", "total_steps": 10}, ["--agent", "sb3-sac", "--total-steps", "10"]),
+        ("pong", {}, []),
+        ("pong", {"agent": "reinforce"}, ["--agent=reinforce"]),
+        ("pong", {"env_kwargs": {"background": 9}}, ["--set", "background=9"]),
+        ("CartPole-v1", {}, []),
+        ("Acrobot-v1", {"seed": 2}, ["--seed", "2"]),
+    ],
+)
+def test_python_and_the_command_line_start_from_the_same_settings(
+    env: str, settings: dict[str, Any], words: list[str]
+) -> None:
+    assert TrainConfig(env, **settings) == training_in([env, *words])
+
+
+def test_what_is_not_given_is_of_the_recipe_and_what_is_given_wins() -> None:
+    recipe = recipe_for(PEG)
+    config = TrainConfig(PEG, seed=9, stop_at_success=None)
+    assert (config.num_worlds, config.ppo, config.policy) == (64, recipe.ppo, recipe.policy)
+    assert (config.seed, config.stop_at_success, config.recipe) == (9, None, "default")
+    assert TrainConfig(PEG, recipe="none", seed=9).ppo == TrainConfig("Acrobot-v1").ppo != recipe.ppo
+    with pytest.raises(ValueError, match="CartPole-v1 has no recipe 'slow'; it has default"):
+        TrainConfig("CartPole-v1", recipe="slow")
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", "settings.json"])
+def test_a_file_gives_settings_and_words_win_over_it(name: str, tmp_path: Path) -> None:
+    document = {"env": PEG, "seed": 5, "num_worlds": 8, "ppo": {"epochs": 9}, "env_kwargs": {"control_hz": 10}}
+    path = tmp_path / name
+    path.write_text(json.dumps(document) if name.endswith("json") else yaml.safe_dump(document))
+    config = training_in(["--config", str(path), "--num-worlds", "4", "--set", "impedance.stiffness=900"])
+    assert config is not None
+    assert (config.env, config.seed, config.num_worlds, config.recipe) == (PEG, 5, 4, "default")
+    # one setting of a part leaves the others those of the recipe
+    assert (config.ppo.epochs, config.ppo.learning_rate) == (9, recipe_for(PEG).ppo.learning_rate)
+    assert config.env_kwargs == {"control_hz": 10, "impedance": {"stiffness": 900}}
+    other = training_in(["CartPole-v1", "--config", str(path), "--set"])
+    assert other is not None
+    assert (other.env, other.seed) == ("CartPole-v1", 5)
+
+
+def test_what_is_printed_can_be_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", PEG, "--recipe", "tight", "--seed", "7", "--set", "impedance.stiffness=900", "--print-config"]
+    assert main(words) == 0
+    path = tmp_path / "config.yaml"
+    path.write_text(capsys.readouterr().out)
+    config = training_in(["--config", str(path)])
+    assert config == TrainConfig(PEG, recipe="tight", seed=7, env_kwargs={"impedance": {"stiffness": 900}})
+    assert main(["ablate", PEG, "--seeds", "4", "5", "--print-config"]) == 0
+    path.write_text(capsys.readouterr().out)
+    ablation = ablation_in(["--config", str(path), "--episodes", "9"])
+    assert ablation is not None
+    assert (ablation.train, ablation.seeds, ablation.episodes) == (TrainConfig(PEG), (4, 5), 9)
+    assert main(["evaluate", "pong", "--episodes", "9", "--print-config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["run"], printed["episodes"], printed["faults"]["delay"]) == ("pong", 9, [2, 8])
+
+
+def test_a_recorded_run_can_be_had_again_in_another_folder(tmp_path: Path) -> None:
+    recorded = TrainConfig(PEG, seed=5, ppo=recipe_for("CartPole-v1").ppo, run_dir=tmp_path / "old")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"env_id": PEG, "train": config_to_dict(recorded)}))
+    config = training_in(["--config", str(path)])
+    assert config is not None
+    assert (config.seed, config.ppo, config.run_dir) == (5, recorded.ppo, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("speed: 3", "TrainConfig has no speed; it has env, agent"),
+        ("ppo: {epoks: 3}", "PPOConfig has no epoks; it has learning_rate"),
+        ("ppo: {epochs: 2.5}", "ppo.epochs must be int, got 2.5"),
+        ("- 3", "must hold settings by name, got list"),
+        ("a: [", "is no YAML"),
+        ("a: &x [*x]", "an alias, *x, is no value of a setting"),
+        ("recipe: slow", "has no recipe 'slow'"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(content)
+    assert main(["train", "CartPole-v1", "--config", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_imports_nothing_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()\nmake = None\n")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "settings.yaml"
+    for text, words in (
+        ("env: evil:make", []),
+        ("env_id: a\ntrain: {env: 'evil:make'}", []),
+        ("train: {env: 'evil:make'}", []),
+        ("modalities: {camera.encoder: Custom, camera.target: 'evil:make'}", [PEG]),
+        ("trust: [evil]\nenv: evil:make", []),
+    ):
+        path.write_text(text)
+        for find in (training_in, ablation_in):
+            with pytest.raises(ValueError, match=r"evil:make.* --trust evil|only you can, with --trust"):
+                find([*words, "--config", str(path)])
+    assert not Path("ran").exists()
+
+
+def test_a_module_that_a_file_names_can_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kind_of_mine.py").write_text("import gymnasium as gym\n\nclass Mine(gym.Env): ...\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    path = tmp_path / "settings.yaml"
+    path.write_text("env: kind_of_mine:Mine")
+    config = training_in(["--config", str(path), "--trust", "kind_of_mine"])
+    assert config is not None
+    assert (config.env, config.trust) == ("kind_of_mine:Mine", ())
+
+
+def test_a_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "CartPole-v1", "--config", str(tmp_path / "gone.yaml")]) == 2
+    assert "gone.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["--lr", "3e-4"], "--ppo.learning-rate"),
+        (["-lr=3e-4"], "--ppo.learning-rate"),
+        (["--lr=3", "--agent", "reinforce"], "--reinforce.learning-rate"),
+        (["--lr=3", "--agent", "sb3-ppo"], "--sb3.options NAME=VALUE"),
+        (["--n_envs", "4"], "--num-worlds"),
+        (["--ent-coef", "0"], "--ppo.entropy-coef"),
+        (["--timesteps", "4"], "--total-steps"),
+        (["--env-kwargs", "a=1"], "--set"),
+    ],
+)
+def test_what_others_call_an_option_is_answered_with_our_name(
+    words: list[str], ours: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "CartPole-v1", *words]) == 2
+    assert f"here it is {ours}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_what_can_be_evaluated_by_its_name_can_be_trained_by_it(name: str) -> None:
+    shipped = load_policy(name).config
+    config = training_in([name])
+    assert config is not None
+    assert config.env == shipped.env
+    assert shipped.recipe in RECIPES[name]
+
+
+def test_no_environment_at_all_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--seed", "3"]) == 2
+    assert "no environment is given" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("mmrl 0.")
