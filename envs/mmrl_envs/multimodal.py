@@ -83,7 +83,7 @@ class SingleWorld(gym.Env[Observation, Any]):
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One control step."""
-        observation, reward, terminated, truncated, info = self.vector.step(np.asarray(action)[None])
+        observation, reward, terminated, truncated, info = self.vector.step(np.asanyarray(action)[None])
         return (
             self._first(observation),
             float(reward[0]),

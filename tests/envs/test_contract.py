@@ -290,6 +290,13 @@ def test_bad_actions_are_named(action: np.ndarray, message: str) -> None:
         envs.step(action)
 
 
+def test_a_masked_action_of_a_single_world_is_refused() -> None:
+    env = gym.make("mmrl/PegInsertion-v0", sensors=("proprioception",)).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="actions must be a plain array, got a masked one"):
+        env.step(np.ma.masked_array(np.zeros(3), True))
+
+
 FIRST = np.array([True, False])
 OTHER = {"context": {"friction": 0.9}}
 

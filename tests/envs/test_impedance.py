@@ -15,6 +15,7 @@ SELF.append(SELF)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (1000, "impedance is an Impedance or a mapping from its settings to values, got 1000"),
         ({"damping": float("nan")}, "Impedance.damping must be finite, got nan"),
         ({"rotational_damping": float("inf")}, "Impedance.rotational_damping must be finite, got inf"),
         ({"stiffness": float("inf")}, "Impedance.stiffness must be finite, got inf"),
@@ -28,7 +29,7 @@ SELF.append(SELF)
         ({"low": (0.2, 0.0, 0.0, 0.0)}, "Impedance.low must be below Impedance.high, got"),
     ],
 )
-def test_what_no_controller_can_hold_is_refused_at_construction(settings: dict[str, Any], message: str) -> None:
+def test_what_no_controller_can_hold_is_refused_at_construction(settings: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gym.make_vec("mmrl/PegInsertion-v0", num_envs=1, sensors=("proprioception",), impedance=settings)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmrl_envs
-from mmrl_envs.tasks import peg_insertion
+from mmrl_envs.tasks import peg_insertion, peg_reward
 from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -323,7 +323,7 @@ def test_sparse_reward_is_success() -> None:
 @given(st.floats(0, 0.5), st.floats(0, 0.5))
 def test_closeness_falls_with_distance(near: float, far: float) -> None:
     near, far = sorted((near, far))
-    first, second = peg_insertion.closeness(np.array([near, far]), 80.0)
+    first, second = peg_reward.closeness(np.array([near, far]), 80.0)
     assert 0 <= second <= first <= 0.5
 
 
@@ -355,7 +355,7 @@ def test_slipping_off_the_block_is_worth_no_more_than_resting_on_its_face() -> N
     envs.task.tip_pose()[:, :3] = [[0.12, 0, 0.0], [0.12, 0, -0.03]]
     _, height = envs.task.keypoint_distances()
     np.testing.assert_allclose(height, [0.03, 0.03], atol=1e-12)
-    on_face, beside = envs.task._dense_reward(np.zeros(2), np.zeros(2, bool))
+    on_face, beside = envs.task.dense(*envs.task.keypoint_distances(), np.zeros(2), np.zeros(2, bool))
     assert beside == on_face
 
 
@@ -366,10 +366,37 @@ def test_dense_reward_grows_along_the_way_in() -> None:
     tips = [[0.05, 0, 0.04], [0.01, 0, 0.01], [0, 0, 0.01], [0, 0, 0], [0, 0, -0.015], [0, 0, -0.03]]
     envs.task.tip_pose()[:, :3] = tips
     depth = np.maximum(-envs.task.tip_pose()[:, 2], 0.0)
-    reward = envs.task._dense_reward(depth, np.array([False] * 5 + [True]))
+    reward = envs.task.dense(*envs.task.keypoint_distances(), depth, np.array([False] * 5 + [True]))
     assert (np.diff(reward) > 0).all()
     # at the bottom all four kernels are 0.5, those of height count twice; engagement, insertion and success 1, 2 and 2
     assert reward[-1] == pytest.approx(0.1 * (2 * 0.5 + 2 * 2 * 0.5 + 1 + 2 + 2))
+
+
+def test_weights_of_the_reward_are_options() -> None:
+    usual, alone = make(2), make(2, reward_weights={"success": 0, "near": 0, "low": 0, "engaged": 0})
+    for envs in (usual, alone):
+        envs.reset(seed=0, options={"context": {"start_progress": 0.8, "hole_x_m": 0.0, "hole_y_m": 0.0}})
+    none = alone.step(np.zeros((2, 3), np.float32))
+    depth = none[4]["depth_m"]
+    assert (depth > 0.002).all()
+    # What is left is insertion with its usual weight, 2 of a tenth.
+    np.testing.assert_allclose(none[1], 0.1 * 2 * depth / HOLE_DEPTH)
+    assert (usual.step(np.zeros((2, 3), np.float32))[1] > none[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"reward_weights": {"sucess": 1}}, "DenseReward has no sucess; it has near, low, engaged, inserted, success"),
+        ({"reward_weights": {"success": "much"}}, "reward_weights.success must be float, got 'much'"),
+        ({"reward_weights": {"near": float("nan")}}, "reward_weights.near must be finite, got nan"),
+        ({"reward_weights": 3}, "reward_weights are a mapping from names to weights, got 3"),
+        ({"reward_weights": {"near": 1}, "reward": "sparse"}, "reward_weights are of the dense reward, and reward is"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(1, **kwargs)
 
 
 def test_frames_show_the_scene() -> None:

@@ -25,6 +25,7 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots import panda
 from mmrl_envs.tasks import peg_geometry, pegs
 from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.tasks.peg_reward import dense_reward
 from mmrl_envs.tasks.workcell import (
     ADAPTER_LENGTH,
     CONTACT,
@@ -57,22 +58,6 @@ _PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": 0.15, **C
 _ADAPTER_MASS = 0.20
 
 
-def closeness(distance: FloatArray, sharpness: float) -> FloatArray:
-    """The squashing kernel 1 / (exp(a d) + exp(-a d)) of keypoint rewards, 0.5 at d = 0.
-
-    The logistic kernel 1 / (exp(a d) + b + exp(-a d)) of Hwangbo et al., "Learning agile and dynamic motor skills for
-    legged robots" (Science Robotics, 2019) with b = 0; at several scales at once, for insertion, as in Noseworthy et
-    al., "FORGE: Force-Guided Exploration for Robust Contact-Rich Manipulation under Uncertainty" (2024), appendix B.
-
-    Args:
-        distance: d in metres.
-        sharpness: a in 1/m.
-    """
-    # The argument is bounded because cosh overflows long after the kernel has vanished.
-    kernel: FloatArray = 0.5 / np.cosh(np.minimum(sharpness * distance, 50.0))
-    return kernel
-
-
 class PegInsertion(Task):
     """Insertion of one of five pegs, by shape and clearance.
 
@@ -80,13 +65,20 @@ class PegInsertion(Task):
         action: "xyz" (displacement at fixed orientation) or "xyz_yaw".
         reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is
             fulfilled).
+        reward_weights: those weights of the terms of the dense reward that differ from the usual ones, by the names of
+            `mmrl_envs.tasks.peg_reward.DenseReward`.
         impedance: the controller, or settings of it that differ from the usual ones.
     """
 
     privileged_size = 26
 
     def __init__(
-        self, *, action: str = "xyz", reward: str = "dense", impedance: Impedance | Mapping[str, Any] | None = None
+        self,
+        *,
+        action: str = "xyz",
+        reward: str = "dense",
+        reward_weights: Mapping[str, float] | None = None,
+        impedance: Impedance | Mapping[str, Any] | None = None,
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"unknown action {action!r}; actions are {sorted(ACTIONS)}")
@@ -94,7 +86,11 @@ class PegInsertion(Task):
             raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
         self.impedance = impedance if isinstance(impedance, Impedance) else _impedance(impedance or {})
         self.action_size = ACTIONS[action]
-        self.dense = reward == "dense"
+        self.dense = dense_reward(reward_weights) if reward == "dense" else None
+        if reward_weights and self.dense is None:
+            raise ValueError(
+                f"reward_weights are of the dense reward, and reward is {reward!r}, got {reward_weights!r}"
+            )
         yaw = (-np.pi, np.pi) if action == "xyz_yaw" else 0.0
         self.parameters = (
             Choice("shape", "square", _SHAPE_NAMES, "cross-section of the peg"),
@@ -231,7 +227,7 @@ class PegInsertion(Task):
         self._held = np.where(bottomed, self._held + 1, 0)
         success = self._held >= self.hold_steps
         depth = self.depth()
-        reward = self._dense_reward(depth, success) if self.dense else success.astype(np.float64)
+        reward = self.dense(*self.keypoint_distances(), depth, success) if self.dense else success.astype(np.float64)
         broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (self._largest_force() > BROKEN_FORCE_N)
         return Outcome(reward, success, {"depth_m": depth}, broken)
 
@@ -280,14 +276,6 @@ class PegInsertion(Task):
         upright = self._tilt <= peg_geometry.MAX_TILT
         possible = self._in_block <= peg_geometry.MAX_DEPTH_IN_BLOCK
         return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH) & upright & possible
-
-    def _dense_reward(self, depth: FloatArray, success: BoolArray) -> FloatArray:
-        aside, height = self.keypoint_distances()
-        near = closeness(aside, 30.0) + closeness(aside, 200.0)
-        # Twice, or hovering above the hole, safe from what landing beside it costs, is where policies settle.
-        low = 2.0 * (closeness(height, 20.0) + closeness(height, 80.0))
-        inserted = np.minimum(depth / pegs.HOLE_DEPTH, 1.0)
-        return 0.1 * (near + low + (depth > 0.002) + 2.0 * inserted + 2.0 * success)
 
     def keypoint_distances(self) -> tuple[FloatArray, FloatArray]:
         """How far four points on the peg's rim are from their inserted places, metres.
@@ -416,6 +404,8 @@ def _near(yaw: FloatArray) -> FloatArray:
 
 
 def _impedance(settings: Mapping[str, Any]) -> Impedance:
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"impedance is an Impedance or a mapping from its settings to values, got {settings!r}")
     known = [field.name for field in fields(Impedance)]
     unknown = sorted(set(settings) - set(known))
     if unknown:

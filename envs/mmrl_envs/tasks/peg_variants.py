@@ -19,6 +19,7 @@ def make_vector(
     *,
     action: str = "xyz",
     reward: str = "dense",
+    reward_weights: Mapping[str, float] | None = None,
     impedance: Impedance | Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> RobotVectorEnv:
@@ -26,18 +27,21 @@ def make_vector(
 
     Keyword arguments as of `PegInsertion` and `RobotVectorEnv`.
     """
-    return RobotVectorEnv(PegInsertion(action=action, reward=reward, impedance=impedance), num_envs, **kwargs)
+    task = PegInsertion(action=action, reward=reward, reward_weights=reward_weights, impedance=impedance)
+    return RobotVectorEnv(task, num_envs, **kwargs)
 
 
 def make_single(
     *,
     action: str = "xyz",
     reward: str = "dense",
+    reward_weights: Mapping[str, float] | None = None,
     impedance: Impedance | Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> RobotEnv:
     """`gym.make("mmrl/PegInsertion-v0")`; keyword arguments as of `PegInsertion` and `RobotEnv`."""
-    return RobotEnv(PegInsertion(action=action, reward=reward, impedance=impedance), **kwargs)
+    task = PegInsertion(action=action, reward=reward, reward_weights=reward_weights, impedance=impedance)
+    return RobotEnv(task, **kwargs)
 
 
 _BLURRED = {
