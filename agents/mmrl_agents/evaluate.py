@@ -40,6 +40,7 @@ from mmrl_agents.records.runs import RunFolder, library_versions, write_json
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
+from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 from mmrl_envs.emulators import EmulatorWorlds
 
 STICKY = 0.25
@@ -140,8 +141,10 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
             renamed = partial(_under, _STICKY_LABEL, progress)
             report = _beside(report, _judge(trained, config, num_worlds, (), renamed, sticky=STICKY).report)
     _show(report, config, trained, console)
+    if judged.clipped:
+        say(console, about_clipped(judged.clipped), "yellow")
     if path is not None:
-        write_json(path, describe(report, config, trained, judged.world))
+        write_json(path, describe(report, config, trained, judged.world) | {"clipped_readings": judged.clipped})
         say(console, f"wrote {path}")
     return report
 
@@ -154,6 +157,8 @@ class _Judged(NamedTuple):
     """Their settings."""
     repeats: bool
     """Whether nothing is drawn in them, so that episodes of one start repeat each other."""
+    clipped: dict[str, int]
+    """Readings by sense that were beyond its declared bounds."""
 
 
 def _judge(
@@ -176,8 +181,9 @@ def _judge(
         report = evaluate(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
+        clipped = clipped_readings(envs)
     drawn = not config.deterministic or not isinstance(worlds, EmulatorWorlds) or worlds.different_games is None
-    return _Judged(report, world, not drawn)
+    return _Judged(report, world, not drawn, clipped)
 
 
 def _beside(report: Report, sticky: Report) -> Report:

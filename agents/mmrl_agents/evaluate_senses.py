@@ -30,6 +30,7 @@ from mmrl_agents.senses_picture import draw_senses
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.torch_policy import TorchPolicy
 from mmrl_agents.trainer import choose_device
+from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 
 
 def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> SensesReport:
@@ -63,9 +64,12 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
         world = world_settings(envs, judged_context(config, trained))
         trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
         report = judge_senses(trials, tuple(trained.document["senses"]), config.faults, finished, progress)
+        clipped = clipped_readings(envs)
     _show(report, config, trained, console)
+    if clipped:
+        say(console, about_clipped(clipped), "yellow")
     if path is not None and finished is not None:
-        write_json(path, describe(report, config, trained, world))
+        write_json(path, describe(report, config, trained, world) | {"clipped_readings": clipped})
         pictures = draw_senses(report, path, f"{trained.env_id}, {len(report.rows[0].row.episodes)} episodes a row")
         finished.discard()
         say(console, f"wrote {', '.join(map(str, (path, *pictures)))}")

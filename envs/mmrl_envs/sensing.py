@@ -55,6 +55,8 @@ class ModalityBuffer:
         self.num_worlds = num_worlds
         self.context_std: NDArray[np.float64] = np.zeros(num_worlds)
         """Extra Gaussian noise (N,) in `noise_unit`, written by the environment; 0 is free."""
+        self.clipped = 0
+        """Readings so far that were beyond the declared bounds before any noise, and were clipped to them."""
         self._step = _control_step(physics_hz, control_hz)  # S
         self._schedule = _schedule(modality, physics_hz, control_hz)
         self._latency = _latency(modality, physics_hz)
@@ -150,6 +152,7 @@ class ModalityBuffer:
 
     def _reported(self, worlds: Worlds, readings: NDArray[Any]) -> NDArray[Any]:
         """The newest T + D of readings (n, k, *shape): with noise, in bounds, rounded for uint8."""
+        self._count_clipped(readings[:, -self._kept :])
         std = self.context_std[worlds]
         if std.any():
             readings = self._with_context_noise(worlds, std, readings)
@@ -164,6 +167,15 @@ class ModalityBuffer:
         k = readings.shape[1]
         inside: NDArray[Any] = np.clip(readings, self._low[-k:], self._high[-k:])
         return inside
+
+    def _count_clipped(self, readings: NDArray[Any]) -> None:
+        """Of the noise-free readings (n, k, *shape): that noise saturates is as in a real sensor."""
+        if not self._bounded and readings.dtype == self.modality.dtype:
+            return
+        k = readings.shape[1]
+        beyond = (readings < self._low[-k:]) | (readings > self._high[-k:])
+        if beyond.any():
+            self.clipped += int(beyond.reshape(*readings.shape[:2], -1).any(axis=2).sum())
 
     def _with_context_noise(
         self, worlds: Worlds, std: NDArray[np.float64], readings: NDArray[Any]

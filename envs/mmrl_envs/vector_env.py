@@ -158,6 +158,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
         self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
         self._buffers: dict[str, ModalityBuffer] = {}
+        self._clipped: dict[str, int] = {}  # by buffers that were replaced
         self._cameras = SceneCameras(self.world, num_threads)
         self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
@@ -314,6 +315,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """How often OpenGL failed since the worlds were made, so that something else had to draw."""
         return self._cameras.failures
 
+    @property
+    def clipped_readings(self) -> dict[str, int]:
+        """How many readings of each sense were beyond its declared bounds since the worlds were made."""
+        return {name: self._clipped.get(name, 0) + buffer.clipped for name, buffer in self._buffers.items()}
+
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers, window and worlds."""
         self._cameras.close()
@@ -323,6 +329,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
         n = self.num_envs
+        self._clipped = self.clipped_readings
         self._task_streams = Streams(seed, "task", n)
         self._context_streams = {group: Streams(seed, f"context/{group}", n) for group in self.context.groups}
         self._buffers = {

@@ -218,6 +218,22 @@ def test_observation_is_in_the_space_and_fresh() -> None:
         np.testing.assert_array_equal(rig.buffer.observe(np.array([1])), rig.buffer.observe()[1:])
 
 
+def test_readings_beyond_the_declared_bounds_are_clipped_and_counted() -> None:
+    # Five readings a control step, each of the time in milliseconds.
+    rig = Rig(replace(CLOCK, rate_hz=100, shape=(2,), history=5, low=0.0, high=100.0), num_worlds=2)
+    rig.step()
+    rig.step()  # 10, 20, ..., 100
+    assert rig.buffer.clipped == 0
+    assert rig.step().max() == 100.0  # 110, ..., 150
+    assert rig.buffer.clipped == 5 * 2
+
+
+def test_what_noise_saturates_is_as_in_a_real_sensor_and_not_counted() -> None:
+    rig = Rig(replace(CLOCK, rate_hz=20, low=0.0, high=60.0, noise=Gaussian(1e3)))
+    assert rig.step() in (0.0, 60.0)
+    assert rig.buffer.clipped == 0
+
+
 def test_noise_on_images_is_rounded_to_the_nearest_level() -> None:
     # An offset in (-0.5, 0.5) rounds away: |0.05 z| < 0.5 for every normal z below 10.
     rig = Rig(replace(CLOCK, rate_hz=20, shape=(8, 8, 3), dtype="uint8", noise=Gaussian(0.05)))

@@ -12,6 +12,7 @@ KINDS: Mapping[str, str] = {
     "physics_errors": "episodes ended by physics that went wrong",
     "renderer_failures": "failures of OpenGL",
     "workers_lost": "worker processes lost",
+    "clipped_readings": "readings beyond their declared bounds, which were clipped",
 }
 """Names of the counts, and what people read."""
 
@@ -20,8 +21,23 @@ def incidents_of(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
     """Counts since the worlds were made; only of what can happen to worlds of that kind."""
     worlds = envs.unwrapped
     if isinstance(worlds, RobotVectorEnv):
-        return {"renderer_failures": worlds.renderer_failures}
+        clipped = sum(clipped_readings(worlds).values())
+        return {"renderer_failures": worlds.renderer_failures, "clipped_readings": clipped}
     return {"workers_lost": worlds.lost} if isinstance(worlds, WorkerWorlds) else {}
+
+
+def clipped_readings(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
+    """Readings by sense that were beyond its declared bounds, of senses that had any; {} for worlds of others."""
+    worlds = envs.unwrapped
+    if not isinstance(worlds, RobotVectorEnv):
+        return {}
+    return {name: count for name, count in worlds.clipped_readings.items() if count}
+
+
+def about_clipped(counts: Mapping[str, int]) -> str:
+    """ "readings beyond their declared bounds were clipped: 3 of touch", or "" where none was."""
+    told = ", ".join(f"{count:,} of {name}" for name, count in counts.items())
+    return f"readings beyond their declared bounds were clipped: {told}" if told else ""
 
 
 def survived(metrics: Mapping[str, float]) -> str:
