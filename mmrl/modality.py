@@ -217,8 +217,13 @@ class Modality:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a bad value, TypeError for a wrong kind of noise or encoder."""
-        if not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(f"modality name must be an identifier, got {self.name!r}")
+        if not isinstance(self.noise, Noise | None):
+            raise TypeError(f"modality {self.name!r}: noise must be a Noise, got {self.noise!r}")
+        if not isinstance(self.encoder, EncoderSpec):
+            raise TypeError(f"modality {self.name!r}: encoder must be an EncoderSpec, got {self.encoder!r}")
+        fit(self, f"modality {self.name!r}: ")
         _require_sizes(f"modality {self.name!r}: shape", self.shape)
         self._require(0 < self.rate_hz < math.inf, "rate_hz must be finite and > 0", self.rate_hz)
         if self.history is not None:
@@ -228,11 +233,7 @@ class Modality:
         self._check_bounds()
         self._check_words()
         if self.noise is not None:
-            if not isinstance(self.noise, Noise):
-                raise TypeError(f"modality {self.name!r}: noise must be a Noise, got {self.noise!r}")
             self.noise.check(self.shape)
-        if not isinstance(self.encoder, EncoderSpec):
-            raise TypeError(f"modality {self.name!r}: encoder must be an EncoderSpec, got {self.encoder!r}")
         self.encoder.check(self)
 
     @property
