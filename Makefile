@@ -1,4 +1,4 @@
-# `make <goal>` works on a bare machine: the first call builds .venv from pyproject.toml and constraints.txt.
+# `make <goal>` works on a bare machine: the first call builds .venv from requirements.lock.
 
 PYTHON ?= python3
 VENV := .venv
@@ -48,7 +48,7 @@ clean:  ## remove the environment, caches and builds (runs/ stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml requirements.lock requirements-torch.txt
 	@command -v $(PYTHON) >/dev/null || { echo >&2 \
 	    "mmrl needs Python 3.11 or newer and found no '$(PYTHON)'. On Debian or Ubuntu:" \
 	    "apt-get install python3 python3-venv"; exit 1; }
@@ -59,6 +59,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    "'$(PYTHON)' cannot make virtual environments (venv or ensurepip is missing). On Debian or Ubuntu:" \
 	    "apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet -r requirements-torch.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check
 	@touch $@
