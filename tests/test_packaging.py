@@ -44,9 +44,14 @@ def test_packages_say_that_they_are_typed(names: set[str], package: str) -> None
     assert f"{package}/py.typed" in names
 
 
-def test_published_weights_are_in_the_wheel(names: set[str]) -> None:
-    weights = PACKAGES["mmrl_agents"].glob("pretrained/*.safetensors")
-    assert {f"mmrl_agents/pretrained/{path.name}" for path in weights} <= names
+def test_published_policies_are_in_the_wheel(names: set[str]) -> None:
+    policies = {name.split("/")[2] for name in names if name.startswith("mmrl_agents/pretrained/")}
+    assert {"peg_insertion", "pong"} <= policies  # those that README names
+    for policy in policies:
+        parts = {
+            f"mmrl_agents/pretrained/{policy}/{part}" for part in ("config.json", "model.safetensors", "README.md")
+        }
+        assert parts <= names
 
 
 def test_nothing_but_the_three_packages_is_in_the_wheel(names: set[str]) -> None:

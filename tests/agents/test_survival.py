@@ -37,7 +37,7 @@ KILLED = [
     *("--ppo.num-steps", "8", "--ppo.minibatch-size", "8", "--ppo.epochs", "1", "--evaluate-episodes", "0"),
     *("--checkpoint-every-minutes", "0", "--keep-checkpoints", "2"),
     *("--curriculum", "learning_progress", "--vary", "friction=[0.9,0.2]", "hole_x_m=[0,[-0.04,0.04]]"),
-    *("--curriculum-options", "fit_every=8", "neighbours=20", "most_components=3"),
+    *("--curriculum-options", "fit_every=8", "neighbours=20", "averaged=1", "most_components=3"),
 ]
 POLE = TrainConfig(
     env="CartPole-v1",

