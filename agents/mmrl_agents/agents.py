@@ -176,6 +176,7 @@ class ReinforceAgent:
             setting.statistics,
             setting.acting,
             setting.dropout(),
+            setting.config.episode_limit,
         )
         self.start = self.reinforce.start
         self.collect = self.reinforce.collect

@@ -109,8 +109,8 @@ class TrainConfig:
     judge_episodes: int = 64
     """Episodes of each such evaluation: always the same, with the best actions, on the hard end of a curriculum."""
     episode_limit: int = LONGEST_EPISODE
-    """Most steps of an episode in such evaluations and in the one after training; one that still goes on is cut there,
-    and the report says so."""
+    """Most steps of an episode: one that still goes on is cut there in such evaluations and in the one after training,
+    and the report says so; REINFORCE, which learns from whole episodes, refuses it."""
     stop_at_judged_success: float | None = None
     """Stop early once the success rate of such an evaluation reaches this."""
     stop_at_success: float | None = None

@@ -21,6 +21,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
 from mmrl.documents import fit
+from mmrl.episodes import LONGEST_EPISODE
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics
@@ -205,8 +206,9 @@ class Reinforce:
         statistics: EpisodeStatistics,
         generator: torch.Generator,
         dropout: SenseDropout | None = None,
+        longest: int = LONGEST_EPISODE,
     ) -> None:
-        """`generator` (on the device of the policy) draws the actions and nothing else."""
+        """`generator` (on the device of the policy) draws the actions and nothing else; `longest` is as of `Games`."""
         if config.games_per_batch % envs.num_envs:
             raise ValueError(
                 "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
@@ -217,7 +219,7 @@ class Reinforce:
                 "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
             )
         self.policy, self.config = policy, config
-        self.games = Games(envs, policy, statistics, generator, dropout)
+        self.games = Games(envs, policy, statistics, generator, dropout, longest)
         self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
         self.critic_optimizer = torch.optim.Adam(policy.critic_parameters(), config.value_learning_rate)
         self.updates = 0

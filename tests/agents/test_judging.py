@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mmrl_agents.config import TrainConfig
+from mmrl_agents.player import export
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
@@ -135,6 +136,8 @@ def test_episodes_without_an_end_are_cut_and_counted(tmp_path: Path, endless: st
     assert [line["judged/cut_episodes"] for line in metrics(folder) if "judged/mean_return" in line] == [6]
     (row,) = json.loads((folder / "evaluation.json").read_text())["rows"]
     assert (row["cut_episodes"], row["mean_length"]) == (4, 7)
+    card = (export(folder, tmp_path / "weights", checkpoint="last") / "README.md").read_text()
+    assert "4 episodes still went on after 7 steps and were cut there." in card
     assert isinstance(console.file, StringIO)
     assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in console.file.getvalue()
 

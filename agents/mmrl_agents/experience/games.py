@@ -54,7 +54,7 @@ class Samples(NamedTuple):
 class Games:
     """Plays a number of games with a policy and holds them until the next.
 
-    A truncated episode counts as a finished game; one of more than `LONGEST_EPISODE` steps is refused.
+    A truncated episode counts as a finished game; one that goes on after `longest` steps is refused.
     """
 
     def __init__(
@@ -64,8 +64,10 @@ class Games:
         statistics: EpisodeStatistics,
         generator: torch.Generator,
         dropout: SenseDropout | None = None,
+        longest: int = LONGEST_EPISODE,
     ) -> None:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
+        self.longest = longest
         self.envs, self.policy, self.statistics, self.generator = envs, policy, statistics, generator
         self.dropout = dropout
         self.finished: list[Game] = []
@@ -166,7 +168,7 @@ class Games:
             game = self._played[world][-1]
             game.append(step._replace(reward=_finite(reward[row], world)))
             if not over[row]:
-                _require_an_end(game, world)
+                _require_an_end(game, world, self.longest)
                 continue
             if was_lost(info.get("final_info", {}), row):  # its process died: another is played in its place
                 self._pass_over(worlds.start, np.array([row]), info)
@@ -275,11 +277,12 @@ class Games:
             self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
 
 
-def _require_an_end(game: Game, world: int) -> None:
-    if len(game) >= LONGEST_EPISODE:
+def _require_an_end(game: Game, world: int, longest: int) -> None:
+    if len(game) >= longest:
         raise ValueError(
             f"the game of world {world} still goes on after {len(game):,} steps, and only whole games are learned "
-            "from: give the environment a limit, such as --set max_episode_steps=1000, or take another agent"
+            "from: give the environment a limit, such as --set max_episode_steps=1000, raise --episode-limit, or take "
+            "another agent"
         )
 
 

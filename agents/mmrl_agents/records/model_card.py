@@ -102,8 +102,18 @@ def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
             f"Without sticky actions a policy that draws nothing repeats its games: {different} were different, "
             "and the figures count each once.",
         ]
+    lines += _spoilt(report)
     told = [about + lines[0], *lines[1:], *(unplugged if any(row["absent"] for row in report["rows"]) else [])]
     return told if is_marked(EVALUATION, report) else [_HEARSAY, "", *told]
+
+
+def _spoilt(report: Mapping[str, Any]) -> list[str]:
+    """Lines on episodes that did not come to an end of their own, over all rows; older reports count none."""
+    cut, lost = (sum(row.get(f"{name}_episodes", 0) for row in report["rows"]) for name in ("cut", "not_finite"))
+    limit = report["config"].get("episode_limit", 0)
+    lines = [f"{cut} episodes still went on after {limit:,} steps and were cut there."] if cut else []
+    lines += [f"{lost} episodes met a number that is not finite and count as failures."] if lost else []
+    return ["", *lines] if lines else []
 
 
 def _successes(report: Mapping[str, Any]) -> list[str]:

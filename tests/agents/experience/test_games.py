@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.experience import games as games_module
 from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_envs.multimodal import GroupedWorlds
@@ -256,9 +255,9 @@ def test_games_that_cannot_be_played_are_refused() -> None:
         games.play(3)
 
 
-def test_a_game_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(games_module, "LONGEST_EPISODE", 12)
+def test_a_game_without_an_end_is_refused() -> None:
     games = games_of(Count((10,)), Count((10, 1000)))
+    games.longest = 12
     games.start(seed=0)
     with pytest.raises(ValueError, match="the game of world 1 still goes on after 12 steps, and only whole games"):
         games.play(4)
