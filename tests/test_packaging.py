@@ -62,7 +62,7 @@ def test_nothing_but_the_three_packages_is_in_the_wheel(names: set[str]) -> None
 def test_wheel_offers_the_command_and_the_licence(wheel: Path, names: set[str]) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
-        assert "mmrl = mmrl_agents.cli:main" in archive.read(entry_points).decode()
+        assert "mmrl = mmrl_agents.__main__:start" in archive.read(entry_points).decode()
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from rich.console import Console
 
+from mmrl_agents.__main__ import start
 from mmrl_agents.cli import main
 from mmrl_agents.interruption import interrupted_once, listening_for_stop
 from mmrl_agents.terminal import LastingStream, NotPrinted, say
@@ -176,6 +178,23 @@ def test_only_the_first_interrupt_is_an_exception() -> None:
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_an_interrupt_while_the_command_line_loads_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> None:  # loading it is when ^C comes
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(sys.modules, "mmrl_agents.cli", Interrupted("mmrl_agents.cli"))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert start() == 130
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # nothing follows that could be interrupted politely
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == ""
 
 
 def test_interrupts_during_the_start_leave_no_traceback(tmp_path: Path) -> None:
