@@ -20,7 +20,7 @@ from rich.text import Text
 
 from mmrl_agents.interruption import interrupted_once
 from mmrl_agents.refusals import PACKAGES, is_for_the_user
-from mmrl_agents.terminal import release_output, say, terminal
+from mmrl_agents.terminal import exit_status, release_output, say, terminal
 
 if TYPE_CHECKING:
     pass
@@ -104,8 +104,9 @@ def _export(args: Sequence[str]) -> int:
 def _runs(args: Sequence[str]) -> int:
     from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
-    list_runs(tyro.cli(RunsConfig, args=args, prog="mmrl runs"))
-    return 0
+    config, console = tyro.cli(RunsConfig, args=args, prog="mmrl runs"), terminal()
+    list_runs(config, console)
+    return exit_status(console)
 
 
 def _list(args: Sequence[str]) -> int:
@@ -117,7 +118,7 @@ def _list(args: Sequence[str]) -> int:
         for name, text in rows():
             table.add_row(Text(name), Text(text))
         console.print(table)
-    return 0
+    return exit_status(console)
 
 
 def _environments() -> Iterable[tuple[str, str]]:

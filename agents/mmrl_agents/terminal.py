@@ -26,7 +26,8 @@ class LastingStream(io.TextIOBase):
     def __init__(self, stream: TextIO | None) -> None:
         """Write to `stream`; None, which Python has for one that was closed from the start, takes nothing."""
         self._stream = stream
-        self._lost = False
+        self.lost = False
+        """Whether something could not be written."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in typeshed, a property in Python
@@ -62,10 +63,10 @@ class LastingStream(io.TextIOBase):
         return self._stream.fileno()
 
     def _lose(self, error: OSError | ValueError) -> None:
-        if not self._lost and isinstance(error, OSError) and error.errno not in _READER_GONE:
-            self._lost = True  # before the warning, which may come here again
+        if not self.lost and isinstance(error, OSError) and error.errno not in _READER_GONE:
+            self.lost = True  # before the warning, which may come here again
             warnings.warn(f"the output cannot be written ({error}); going on without", NotPrinted, stacklevel=3)
-        self._lost = True
+        self.lost = True
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -77,6 +78,11 @@ def terminal(*, stderr: bool = False) -> Console:
 def say(console: Console, text: str, style: str = "") -> None:
     """Print a line as it is: names may look like markup, or hold what a terminal would obey."""
     console.print(Text(printable(text), style), soft_wrap=True)
+
+
+def exit_status(console: Console) -> int:
+    """The status of a command that does nothing but print: 2 where some of that was lost."""
+    return 2 if isinstance(console.file, LastingStream) and console.file.lost else 0
 
 
 def release_output() -> None:

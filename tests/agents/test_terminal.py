@@ -77,6 +77,18 @@ def test_a_stream_that_takes_nothing_is_told_once_and_ends_nothing() -> None:
     assert len(told) == 1
 
 
+@pytest.mark.filterwarnings("default::mmrl_agents.terminal.NotPrinted")
+@pytest.mark.parametrize("command", ["runs", "list"])
+def test_a_command_that_only_prints_fails_where_that_is_lost(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [command, str(tmp_path) if command == "runs" else "fusions"]
+    assert main(arguments) == 0
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(arguments) == 2
+    assert "the output cannot be written" in capsys.readouterr().err
+
+
 def test_a_reader_that_is_gone_needs_no_word() -> None:
     say(Console(file=LastingStream(Closed())), "one")
     gone = StringIO()
