@@ -34,6 +34,8 @@ from mmrl.settings import Settings
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
 _DEFAULT_FUSION = "concat"
+MOST_UNITS = 65_536
+"""Largest layer: between two of them there would be 4 billion weights."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class PolicyConfig:
     def __post_init__(self) -> None:
         fit(self, "policy.")
         hidden = (*self.actor_hidden, *self.critic_hidden)
-        if min(hidden, default=1) < 1:
-            raise ValueError(f"layer sizes must be >= 1, got {hidden}")
-        if self.fused_features < 0:
-            raise ValueError(f"fused_features must be >= 0, got {self.fused_features}")
+        if not all(1 <= size <= MOST_UNITS for size in hidden):
+            raise ValueError(f"layer sizes must lie in 1..{MOST_UNITS}, got {hidden}")
+        if not 0 <= self.fused_features <= MOST_UNITS:
+            raise ValueError(f"fused_features must lie in 0..{MOST_UNITS}, got {self.fused_features}")
         if self.fused_features == 0 and (self.fusion != _DEFAULT_FUSION or self.fusion_options):
             asked = self.fusion if self.fusion != _DEFAULT_FUSION else f"the options {dict(self.fusion_options)}"
             raise ValueError(

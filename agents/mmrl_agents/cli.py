@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 from rich.console import Console
@@ -19,11 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrl_agents.interruption import interrupted_once
-from mmrl_agents.refusals import PACKAGES, is_for_the_user
+from mmrl_agents.refusals import PACKAGES, explained, is_for_the_user
 from mmrl_agents.terminal import exit_status, release_output, say, terminal
-
-if TYPE_CHECKING:
-    pass
 
 # As shells report a program that SIGINT ended.
 INTERRUPTED = 130
@@ -268,7 +265,7 @@ def _run(args: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("MMRL_DEBUG") == "1" or not is_for_the_user(error):
             raise
-        say(errors, f"error: {error}", "red")
+        say(errors, f"error: {explained(error)}", "red")
         return 2
 
 

@@ -32,6 +32,7 @@ from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_
 from mmrl_agents.worlds.replaying import require_context
 from mmrl_agents.worlds.trust import require_trusted
 from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_envs.arguments import MAX_WORLDS
 from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -147,6 +148,8 @@ class TrainConfig:
         ):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+        if self.num_worlds > MAX_WORLDS:
+            raise ValueError(f"num_worlds must be at most {MAX_WORLDS:,}, got {self.num_worlds:,}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
         if self.threads is not None and self.threads < 1:

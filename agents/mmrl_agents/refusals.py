@@ -1,5 +1,6 @@
 """Telling what was refused on purpose, and is the user's to mend, from what is a defect."""
 
+import re
 from types import TracebackType
 
 PACKAGES = ("mmrl", "mmrl_envs", "mmrl_agents")
@@ -15,9 +16,33 @@ def raised_by_us(error: BaseException) -> bool:
 
 
 def is_for_the_user(error: Exception) -> bool:
-    """Whether our own code refused something, Gymnasium looked up an id in vain, or the system said no."""
+    """Whether our own code refused something, Gymnasium looked up an id in vain, the system or its memory said no."""
     from gymnasium.error import Error
 
-    if isinstance(error, Error | OSError):
+    if isinstance(error, Error | OSError) or is_beyond_memory(error):
         return True
     return isinstance(error, ValueError) and raised_by_us(error)
+
+
+# How torch and NumPy say it where it is no MemoryError.
+_BEYOND_MEMORY = re.compile(
+    r"allocate memory|out of memory|Storage size calculation overflowed|Overflow when unpacking long|"
+    r"Maximum allowed dimension exceeded|numel: integer multiplication overflow"
+)
+
+
+def is_beyond_memory(error: Exception) -> bool:
+    """Whether something was to be larger than memory, or than any array may be."""
+    numeric = isinstance(error, RuntimeError | TypeError | ValueError | OverflowError)
+    return isinstance(error, MemoryError) or (numeric and _BEYOND_MEMORY.search(str(error)) is not None)
+
+
+def explained(error: Exception) -> str:
+    """What is said of an error that is for the user."""
+    if not is_beyond_memory(error):
+        return str(error)
+    first = (str(error).splitlines() or [""])[0]
+    return (
+        "this needs more memory than there is; fewer worlds, shorter rollouts, smaller layers or images need less"
+        f"{f' ({first})' if first else ''}"
+    )

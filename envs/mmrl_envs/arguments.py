@@ -68,7 +68,7 @@ def _span(low: int, high: float) -> str:
 def checked_num_envs(num_envs: Any, bytes_each: int) -> int:
     """A number of worlds that the memory of this machine holds; ValueError for another."""
     checked = whole("num_envs", num_envs, 1, MAX_WORLDS)
-    if checked * bytes_each > (memory := _memory()):
+    if checked * bytes_each > (memory := machine_memory()):
         raise ValueError(
             f"num_envs {checked} needs {checked * bytes_each / 2**30:.1f} GiB of memory, but this machine has "
             f"{memory / 2**30:.1f}: at most {memory // bytes_each} worlds fit"
@@ -76,7 +76,7 @@ def checked_num_envs(num_envs: Any, bytes_each: int) -> int:
     return checked
 
 
-def _memory() -> int:
+def machine_memory() -> int:
     """Bytes of memory of this machine, as many as there could be where it does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

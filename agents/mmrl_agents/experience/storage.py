@@ -4,6 +4,7 @@ T is the number of steps of a rollout, N the number of worlds, B the samples of 
 recurrent policy remembers.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from mmrl.modality import Modality
 from mmrl.policy import Memory
 from mmrl_agents.experience.returns import generalized_advantage_estimation
+from mmrl_envs.arguments import machine_memory
 
 ALL = slice(None)
 """All worlds."""
@@ -54,6 +56,7 @@ class RolloutStorage:
         device: torch.device,
     ) -> None:
         rows, steps = (num_steps + 1, num_worlds), (num_steps, num_worlds)
+        _require_room(rows, modalities, privileged_size, device)
         self.num_steps, self.num_worlds = num_steps, num_worlds
         self.observations = {
             name: torch.zeros(
@@ -165,3 +168,20 @@ class RolloutStorage:
                 raise ValueError(f"observation {name!r} has {count} values that are not finite")
         if self.privileged is not None and not torch.isfinite(self.privileged).all():
             raise ValueError("info['privileged'] has values that are not finite")
+
+
+def _require_room(
+    rows: tuple[int, int], modalities: Mapping[str, Modality], privileged_size: int, device: torch.device
+) -> None:
+    """Raise ValueError where the observations alone outgrow the memory of the device.
+
+    The system would hand it out all the same, and end the process once it is used.
+    """
+    sizes = [math.prod(sense.space.shape) * (1 if sense.dtype == "uint8" else 4) for sense in modalities.values()]
+    needed = math.prod(rows) * (sum(sizes) + 4 * privileged_size)
+    memory = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else machine_memory()
+    if needed > memory:
+        raise ValueError(
+            f"a rollout of {rows[0] - 1:,} steps of {rows[1]:,} worlds takes {needed / 2**30:,.1f} GiB, and there are "
+            f"{memory / 2**30:,.1f}: at most {memory * rows[1] // needed:,} worlds fit, or fewer steps between updates"
+        )
