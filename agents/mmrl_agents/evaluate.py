@@ -144,7 +144,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
     if judged.clipped:
         say(console, about_clipped(judged.clipped), "yellow")
     if path is not None:
-        write_json(path, describe(report, config, trained, judged.world) | {"clipped_readings": judged.clipped})
+        write_json(path, describe(report, config, trained, judged.world, judged.clipped))
         say(console, f"wrote {path}")
     return report
 
@@ -203,7 +203,11 @@ def judged_context(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, 
 
 
 def describe(
-    report: Report | SensesReport, config: EvaluateConfig, trained: TrainedPolicy, world: Mapping[str, Any]
+    report: Report | SensesReport,
+    config: EvaluateConfig,
+    trained: TrainedPolicy,
+    world: Mapping[str, Any],
+    clipped: Mapping[str, int],
 ) -> dict[str, Any]:
     """The document of evaluation.json or senses.json: the report, all that is needed to repeat it, and our mark."""
     document = {
@@ -215,6 +219,7 @@ def describe(
         "senses": trained.document["senses"],
         "context": judged_context(config, trained),
         "world": world,
+        "clipped_readings": dict(clipped),
         "config": dataclasses.asdict(config) | {"output": config.output and str(config.output)},
         "versions": library_versions(),
         "machine": machine(next(trained.policy.parameters()).device),

@@ -69,7 +69,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     if clipped:
         say(console, about_clipped(clipped), "yellow")
     if path is not None and finished is not None:
-        write_json(path, describe(report, config, trained, world) | {"clipped_readings": clipped})
+        write_json(path, describe(report, config, trained, world, clipped))
         pictures = draw_senses(report, path, f"{trained.env_id}, {len(report.rows[0].row.episodes)} episodes a row")
         finished.discard()
         say(console, f"wrote {', '.join(map(str, (path, *pictures)))}")

@@ -60,7 +60,7 @@ class LearningProgress(CurriculumConfig):
     """Episode returns that count as 0 and 1; null judges by success instead."""
     averaged: int | None = None
     """Results in each of the two means that are compared, 1 compares an episode with the nearest; null is 1 for returns
-    and 50 for success."""
+    and 50 for success, or half of `neighbours`."""
 
     def __post_init__(self) -> None:
         require_at_least("fit_every", self.fit_every, 2)
@@ -79,7 +79,7 @@ class LearningProgress(CurriculumConfig):
         """`averaged`, whoever chose it."""
         if self.averaged is not None:
             return self.averaged
-        return _AVERAGED_SUCCESSES if self.return_range is None else 1
+        return min(_AVERAGED_SUCCESSES, self.neighbours // 2) if self.return_range is None else 1
 
     def start(self, space: ContextSpace, seed: int) -> Curriculum:
         return _LearningProgressCurriculum(self, space, seed)

@@ -12,6 +12,7 @@ from rich.console import Console
 from mmrl.modality import MLP, Modality
 from mmrl_agents.config import TrainConfig
 from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.train import train
 from mmrl_agents.worlds.incidents import about_clipped
 from mmrl_envs.sensors import Sensor, View, register_sensor, sensor_names
@@ -53,6 +54,7 @@ def test_readings_beyond_their_bounds_are_told_in_training_and_in_evaluation(tmp
     document = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     counts = document["clipped_readings"]
     assert counts["height"] > 0
+    assert is_marked(EVALUATION, document)
     assert about_clipped(counts) in text
 
 

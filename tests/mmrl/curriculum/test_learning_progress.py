@@ -81,7 +81,7 @@ def test_options_are_practised_while_they_are_learned() -> None:
 
 
 def test_only_the_newest_contexts_are_neighbours() -> None:
-    options = {"fit_every": 10, "neighbours": 10, "most_components": 2, "averaged": 1}
+    options = {"fit_every": 10, "neighbours": 10, "most_components": 2}  # and so 5 results in each mean
     curriculum = make_curriculum("learning_progress", SETTINGS, 0, options)
     play(curriculum, 100, lambda i, x, y: False)
     play(curriculum, 10, lambda i, x, y: True)  # still some failures among the 10 newest
