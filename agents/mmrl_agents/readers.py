@@ -61,7 +61,11 @@ BY_A_TRAINING = (
         "reinforce.baseline is {reinforce.baseline}, not value",
     ),
     Reads(("judge_episodes",), lambda c: c.judge_every is not None, "judge_every is not set, nothing is judged"),
-    Reads(("episode_limit",), lambda c: c.judge_every or c.evaluate_episodes, "no episode is judged"),
+    Reads(
+        ("episode_limit",),
+        lambda c: c.judge_every or c.evaluate_episodes or c.agent == "reinforce",
+        "no episode is judged",
+    ),
     Reads(("worker_timeout_s",), lambda c: c.workers > 0, "there are no workers"),
     Reads(
         ("trust",), lambda c: c.resume is not None, "it is for --resume, what is named on the command line is trusted"
