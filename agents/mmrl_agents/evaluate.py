@@ -182,8 +182,12 @@ def _judge(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
         clipped = clipped_readings(envs)
-    drawn = not config.deterministic or not isinstance(worlds, EmulatorWorlds) or worlds.different_games is None
-    return _Judged(report, world, not drawn, clipped)
+    return _Judged(report, world, games_repeat(worlds, config), clipped)
+
+
+def games_repeat(worlds: Any, config: EvaluateConfig) -> bool:
+    """Whether neither policy nor worlds draw anything after the start, so that episodes of one start are the same."""
+    return config.deterministic and isinstance(worlds, EmulatorWorlds) and worlds.different_games is not None
 
 
 def _beside(report: Report, sticky: Report) -> Report:

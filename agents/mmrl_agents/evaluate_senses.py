@@ -20,7 +20,15 @@ from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.senses.conditions import MOST_SENSES
 from mmrl_agents.ablation.finished_conditions import FinishedConditions
 from mmrl_agents.effects import require_effect
-from mmrl_agents.evaluate import EvaluateConfig, describe, incidents, judged_context, reset_options
+from mmrl_agents.evaluate import (
+    STICKY,
+    EvaluateConfig,
+    describe,
+    games_repeat,
+    incidents,
+    judged_context,
+    reset_options,
+)
 from mmrl_agents.player import TrainedPolicy, load_policy
 from mmrl_agents.readers import BY_AN_EVALUATION
 from mmrl_agents.records.checkpoint import require_place
@@ -47,25 +55,29 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     path = _output(config)
     if path is not None:
         require_place(path)
+    changes = _against_repetition(config, trained)
     finished = (
         None
         if path is None
-        else FinishedConditions(path.parent / f".{path.stem}-unfinished", _identity(config, trained))
+        else FinishedConditions(path.parent / f".{path.stem}-unfinished", _identity(config, trained, changes))
     )
     if finished is not None and finished.count:
         console.print("going on with an evaluation that was interrupted")
-    with closing(trained.make_envs(num_worlds, **config.world_changes)) as envs, _progress(console) as progress:
+    changed = {**config.world_changes, **changes}
+    with closing(trained.make_envs(num_worlds, **changed)) as envs, _progress(console) as progress:
         space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
-        world = world_settings(envs, judged_context(config, trained))
+        world = {**world_settings(envs, judged_context(config, trained)), **changes}
         trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
         report = judge_senses(trials, tuple(trained.document["senses"]), config.faults, finished, progress)
         clipped = clipped_readings(envs)
     _show(report, config, trained, console)
+    if changes:
+        say(console, f"Played with sticky actions {STICKY}: without, a policy that draws nothing repeats its games.")
     if clipped:
         say(console, about_clipped(clipped), "yellow")
     if path is not None and finished is not None:
@@ -84,12 +96,19 @@ def _output(config: EvaluateConfig) -> Path | None:
     return folder / ("senses.json" if config.engine is None else f"senses_{config.engine}.json")
 
 
-def _identity(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+def _against_repetition(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
+    """Sticky actions for games that would repeat each other otherwise, as settings of the worlds."""
+    with closing(trained.make_envs(1, **config.world_changes)) as envs:
+        return {"sticky": STICKY} if games_repeat(envs.unwrapped, config) else {}
+
+
+def _identity(config: EvaluateConfig, trained: TrainedPolicy, changes: dict[str, Any]) -> dict[str, Any]:
     """All that the episodes depend on; what only adds conditions does not change those there are."""
     document = dataclasses.asdict(config)
     for name in ("faults", "output", "trust", "without"):
         document.pop(name)
     weights = hashlib.sha256(trained.source.read_bytes()).hexdigest()
+    document |= changes
     return {"config": document, "weights": weights, "train": trained.document["train"], "versions": library_versions()}
 
 

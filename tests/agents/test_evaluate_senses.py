@@ -202,6 +202,17 @@ def test_another_evaluation_does_not_take_over_what_one_left(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_games_that_would_repeat_each_other_are_played_with_sticky_actions(tmp_path: Path) -> None:
+    pytest.importorskip("ale_py")
+    output = tmp_path / "senses.json"
+    options = {"num_worlds": 2, "episodes": 2, "episode_limit": 2, "output": output, "device": "cpu"}
+    _, text = judge("pretrained:pong_reinforce", **options)  # type: ignore[arg-type]  # a name will do
+    assert "Played with sticky actions 0.25" in text
+    assert json.loads(output.read_text())["world"]["sticky"] == 0.25
+
+
 def test_the_command_line_asks_for_the_table(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     (runs[ENV_ID] / "senses.json").unlink(missing_ok=True)
     command = ["evaluate", str(runs[ENV_ID]), "--senses", "--episodes", "2", "--num-worlds", "2"]
