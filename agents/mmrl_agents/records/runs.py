@@ -145,14 +145,14 @@ class RunFolder:
         What the disk has no room for is left out, with a `NotLogged` warning where it begins.
         """
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-        line = json.dumps({"step": step, **finite}) + "\n"
+        line = json.dumps({"step": step, **finite}, allow_nan=False) + "\n"
         with self._as_far_as_there_is_room():
             append_regular(self.metrics_path, line.encode())
             self._events.log(step, metrics)
 
     def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Append the episodes of a curriculum to contexts.jsonl, as far as there is room."""
-        lines = "".join(json.dumps(record) + "\n" for record in records)
+        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
         with self._as_far_as_there_is_room():
             append_regular(self.contexts_path, lines.encode())
 

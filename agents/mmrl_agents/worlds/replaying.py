@@ -87,7 +87,11 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
     def require_context(self, context: Mapping[str, Any]) -> None:
         """Raises ValueError for a context that the environment does not take, which one that declares none must try."""
         self.contexts.require(context)
-        self.reset(seed=0, options={"context": context})
+        before = dict(self.contexts.setting)
+        try:
+            self.reset(seed=0, options={"context": context})
+        finally:
+            self.contexts.setting = before
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""

@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
-from mmrl_agents.records.runs import DamagedCheckpoint, NotLogged, RunFolder, run_name
+from mmrl_agents.records.runs import DamagedCheckpoint, NotLogged, RunFolder, run_name, write_json
 
 
 def test_name_says_what_ran() -> None:
@@ -285,3 +285,13 @@ def test_curves_stand_in_groups_and_metrics_keep_their_names(name: str, tag: str
     RunFolder.create(tmp_path).log(3, {name: 0.5})
     assert EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"] == [tag]
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 3, name: 0.5}
+
+
+def test_what_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"evaluation\.json cannot be written, a number in it is not finite"):
+        write_json(tmp_path / "evaluation.json", {"rows": [{"mean_return": math.nan}]})
+    run = RunFolder.create(tmp_path / "run")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.log_contexts([{"context": {"slope": math.inf}}])
+    assert not list(tmp_path.glob("*.json"))
+    assert not run.contexts_path.exists()

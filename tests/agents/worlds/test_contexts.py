@@ -70,6 +70,11 @@ def slopes(envs: Any, steps: int) -> list[list[float]]:
     ]
 
 
+def slopes_at_reset(envs: Any) -> list[float]:
+    seen: list[float] = envs.reset(seed=0)[0]["observation"].ravel().tolist()
+    return seen
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_declared_context_lasts_until_another_is_set(workers: int) -> None:
     envs = make_envs(HILL, 2, {}, workers=workers)
@@ -116,6 +121,7 @@ def test_what_an_environment_does_not_take_is_refused(name: str, context: Any, m
 def test_what_is_not_declared_travels_as_an_option(name: str) -> None:
     envs = make_envs(f"{__name__}:{name}", 2, {})
     require_context_known(name, {"slope": 0.75}, envs)
+    assert slopes_at_reset(envs) == [0, 0]  # asking changes nothing
     envs.reset(seed=0, options={"context": {"slope": 0.75}})
     assert slopes(envs, 3) == [[0.75, 0.75]] * 3
 
