@@ -28,6 +28,9 @@ DTYPES = ("float32", "uint8")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
+MOST_UNITS = 65_536
+"""Largest size of a layer: two such layers have 17 gigabytes of weights between them."""
+
 
 @dataclass(frozen=True)
 class EncoderSpec(ABC):
@@ -61,10 +64,10 @@ class ImageConv(EncoderSpec):
             raise ValueError(f"ImageConv.unit must be finite and > 0, got {self.unit}")
         if self.zero is not None and not math.isfinite(self.zero):
             raise ValueError(f"ImageConv.zero must be finite, got {self.zero}")
-        _require_sizes("ImageConv.channels", self.channels)
+        _require_units("ImageConv.channels", self.channels)
         _require_sizes("ImageConv.kernels", self.kernels)
         _require_sizes("ImageConv.strides", self.strides)
-        _require_sizes("ImageConv.features", (self.features,))
+        _require_units("ImageConv.features", (self.features,))
         if not len(self.channels) == len(self.kernels) == len(self.strides):
             raise ValueError(
                 "ImageConv needs channels, kernels and strides of one length, got "
@@ -96,10 +99,10 @@ class TemporalConv(EncoderSpec):
 
     def __post_init__(self) -> None:
         fit(self, "TemporalConv.")
-        _require_sizes("TemporalConv.channels", self.channels)
+        _require_units("TemporalConv.channels", self.channels)
         _require_sizes("TemporalConv.kernel", (self.kernel,))
         _require_sizes("TemporalConv.stride", (self.stride,))
-        _require_sizes("TemporalConv.features", (self.features,))
+        _require_units("TemporalConv.features", (self.features,))
         _require_scales("TemporalConv.squash", self.squash)
 
     def check(self, modality: "Modality") -> None:
@@ -127,8 +130,8 @@ class MLP(EncoderSpec):
     def __post_init__(self) -> None:
         fit(self, "MLP.")
         if self.hidden:
-            _require_sizes("MLP.hidden", self.hidden)
-        _require_sizes("MLP.features", (self.features,))
+            _require_units("MLP.hidden", self.hidden)
+        _require_units("MLP.features", (self.features,))
         _require_scales("MLP.squash", self.squash)
         if self.window not in ("flatten", "last"):
             raise ValueError(f"MLP.window must be 'flatten' or 'last', got {self.window!r}")
@@ -151,7 +154,7 @@ class DifferenceMLP(EncoderSpec):
 
     def __post_init__(self) -> None:
         fit(self, "DifferenceMLP.")
-        _require_sizes("DifferenceMLP.features", (self.features,))
+        _require_units("DifferenceMLP.features", (self.features,))
 
     def check(self, modality: "Modality") -> None:
         name = f"modality {modality.name!r}"
@@ -180,7 +183,7 @@ class Custom(EncoderSpec):
         fit(self, "Custom.")
         if not _TARGET.fullmatch(self.target):
             raise ValueError(f"Custom.target must read 'package.module:factory', got {self.target!r}")
-        _require_sizes("Custom.features", (self.features,))
+        _require_units("Custom.features", (self.features,))
 
     def check(self, modality: "Modality") -> None:
         """Every modality is accepted: only the user's factory knows what it reads."""
@@ -315,6 +318,12 @@ def _require_sizes(name: str, sizes: tuple[int, ...]) -> None:
     whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes)
     if not isinstance(sizes, tuple) or not sizes or not whole:
         raise ValueError(f"{name} must be integers >= 1, got {sizes}")
+
+
+def _require_units(name: str, sizes: tuple[int, ...]) -> None:
+    _require_sizes(name, sizes)
+    if max(sizes) > MOST_UNITS:
+        raise ValueError(f"{name} must be at most {MOST_UNITS}, got {sizes}")
 
 
 def _require_scales(name: str, squash: Squash) -> None:

@@ -27,15 +27,13 @@ from mmrl.inputs import Memory as Memory
 from mmrl.inputs import Observation as Observation
 from mmrl.inputs import Presence as Presence
 from mmrl.inputs import blanked, require_memory, require_observation
-from mmrl.modality import Modality
+from mmrl.modality import MOST_UNITS, Modality
 from mmrl.normalization import FARTHEST, RunningStatistics
 from mmrl.settings import Settings
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
 _DEFAULT_FUSION = "concat"
-MOST_UNITS = 65_536
-"""Largest layer: between two of them there would be 4 billion weights."""
 
 
 @dataclass(frozen=True)

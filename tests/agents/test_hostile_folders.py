@@ -259,6 +259,7 @@ CONFIGS: dict[str, Callable[[dict[str, Any]], object]] = {
     "huge network": lambda document: document["train"]["policy"].update(critic_hidden=[10**30]),
     "large network": lambda document: document["train"]["policy"].update(critic_hidden=[2**60]),
     "large layers": lambda document: document["train"]["policy"].update(actor_hidden=[2**40, 2**40]),
+    "endless network": lambda document: document["train"]["policy"].update(critic_hidden=[2**31]),
     "negative network": lambda document: document["train"]["policy"].update(actor_hidden=[-1]),
     "escape": lambda document: document["train"].update(env="\x1b]0;mine\x07"),
 }

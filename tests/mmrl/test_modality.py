@@ -142,6 +142,8 @@ def test_wrong_kinds_of_objects_are_refused() -> None:
         (ImageConv(), {"channels": (0, 1, 1)}, "ImageConv.channels must be integers >= 1"),
         (ImageConv(), {"strides": (4, 2)}, "one length, got (16, 32, 32), (8, 4, 3) and (4, 2)"),
         (ImageConv(), {"features": 0}, "ImageConv.features must be integers >= 1, got (0,)"),
+        (ImageConv(), {"channels": (1, 65_537, 1)}, "ImageConv.channels must be at most 65536, got (1, 65537, 1)"),
+        (MLP(), {"hidden": (2**40,)}, "MLP.hidden must be at most 65536"),
         (DifferenceMLP(), {"features": 0}, "DifferenceMLP.features must be integers >= 1, got (0,)"),
         (TemporalConv(), {"kernel": 0}, "TemporalConv.kernel must be integers >= 1, got (0,)"),
         (TemporalConv(), {"channels": ()}, "TemporalConv.channels must be integers >= 1, got ()"),

@@ -34,7 +34,7 @@ from mmrl_agents.effects import Reads, require_effect
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.readers import BY_A_TRAINING
 from mmrl_agents.recipes import started_from
-from mmrl_agents.records.files import read_json
+from mmrl_agents.records.files import read_json, require_folder
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
@@ -247,7 +247,10 @@ def _is_trained(run: RunFolder) -> bool:
 
 
 def _run_of(config: AblateConfig, subset: Senses, seed: int) -> RunFolder:
-    return RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
+    run = RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
+    for folder in (run.path.parent, run.path):
+        require_folder(folder)
+    return run
 
 
 def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int) -> Cell:

@@ -27,6 +27,7 @@ from mmrl_agents.records.checkpoint import (
 from mmrl_agents.records.curves import EventFile
 from mmrl_agents.records.files import (
     append_regular,
+    parse_json,
     parse_line,
     read_json,
     read_regular,
@@ -72,11 +73,12 @@ def library_versions() -> dict[str, str]:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically; ValueError for numbers that are not finite, which JSON does not have."""
+    """Write a JSON file atomically; ValueError for numbers that are not finite, and all else that is not read again."""
     try:
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     except ValueError as error:
         raise ValueError(f"{path} cannot be written, a number in it is not finite: {error}") from error
+    parse_json(text.encode(), f"{path} cannot be written")
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 

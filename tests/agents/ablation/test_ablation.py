@@ -386,3 +386,12 @@ def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
 
 def test_settings_that_change_no_result_exist() -> None:
     assert set(vars(GUESS)) >= ablation._WITHOUT_EFFECT
+
+
+def test_a_run_that_is_a_link_is_not_written_to(tmp_path: Path) -> None:
+    config = guess(tmp_path / "here", subsets=("eye",), seeds=(1,))
+    quietly(config)
+    run = (tmp_path / "here" / "eye" / "seed_1").rename(tmp_path / "of another")
+    (tmp_path / "here" / "eye" / "seed_1").symlink_to(run)
+    with pytest.raises(ValueError, match="seed_1 is a symbolic link, not a folder"):
+        ablate(config, Console(quiet=True))

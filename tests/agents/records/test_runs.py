@@ -295,3 +295,19 @@ def test_what_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:
         run.log_contexts([{"context": {"slope": math.inf}}])
     assert not list(tmp_path.glob("*.json"))
     assert not run.contexts_path.exists()
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    run.write_config({"seed": 1})
+    for value in (2**63, math.inf, deep(65)):
+        with pytest.raises(ValueError, match=r"config\.json cannot be written"):
+            run.write_config({"seed": value})
+    assert run.read_config() == {"seed": 1}
+
+
+def deep(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
