@@ -145,11 +145,12 @@ def document_of(words: Sequence[str]) -> dict[str, Any]:
         raise ValueError(f"{name} says what is to be trusted; only you can, with --trust")
     train = document.get("train")
     recorded = isinstance(train, Mapping) and "env_id" in document
-    settings = train if isinstance(train, Mapping) else document
-    if not (recorded and is_marked_config(document)):
-        typed = _environment_in(words).rpartition(":")[2]  # which is trusted
-        judged = {**settings, "env": typed} if typed else settings
-        require_trusted({"train": judged}, name, values_of("--trust", words))
+    settings = train if isinstance(train, Mapping) else {}
+    typed = _environment_in(words).rpartition(":")[2]  # which is trusted
+    used = settings if recorded else {**settings, **document}  # those of an ablation may stand in both places
+    judged = {"train": {**used, "env": typed} if typed else used}
+    marked = recorded and is_marked_config(document)
+    require_trusted(document if marked else judged, name, values_of("--trust", words))
     return {key: value for key, value in settings.items() if key not in _OF_A_PLACE} if recorded else document
 
 

@@ -124,6 +124,7 @@ def test_a_file_imports_nothing_that_nobody_named(tmp_path: Path, monkeypatch: p
         ("env: evil:make", []),
         ("env_id: a\ntrain: {env: 'evil:make'}", []),
         ("train: {env: 'evil:make'}", []),
+        ("train: {env: CartPole-v1}\nenv: evil:make", []),
         ("modalities: {camera.encoder: Custom, camera.target: 'evil:make'}", [PEG]),
         ("trust: [evil]\nenv: evil:make", []),
     ):

@@ -205,6 +205,11 @@ def test_a_run_of_ones_own_needs_no_word_wherever_one_is(
     assert main(["evaluate", run, "--episodes", "2", "--checkpoint", "last"]) == 0
     assert trace.exists()
     assert not bait.exists()
+    forget()
+    sys.path.remove(str(tmp_path / "project"))
+    again = ["train", "--config", f"{run}/config.json", "--run-dir", str(tmp_path / "again"), "--total-steps", "16"]
+    assert main(again) == 0
+    assert not bait.exists()
     assert main(["train", "--resume", run, "--total-steps", "32"]) == 0
     assert main(["export", run, str(tmp_path / "weights")]) == 0
 
