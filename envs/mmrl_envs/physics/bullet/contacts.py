@@ -13,9 +13,11 @@ that the contact feels,
 a0 being the acceleration without it, t and z the time constant and damping ratio (`solref`), d the impedance, which
 grows with depth from that at first touch to dmax (`solimp`). Bullet has a spring and a damper per contact point
 instead. At rest the two agree for a stiffness K = k / R at that depth: on the bench a contact a millimetre deep is 36
-times as stiff as one at first touch, and without that growth a peg turned with all force stood 8 mm in the wall. At
-first touch of n points that share the mass they agree for a damping C = b / (R + n w); n is that of the face contact,
-where impacts are hardest. With depth the damping grows as the stiffness does, or a peg that lands would ring.
+times as stiff as one at first touch, and without that growth a peg turned with all force stood 8 mm in the wall. In
+motion they do not: the load of an impact meets k / (R + w), which hardly grows. So the stiffness follows the depth with
+the time constant t, and an impact is over before. At first touch of n points that share the mass the two agree for a
+damping C = b / (R + n w); n is that of the face contact, where impacts are hardest. With depth the damping grows as
+the stiffness does, or a peg that lands would ring.
 
 Letters: M = moving geoms that can touch something, F = fixed ones (of the world and of mocap bodies).
 """

@@ -25,8 +25,8 @@ from mmrl_envs.physics.bullet.links import LinkTree, Pose
 
 FloatArray = NDArray[np.float64]
 
-STIFFENING_STEP_M = 5e-6
-"""Change of depth from which the stiffness follows, metres: a contact at rest costs nothing."""
+DEPTH_STEP_M = 1e-5
+"""Steps of depth in which the stiffness of contacts changes, metres: one at rest costs no call to Bullet."""
 
 
 class Simulation:
@@ -53,6 +53,7 @@ class Simulation:
         self.tree: LinkTree = require_expressible(model)
         self.contacts: Contacts = read_contacts(model, self.tree)
         self._reference = model.qpos0.copy()
+        self._timestep: float = model.opt.timestep
         made = self._assembler.assemble(model, self.tree, self.contacts)
         self._arm, self._joints, self._fixed, self._body_of_link = made.arm, made.joints, made.fixed, made.body_of_link
         self._softness = made.softness
@@ -86,8 +87,8 @@ class Simulation:
     def take_contacts(self) -> dict[int, list[float]]:
         """Sum of the contact forces of the last step on each body of the model that was touched.
 
-        Force in N and torque in N m about the origin of the world, (6,). Geoms become as stiff as they are at their
-        deepest contact.
+        Force in N and torque in N m about the origin of the world, (6,). Geoms come nearer to the stiffness that they
+        have at their deepest contact, as `contacts` has it.
         """
         wrenches: dict[int, list[float]] = {}
         depth = dict.fromkeys(self._softness, 0.0)
@@ -99,14 +100,16 @@ class Simulation:
                 wrenches[body] = _add_contact(wrenches.get(body, _NO_WRENCH), point)
             depth[link] = max(depth[link], -point[8])
         for link, metres in depth.items():
-            if abs(metres - self._depth[link]) > STIFFENING_STEP_M:
-                self._stiffen(link, metres)
+            share = min(self._timestep / self._softness[link].time_constant, 1.0)
+            self._soften(link, self._depth[link] + share * (metres - self._depth[link]))
         return wrenches
 
-    def _stiffen(self, link: int, depth: float) -> None:
-        """Makes a geom as stiff as at a depth in metres."""
-        stiffness, damping = self._softness[link].at(depth)
-        self._bullet.changeDynamics(self._arm, link, contactStiffness=stiffness, contactDamping=damping, **self._at)
+    def _soften(self, link: int, depth: float) -> None:
+        """Makes a geom as soft as where it is touched so deep, metres."""
+        step = round(depth / DEPTH_STEP_M)
+        if step != round(self._depth[link] / DEPTH_STEP_M):
+            stiffness, damping = self._softness[link].at(step * DEPTH_STEP_M)
+            self._bullet.changeDynamics(self._arm, link, contactStiffness=stiffness, contactDamping=damping, **self._at)
         self._depth[link] = depth
 
     def mass_matrix(self, qpos: FloatArray) -> FloatArray:
@@ -138,7 +141,7 @@ class Simulation:
             path.write_bytes(np.asarray(saved["bullet"], np.uint8).tobytes())
             self._bullet.restoreState(fileName=str(path), **self._at)
         for link, depth in zip(self._depth, np.asarray(saved["depth"]).tolist(), strict=True):
-            self._stiffen(link, depth)
+            self._soften(link, depth)
 
     def close(self) -> None:
         """Ends the server."""
