@@ -32,10 +32,10 @@ class WorldsVecEnv(VecEnv):
     """N worlds that step together, as SB3 expects them.
 
     Observations are a dict of arrays (N, *window_shape), or one array where the worlds have no names for their
-    senses; keys of nested dicts are joined by dots. An info is that of the single environment; at the end of an
-    episode it is the last one of that episode and has besides `terminal_observation`, `TimeLimit.truncated` and
-    `episode` with return "r", length "l" and seconds "t" since the start, as a `Monitor` gives it. An episode begun
-    in its middle by the reset option "elapsed_steps" has no "episode".
+    senses; keys of nested dicts are joined by dots. An info is that of the single environment, of one of another
+    package its numbers and words; at the end of an episode it is the last one of that episode and has besides
+    `terminal_observation`, `TimeLimit.truncated` and `episode` with return "r", length "l" and seconds "t" since the
+    start, as a `Monitor` gives it. An episode begun in its middle by the reset option "elapsed_steps" has no "episode".
 
     `seed(s)` seeds all worlds from s at the next reset, each differently: world 0 acts like a single environment
     reset with s, the others do not act like ones reset with s + 1, s + 2, ... Options are those of the vector
