@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ def seeds(entropy: int | list[int], count: int) -> list[int]:
     return [int(word) >> 1 for word in state]
 
 
+class IdleGoal(UserWarning):
+    """A training is to stop at something that its worlds do not tell."""
+
+
 class Trainer:
     """Everything that a run is made of, and its folder."""
 
@@ -111,6 +116,7 @@ class Trainer:
         self.skipped = 0
         self.failures_in_a_row = 0
         self._earlier_incidents: dict[str, int] = {}
+        self._idle_goals: set[str] = set()
         self.metrics: dict[str, float] = {}
 
     def close(self) -> None:
@@ -188,7 +194,20 @@ class Trainer:
         if self.judge is not None and self.judge.is_due(self.step - taken, self.step):
             self.policy.eval()
             self.metrics |= self.judge.metrics(stopping)
+            self._require_told("stop_at_judged_success", SUCCESS)
+        if len(self.statistics.recent) == self.statistics.recent.maxlen:
+            self._require_told("stop_at_success", "success_rate")
         self.run.log(self.step, self.metrics)
+
+    def _require_told(self, goal: str, metric: str) -> None:
+        """Warn, once, of a goal that is never reached because the worlds say nothing of it."""
+        if vars(self.config)[goal] is None or metric in self.metrics or goal in self._idle_goals:
+            return
+        self._idle_goals.add(goal)
+        text = (
+            f"{goal} has no effect: no episode of {self.config.env} told success, as is_success or success in its info"
+        )
+        warnings.warn(text, IdleGoal, stacklevel=3)
 
     def _incidents(self) -> dict[str, int]:
         """Counts over the whole run, what was before it was resumed included."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -26,13 +27,14 @@ from mmrl_agents.config import (
     make_envs,
     recorded_config,
 )
+from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.player import export, load_policy
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.recipes import RECIPES, recipe_for
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.train import TrainResult, train
-from mmrl_agents.trainer import choose_device
+from mmrl_agents.trainer import IdleGoal, Trainer, choose_device
 
 
 def short(folder: Path, **changes: Any) -> TrainConfig:
@@ -328,3 +330,22 @@ def test_help_does_not_load_torch() -> None:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert "evaluate" in said.stdout
+
+
+def test_a_goal_that_the_worlds_say_nothing_of_is_told_once(tmp_path: Path) -> None:
+    goals = {"judge_every": 32, "judge_episodes": 2, "stop_at_judged_success": 0.5}
+    with pytest.warns(IdleGoal, match="stop_at_judged_success has no effect: no episode of CartPole-v1 told") as told:
+        result, _ = quietly(short(tmp_path, **goals))
+    assert (result.steps, len(told)) == (160, 1)
+
+
+def test_a_goal_in_training_is_told_to_be_idle_once_enough_episodes_ended(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    with closing(run), closing(Trainer(short(tmp_path, stop_at_success=0.5), run)) as trainer:
+        trainer.begin()
+        trainer.advance()  # of a few episodes nothing is known
+        for _ in range(200):
+            trainer.statistics.add(Episode(1.0, 3, None, None, None, False))
+        with pytest.warns(IdleGoal, match="stop_at_success has no effect"):
+            trainer.advance()
+        trainer.advance()

@@ -22,6 +22,7 @@ from mmrl.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
 from mmrl_agents.config import Settings, known_as
+from mmrl_agents.effects import Reads, require_effect
 from mmrl_agents.evaluate import reset_options
 from mmrl_agents.pictures import picture_of
 from mmrl_agents.player import DEFAULT_POLICY, TrainedPolicy, load_policy
@@ -117,6 +118,11 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     return path
 
 
+def _shown_where(images: Mapping[str, Modality], actions: spaces.Space[Any]) -> Reads:
+    shown = bool(images) and isinstance(actions, spaces.Discrete)
+    return Reads(("saliency",), lambda c: shown, "it is shown over images, and of discrete actions")
+
+
 class Stage:
     """One world, the policy that acts in it, and the memory of what it sensed and decided.
 
@@ -144,6 +150,7 @@ class Stage:
         images = {
             name: sense for name, sense in self._senses.items() if len(sense.shape) > 1 and name not in config.without
         }
+        require_effect(config, (_shown_where(images, env.action_space),), WatchConfig())
         self._introspection = Introspection(trained, self._policy, env.action_space, images if config.saliency else {})
         span = GAME_SPAN_S if self.actions else SPAN_S
         self._decisions = DecisionRecorder(self.actions, self.control_hz, span)

@@ -217,6 +217,9 @@ def test_continuous_actions_show_the_value_and_no_saliency(
     _, _, (eye,), traces = shown(run, monkeypatch, tmp_path, episodes=1)[-1]
     assert [trace.title for trace in traces] == ["value", "clock"]
     assert tuple(eye.pixels[0, 0]) == GREEN
+    with pytest.raises(ValueError, match="saliency would have no effect: it is shown over images, and of discrete"):
+        film(run, output=tmp_path / "none.mp4", saliency=False)
+    assert not (tmp_path / "none.mp4").exists()
 
 
 def test_long_episodes_are_cut(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
