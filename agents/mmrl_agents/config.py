@@ -49,7 +49,7 @@ class TrainConfig:
     environment, as with `mmrl train`: `TrainConfig("mmrl/PegInsertion-v0", seed=2)` is its recipe with another seed.
     Those given win. `env_kwargs`, `context` and `modalities` are joined with the recipe's name by name; a part such as
     `ppo` counts as a whole, so that `replace(recipe_for(env).ppo, epochs=5)` changes one setting of it.
-    `recipe="none"` starts from the defaults below.
+    `recipe="none"` starts from the defaults below. With `resume` those not given are of the run that goes on.
     """
 
     env: tyro.conf.Positional[str]

@@ -1,11 +1,12 @@
 """Settings known to work, as data: environment or game -> name -> training run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 from mmrl.policy import PolicyConfig
-from mmrl_agents.config import TrainConfig, described_config
+from mmrl_agents.config import TrainConfig, described_config, recorded_config
 from mmrl_agents.ppo import PPOConfig
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.reinforce import ReinforceConfig
@@ -321,6 +322,15 @@ def _general(env: str, agent: str | None, name: str) -> TrainConfig:
     first = next(iter(recipes_for(env).values()), replace(GENERAL, env=env))  # "pong" is no id of an environment
     general = over(GENERAL, {"env": first.env, "env_kwargs": first.env_kwargs, "recipe": name, "agent": agent or "ppo"})
     return replace(general, num_worlds=10) if agent == PONG_REINFORCE.agent else general
+
+
+def resumed(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:
+    """The settings of the run in a folder, to go on with.
+
+    Raises FileNotFoundError where there is none, and Untrusted as `recorded_config` does.
+    """
+    recorded = recorded_config(RunFolder.open(folder).read_config(), trust=trust)
+    return replace(recorded, resume=folder, run_dir=None)
 
 
 def begun_as(config: TrainConfig) -> TrainConfig:

@@ -1,9 +1,13 @@
-"""The settings of a training that nobody gave: those of the recipe, in Python as on the command line."""
+"""The settings of a training that nobody gave: those of the recipe, or of the run that goes on.
+
+In Python as on the command line.
+"""
 
 import dataclasses
 import inspect
 from collections.abc import Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mmrl.documents import Misfit
@@ -18,7 +22,10 @@ JOINED_BY_NAME = ("env_kwargs", "context", "modalities")
 
 
 def starting_from_a_recipe(cls: type[Config]) -> type[Config]:
-    """Make a dataclass take the fields that it is not given from the recipe of its `env`, `agent` and `recipe`."""
+    """Make a dataclass take the fields that it is not given from the recipe of its `env`, `agent` and `recipe`.
+
+    Where it is given `resume`, the folder of a run, it takes them from the record of that run.
+    """
     make = cls.__init__
     signature = inspect.signature(make)
     every = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # the caller's promise
@@ -34,8 +41,10 @@ def starting_from_a_recipe(cls: type[Config]) -> type[Config]:
 
 
 def _over_a_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
-    from mmrl_agents.recipes import recipe_for
+    from mmrl_agents.recipes import recipe_for, resumed
 
+    if given.get("resume") is not None:
+        return settings_over(resumed(Path(given["resume"]), given.get("trust", ())), given)
     recipe = recipe_for(given["env"], given.get("agent"), given.get("recipe", ""))
     # "pong" names recipes, not an environment
     return {**settings_over(recipe, given), "env": recipe.env, "recipe": recipe.recipe}

@@ -11,12 +11,11 @@ import yaml
 
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
-from mmrl_agents.config import TrainConfig, config_to_dict, recorded_config
+from mmrl_agents.config import TrainConfig, config_to_dict
 from mmrl_agents.effects import require_effect, written
 from mmrl_agents.readers import BY_A_TRAINING, OPTIONS
-from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for
+from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
 from mmrl_agents.records.files import read_regular
-from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.starting_points import JOINED_BY_NAME, over
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
@@ -168,7 +167,7 @@ def starting_point(
     """
     resume = value_of("--resume", words)
     if resume is not None:
-        return over(_resumed(Path(resume), values_of("--trust", words)), document)
+        return over(resumed(Path(resume), values_of("--trust", words)), document)
     if (not words and not document) or _asks_for_help(words):
         return None
     env = _environment_in(words) or environment(over(GENERAL, document))
@@ -183,11 +182,6 @@ def starting_point(
 
 def _asks_for_help(words: Sequence[str]) -> bool:
     return bool(words) and words[0].startswith("-") and bool({"-h", "--help"} & set(words))
-
-
-def _resumed(folder: Path, trust: Sequence[str]) -> TrainConfig:
-    recorded = recorded_config(RunFolder.open(folder).read_config(), trust=trust)
-    return replace(recorded, resume=folder, run_dir=None)
 
 
 def merged(base: TrainConfig, asked: TrainConfig) -> TrainConfig:

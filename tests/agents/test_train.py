@@ -332,6 +332,16 @@ def test_help_does_not_load_torch() -> None:
     assert "evaluate" in said.stdout
 
 
+def test_a_run_goes_on_with_its_own_settings_in_python_too(tmp_path: Path) -> None:
+    config = short(tmp_path, total_steps=64, seed=7)
+    result, _ = quietly(config)
+    more = TrainConfig("CartPole-v1", resume=result.run_dir, total_steps=96)
+    assert more == replace(config, resume=result.run_dir, run_dir=None, total_steps=96)
+    assert quietly(more)[0].steps == 96
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        TrainConfig("CartPole-v1", resume=tmp_path / "gone")
+
+
 def test_a_goal_that_the_worlds_say_nothing_of_is_told_once(tmp_path: Path) -> None:
     goals = {"judge_every": 32, "judge_episodes": 2, "stop_at_judged_success": 0.5}
     with pytest.warns(IdleGoal, match="stop_at_judged_success has no effect: no episode of CartPole-v1 told") as told:
