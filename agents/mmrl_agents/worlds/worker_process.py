@@ -30,7 +30,8 @@ class Outcome(NamedTuple):
 
 def serve(connection: Connection, make: Maker, count: int) -> None:
     """What a worker process does until it is told to close or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a terminal that closes are the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
     worlds: list[gym.Env[Any, Any]] = []
 
     def describe() -> dict[str, Any]:

@@ -65,6 +65,15 @@ def test_they_play_the_same_games_as_one_after_another(worlds: Any) -> None:
     assert incidents_of(worlds) == {"workers_lost": 0}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_a_terminal_sends_to_all_is_answered_by_the_parent(worlds: Any, number: signal.Signals) -> None:
+    worlds.reset(seed=0)
+    for worker in worlds.workers:
+        os.kill(worker.process_id, number)
+    worlds.step(np.array([0, 1, 0]))
+    assert incidents_of(worlds) == {"workers_lost": 0}
+
+
 def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
     worlds.reset(seed=0)
     before, *_ = worlds.step(np.array([0, 1, 0]))
