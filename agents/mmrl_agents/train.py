@@ -25,7 +25,7 @@ from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.terminal import say, terminal
 from mmrl_agents.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
-from mmrl_agents.worlds.trust import marked_config
+from mmrl_agents.worlds.trust import marked_config, trusted_state
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _take_up(trainer: Trainer, console: Console) -> None:
         before = run.read_config()
         if run.has_checkpoint:
             path, state = run.load("last")
-            reason = trainer.restore(path, state)
+            config = trainer.config
+            reason = trainer.restore(path, trusted_state(state, before, config.env_kwargs, config.trust))
             run.tidy(path)
             if reason:
                 say(console, f"new episodes begin: {reason}")

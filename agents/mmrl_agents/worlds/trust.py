@@ -25,6 +25,7 @@ from mmrl_envs.sensors.spec import parse_sensor
 
 _KIND = "config.json"
 _OURS = "mmrl/"
+_NATIVE = "pybullet"
 
 
 class Untrusted(ValueError):
@@ -94,6 +95,18 @@ def require_trusted(document: Mapping[str, Any], source: str, trust: Sequence[st
         )
     for target in targets:
         _require_callable(target)
+
+
+def trusted_state(
+    state: Mapping[str, Any], document: Mapping[str, Any], env_kwargs: Mapping[str, Any], trust: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The state of a training without what PyBullet would read of somebody else's run, so that new episodes begin.
+
+    `document` is the config.json beside it, `env_kwargs` what the worlds are made with now. PyBullet's format is read
+    by native code that was not made for hostile files.
+    """
+    safe = env_kwargs.get("engine") != _NATIVE or is_marked_config(document) or _NATIVE in trust
+    return dict(state) if safe else {**state, "worlds": None}
 
 
 def let_modules_here_be_found() -> None:

@@ -13,7 +13,7 @@ import pytest
 from mmrl_agents.cli import main
 from mmrl_agents.config import described_config, recorded_config
 from mmrl_agents.player import export, load_policy
-from mmrl_agents.worlds.trust import Untrusted, is_marked_config, marked_config, targets_of
+from mmrl_agents.worlds.trust import Untrusted, is_marked_config, marked_config, targets_of, trusted_state
 
 FEW = (
     "--num-worlds",
@@ -289,3 +289,16 @@ def test_an_exported_folder_says_nothing_of_where_it_was_made(pole: Path, tmp_pa
 
 def test_what_a_run_of_ours_names_is_nothing() -> None:
     assert targets_of({"env": "mmrl/PegInsertion-v0", "sensors": ["camera:height=96,encoder.features=32"]}) == []
+
+
+def test_the_state_of_an_engine_that_reads_it_natively_is_taken_from_ones_own_runs_only(
+    elsewhere: Callable[[], None],
+) -> None:
+    kwargs = {"engine": "pybullet"}
+    document = marked_config({"train": {"env": "mmrl/PegInsertion-v0", "env_kwargs": kwargs}})
+    state = {"step": 3, "worlds": {"bullet": b"..."}}
+    assert trusted_state(state, document, kwargs) == state
+    elsewhere()
+    assert trusted_state(state, document, kwargs) == {"step": 3, "worlds": None}
+    assert trusted_state(state, document, kwargs, trust=("pybullet",)) == state
+    assert trusted_state(state, document, {}) == state
