@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 
 MAX_DEPTH_IN_BLOCK = 1e-3
 """How deep a peg that counts as inserted may stand in the block, metres: all force that the usual controller has, used
-to turn and to push, presses one 0.8 mm deep at most."""
+to turn and to push, presses one 0.8 mm deep, and for a moment 1.2 mm where it is turned about."""
 BROKEN_DEPTH_IN_BLOCK = 3e-3
 """Depth in the block from which a peg has got through it, metres: a millimetre deep a wall is as stiff as it gets, and
 to get here would take kilonewtons."""
