@@ -29,7 +29,7 @@ def require_effect(config: Any, reads: Sequence[Reads], before: Any, given: Coll
     That concerns those in which it differs from `before`, and all in `given`, dotted names that somebody wrote out.
     """
     present, usual = leaves(config), leaves(before)
-    asked = [name for name, value in present.items() if name in given or value != usual.get(name, value)]
+    asked = [name for name, value in present.items() if name in given or name not in usual or value != usual[name]]
     for rule in reads:
         idle = [name for name in asked if rule.concerns(name)]
         if idle and not rule.holds(config):
@@ -37,11 +37,16 @@ def require_effect(config: Any, reads: Sequence[Reads], before: Any, given: Coll
 
 
 def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings of a dataclass by dotted name, those of its parts in their place."""
+    """The settings of a dataclass by dotted name; those of its parts, and what is set by name, in their place."""
     found: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         name, value = prefix + field.name, getattr(config, field.name)
-        found |= leaves(value, f"{name}.") if dataclasses.is_dataclass(value) else {name: value}
+        if dataclasses.is_dataclass(value):
+            found |= leaves(value, f"{name}.")
+        elif isinstance(value, Mapping):
+            found |= {f"{name}.{key}": item for key, item in value.items()}
+        else:
+            found[name] = value
     return found
 
 

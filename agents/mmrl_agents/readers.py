@@ -2,6 +2,7 @@
 
 from gymnasium import spaces
 
+from mmrl_agents.config import TrainConfig
 from mmrl_agents.effects import Reads
 from mmrl_agents.sb3_algorithms import ALGORITHMS
 
@@ -78,6 +79,13 @@ BY_A_TRAINING = (
     ),
 )
 """Beyond what the parts of a config refuse themselves."""
+
+
+def by(config: TrainConfig) -> tuple[Reads, ...]:
+    """What a training reads: `BY_A_TRAINING`, and of the context what no curriculum gives anew."""
+    varied = tuple(f"context.{name}" for name in config.vary)
+    return (*BY_A_TRAINING, Reads(varied, lambda c: False, "the curriculum gives it anew in every episode"))
+
 
 BY_CONTINUOUS_ACTIONS = (Reads(("policy.log_std_init",), lambda c: False, "actions of {env} are discrete"),)
 """What worlds with discrete actions leave unread."""

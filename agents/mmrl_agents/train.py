@@ -16,7 +16,7 @@ from mmrl_agents.context_picture import draw_contexts
 from mmrl_agents.effects import require_effect
 from mmrl_agents.interruption import listening_for_stop
 from mmrl_agents.progress import TrainingProgress, headline
-from mmrl_agents.readers import BY_A_TRAINING
+from mmrl_agents.readers import by
 from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.history import RESUMES, resumes_of
@@ -54,7 +54,7 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     """
     console = console or terminal()
     start = time.perf_counter()
-    require_effect(config, BY_A_TRAINING, begun_as(config))
+    require_effect(config, by(config), begun_as(config))
     use_cores(config.threads)
     keep_freed_memory()
     with closing(open_run(config)) as run:

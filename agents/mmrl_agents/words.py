@@ -13,7 +13,7 @@ from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.config import TrainConfig, config_to_dict
 from mmrl_agents.effects import require_effect, written
-from mmrl_agents.readers import BY_A_TRAINING, OPTIONS
+from mmrl_agents.readers import OPTIONS, by
 from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.starting_points import JOINED_BY_NAME, over
@@ -207,7 +207,7 @@ def training_in(words: Sequence[str]) -> TrainConfig | None:
     config, given = asked.settings if base is None else merged(base, asked.settings), written(words, OPTIONS)
     if asked.config is not None and config.resume is None:  # what the file names has been judged by it
         config, given = replace(config, trust=()), given - {"trust"}
-    require_effect(config, BY_A_TRAINING, begun_as(config), given)
+    require_effect(config, by(config), begun_as(config), given)
     if asked.print_config:
         show(config)
         return None

@@ -174,6 +174,7 @@ def test_a_used_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str])
         (["--policy.fusion", "lowrank", "--policy.fusion-options", "rank=0"], ["LowRankOptions.rank", "0"]),
         (["--set", "wheels=3"], ["'wheels'", "control_hz", "impedance"]),
         (["--set", "impedance.stifness=3"], ["stifness", "stiffness"]),
+        (["--set", "reward_weights.sucess=3"], ["sucess", "success"]),
         (["--set", "control_hz=10", "control_hz.x=3"], ["control_hz.x", "which is 10 and has no parts"]),
         (["--modalities", "nose.features=8"], ["'nose'", *TOUCH]),
         (["--modalities", "force_torque.feats=8"], ["'feats'", "features", "channels"]),

@@ -15,7 +15,7 @@ from mmrl_agents.effects import leaves, require_effect, written
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluate_senses import evaluate_senses
 from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.readers import BY_A_TRAINING, BY_AN_EVALUATION, OPTIONS, of_actions
+from mmrl_agents.readers import BY_A_TRAINING, BY_AN_EVALUATION, OPTIONS, by, of_actions
 from mmrl_agents.recipes import GENERAL, RECIPES, begun_as
 from mmrl_agents.reinforce import ReinforceConfig
 from mmrl_agents.sb3_algorithms import SB3Config
@@ -26,7 +26,7 @@ IDLE: list[tuple[dict[str, Any], str]] = [
     ({"agent": "sb3-sac", "ppo": PPOConfig(learning_rate=1e-3)}, "ppo.learning_rate .* agent sb3-sac has settings"),
     ({"agent": "sb3-sac", "ppo": PPOConfig(clip=0.1, gamma=0.5)}, "ppo.gamma, ppo.clip would have no effect"),
     ({"reinforce": ReinforceConfig(gamma=0.5)}, "reinforce.gamma .* agent ppo has settings of its own"),
-    ({"sb3": SB3Config({"batch_size": 8})}, "sb3.options .* agent ppo is none of Stable-Baselines3"),
+    ({"sb3": SB3Config({"batch_size": 8})}, "sb3.options.batch_size .* agent ppo is none of Stable-Baselines3"),
     ({"agent": "sb3-td3", "policy": PolicyConfig(log_std_init=0.0)}, "policy.log_std_init .* sb3-td3 explores"),
     (
         {"ppo": PPOConfig(log_std=(-1.0, -2.0)), "policy": PolicyConfig(log_std_init=0.0)},
@@ -38,6 +38,15 @@ IDLE: list[tuple[dict[str, Any], str]] = [
     ({"worker_timeout_s": 3.0}, "worker_timeout_s .* there are no workers"),
     ({"evaluate_episodes": 0, "episode_limit": 9}, "episode_limit .* no episode is judged"),
     ({"trust": ("a",)}, "trust .* what is named on the command line is trusted"),
+    (
+        {
+            "env": "mmrl/PegInsertion-v0",
+            "curriculum": "uniform",
+            "vary": {"friction": [0.9, 0.2]},
+            "context": {"friction": 0.3},
+        },
+        "context.friction would have no effect: the curriculum gives it anew",
+    ),
     ({"judge_episodes": 8}, "judge_episodes .* judge_every is not set"),
     ({"runs_root": Path("a"), "run_dir": Path("b")}, "runs_root .* the folder of the run is given"),
     *(
@@ -59,7 +68,7 @@ IDLE: list[tuple[dict[str, Any], str]] = [
 def test_what_a_training_does_not_read_is_refused_before_it_starts(
     settings: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    config = TrainConfig("CartPole-v1", **{"run_dir": tmp_path / "run", **settings})
+    config = TrainConfig(**{"env": "CartPole-v1", "run_dir": tmp_path / "run", **settings})
     with pytest.raises(ValueError, match=message):
         train(config)
     assert not list(tmp_path.iterdir())
@@ -87,6 +96,12 @@ def test_what_is_written_out_is_refused_though_it_is_the_default() -> None:
         require_effect(config, BY_A_TRAINING, begun_as(config), given)
 
 
+def test_what_is_varied_may_stand_in_the_context_of_the_recipe() -> None:
+    config = TrainConfig("mmrl/PegInsertion-v0", recipe="tight", vary={"friction": [0.9, 0.2]})
+    assert "friction" in config.context
+    require_effect(config, by(config), begun_as(config))
+
+
 def test_options_are_read_as_names_of_settings() -> None:
     words = ["x", "--ppo.num-steps", "-1", "--no-without", "--ppo.no-anneal", "--", "--fps=3"]
     assert {"ppo.num_steps", "without", "ppo.anneal", "fps"} <= written(words)
@@ -94,7 +109,8 @@ def test_options_are_read_as_names_of_settings() -> None:
 
 
 def test_every_rule_names_settings_that_exist() -> None:
-    known = set(leaves(TrainConfig("CartPole-v1"))) | set(leaves(EvaluateConfig()))
+    by_name = {"sb3": SB3Config({"a": 1}, {"b": 1}), "policy": PolicyConfig("mlp", {"hidden": [3]})}
+    known = set(leaves(TrainConfig("CartPole-v1", **by_name))) | set(leaves(EvaluateConfig()))  # type: ignore[arg-type]
     for rule in RULES:
         for setting in rule.settings:
             assert any(name == setting or name.startswith(f"{setting}.") for name in known), setting

@@ -32,7 +32,7 @@ from mmrl_agents.config import (
 )
 from mmrl_agents.effects import Reads, require_effect
 from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.readers import BY_A_TRAINING
+from mmrl_agents.readers import by
 from mmrl_agents.recipes import started_from
 from mmrl_agents.records.files import read_json, require_folder
 from mmrl_agents.records.marks import EVALUATION, is_marked
@@ -180,7 +180,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
 def require_effect_of(config: AblateConfig, given: Collection[str] = ()) -> None:
     """Raise ValueError naming settings that neither an ablation nor its trainings read, as `require_effect` does."""
     place = Reads(("runs_root",), lambda c: config.folder is None, "the folder of the ablation is given")
-    require_effect(config.train, (_CHOSEN, place, *BY_A_TRAINING), started_from(config.train), given)
+    require_effect(config.train, (_CHOSEN, place, *by(config.train)), started_from(config.train), given)
 
 
 def expand(words: Sequence[str], senses: Senses) -> list[Senses]:
