@@ -40,12 +40,12 @@ def test_resumes_are_listed_with_step_versions_and_what_changed(tmp_path: Path) 
     assert "resumes" not in quietly(replace(POLE, run_dir=run))
     faster = replace(POLE.ppo, learning_rate=1e-3)
     quietly(replace(POLE, resume=run, total_steps=96, ppo=faster))
-    first, second = quietly(replace(POLE, resume=run, total_steps=96, ppo=faster, seed=2))["resumes"]
+    first, second = quietly(replace(POLE, resume=run, total_steps=96, ppo=faster, keep_checkpoints=2))["resumes"]
     assert first["step"] == 64
     assert first["changed"] == {"total_steps": [64, 96], "ppo.learning_rate": [POLE.ppo.learning_rate, 1e-3]}
     assert first["versions"]["torch"] == torch.__version__
     assert start <= datetime.fromisoformat(first["at"]) <= datetime.now(UTC)
-    assert (second["step"], second["changed"]) == (96, {"seed": [1, 2]})
+    assert (second["step"], second["changed"]) == (96, {"keep_checkpoints": [3, 2]})
 
 
 def test_names_of_settings_that_come_and_go_are_told() -> None:
