@@ -10,6 +10,7 @@ from mmrl_envs.tasks.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 
 WORLDS, HELD = 50, 5
+EPISODE = 25  # begun anew in the hole before random actions lead off the block
 FORCE_N, DEPTH_M = 500.0, 1e-3
 CLEARANCES_MM = (0.2, 0.5, 1.0, None)
 
@@ -19,7 +20,7 @@ def make(shape: str, clearance_mm: float | None) -> RobotVectorEnv:
     context = {"shape": shape, "friction": (0.05, 1.0), "start_progress": (0.55, 0.95), "hole_yaw_rad": (-3.0, 3.0)}
     if clearance_mm is not None:
         context["clearance_mm"] = clearance_mm
-    settings = {"sensors": ("proprioception",), "action": "xyz_yaw", "max_episode_steps": None}
+    settings = {"sensors": ("proprioception",), "action": "xyz_yaw", "max_episode_steps": EPISODE}
     envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=WORLDS, context=context, **settings)
     assert isinstance(envs, RobotVectorEnv)
     return envs
