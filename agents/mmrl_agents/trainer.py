@@ -193,8 +193,10 @@ class Trainer:
         }
         if self.judge is not None and self.judge.is_due(self.step - taken, self.step):
             self.policy.eval()
-            self.metrics |= self.judge.metrics(stopping)
-            self._require_told("stop_at_judged_success", SUCCESS)
+            judged = self.judge.metrics(stopping)
+            self.metrics |= judged
+            if judged:  # else it was given up
+                self._require_told("stop_at_judged_success", SUCCESS)
         if len(self.statistics.recent) == self.statistics.recent.maxlen:
             self._require_told("stop_at_success", "success_rate")
         self.run.log(self.step, self.metrics)
