@@ -19,13 +19,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from mmrl_agents.records.files import append_regular
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
-
-
 # What a figure is about, by the form of its name; all else is of the updates.
 _GROUPS = (
     ("losses", re.compile(r"(.*_)?(loss|entropy)")),
     ("time", re.compile(r".*(_seconds|_per_second|_time_s)")),
-    ("incidents", re.compile(r"physics_errors|renderer_failures|workers_lost|skipped_updates.*")),
+    ("incidents", re.compile(r"physics_errors|renderer_failures|workers_lost|clipped_readings|skipped_updates.*")),
     ("episodes", re.compile(r"episodes|games|points|batch_return|(mean_return|mean_length|success|peak_force).*")),
 )
 

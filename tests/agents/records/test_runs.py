@@ -274,6 +274,7 @@ def test_numbers_that_are_none_are_on_the_curves(tmp_path: Path) -> None:
         ("steps_per_second", "time/steps_per_second"),
         ("wall_time_s", "time/wall_time_s"),
         ("workers_lost", "incidents/workers_lost"),
+        ("clipped_readings", "incidents/clipped_readings"),
         ("skipped_updates_in_all", "incidents/skipped_updates_in_all"),
         ("approx_kl", "updates/approx_kl"),
         ("learning_rate", "updates/learning_rate"),
