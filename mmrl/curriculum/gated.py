@@ -88,9 +88,10 @@ class _InOrder:
         if number in self._begun:
             self._begun[number] = success
 
-    def leave_out(self, number: int) -> None:
-        """Wait no longer for an episode of which nothing will come."""
-        self._begun.pop(number, None)
+    def leave_out(self, draws: Sequence[Draw]) -> None:
+        """Wait no longer for episodes, tagged with their numbers, of which nothing will come."""
+        for draw in draws:
+            self._begun.pop(draw.tag, None)
 
     def take(self) -> Iterator[bool]:
         """Hand out, and forget, what is known of those begun first."""
@@ -136,8 +137,7 @@ class _StagedCurriculum(Curriculum):
         self._judge()
 
     def _forget(self, draws: Sequence[Draw]) -> None:
-        for draw in draws:
-            self._episodes.leave_out(draw.tag)
+        self._episodes.leave_out(draws)
         self._judge()
 
     def _judge(self) -> None:
@@ -235,8 +235,7 @@ class _SuccessGatedCurriculum(LevelCurriculum):
         self._judge()
 
     def _forget(self, draws: Sequence[Draw]) -> None:
-        for draw in draws:
-            self._episodes.leave_out(draw.tag)
+        self._episodes.leave_out(draws)
         self._judge()
 
     def _judge(self) -> None:
