@@ -70,14 +70,6 @@ def test_forces_of_a_broken_step_count_nowhere() -> None:
     assert info["final_info"]["peak_force_n"][0] <= FRAGILE_N
 
 
-def test_a_sense_of_the_task_and_one_of_the_arm_are_of_one_instant() -> None:
-    """Estimate and tip add up to the place of the hole, in motion too."""
-    envs, history = rise(PegInsertion())
-    for observation, *_ in history:
-        tip = observation["proprioception"][:, -1, :3]
-        np.testing.assert_allclose(observation["hole_estimate"][:, :3] + tip, envs.task.hole[:, :3], atol=1e-3)
-
-
 class Thrown(PegInsertion):
     """Peg insertion whose engine makes a contact of 50 mm in the third control step of world 1, for a moment."""
 
