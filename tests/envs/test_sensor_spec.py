@@ -69,7 +69,7 @@ def test_encoders_of_our_own_senses_can_be_chosen() -> None:
         ("camera:", "must read name:key=value"),
         ("camera:height", "must read name:key=value"),
         ("camera:height=32,height=64", "gives .'height'. more than once"),
-        ("sonar:height=32", "unknown sensor 'sonar'"),
+        ("thermometer:height=32", "unknown sensor 'thermometer'"),
         ("camera:height=abc", "height must be a whole number from 1 to 4096, got 'abc'"),
         ("camera:width=0", "width must be a whole number from 1 to 4096, got 0"),
         ("camera:fovy=180", r"fovy must be a number, in \[1, 170\], got 180"),
