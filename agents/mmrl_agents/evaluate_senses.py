@@ -71,7 +71,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
-        world = {**world_settings(envs, judged_context(config, trained)), **changes}
+        world = world_settings(envs, judged_context(config, trained))
         trials = Trials(envs, make_policy, config.episodes, config.seed, options, config.episode_limit)
         report = judge_senses(trials, tuple(trained.document["senses"]), config.faults, finished, progress)
         clipped = clipped_readings(envs)

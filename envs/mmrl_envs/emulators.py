@@ -113,19 +113,26 @@ class EmulatorWorlds(GroupedWorlds):
         declared = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         rate = round(modality.rate_hz)
         self.metadata = {**self.metadata, "autoreset_mode": declared, "render_fps": rate}  # type: ignore[misc]
+        self._settings: dict[str, Any] = {
+            "game": game,
+            "frame_skip": whole("frame_skip", frame_skip, 1),
+            "sticky": sticky,
+            "noop_max": whole("noop_max", noop_max, 0),
+            "clip_rewards": clip_rewards,
+            "max_frames": whole("max_frames", max_frames, 1),
+            "fire_reset": game in WAIT_FOR_FIRE if fire_reset is None else fire_reset,
+        }
         emulators = partial(
             _emulators(game),
             autoreset_mode=mode,
-            frameskip=whole("frame_skip", frame_skip, 1),
+            frameskip=self._settings["frame_skip"],
             repeat_action_probability=sticky,
-            noop_max=whole("noop_max", noop_max, 0),
-            reward_clipping=clip_rewards,
-            max_num_frames_per_episode=whole("max_frames", max_frames, 1),
+            noop_max=self._settings["noop_max"],
+            reward_clipping=self._settings["clip_rewards"],
+            max_num_frames_per_episode=self._settings["max_frames"],
             num_threads=whole("num_threads", num_threads, 0),
-            use_fire_reset=game in WAIT_FOR_FIRE if fire_reset is None else fire_reset,
+            use_fire_reset=self._settings["fire_reset"],
         )
-        self._drawn = sticky > 0
-        self._starts = whole("noop_max", noop_max, 0) + 1
         self.groups = _groups(num_envs)
         self._emulators = [emulators(worlds.stop - worlds.start, **screen) for worlds in self.groups]
         maxpool = screen.get("maxpool", True)
@@ -146,12 +153,17 @@ class EmulatorWorlds(GroupedWorlds):
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the console, defaults resolved."""
+        return dict(self._settings)
+
+    @property
     def different_games(self) -> int | None:
         """How many games a policy that draws nothing can play at most: one for every number of frames without action.
 
         None with sticky actions, which the console draws.
         """
-        return None if self._drawn else self._starts
+        return None if self._settings["sticky"] else self._settings["noop_max"] + 1
 
     @abstractmethod
     def _begin(self, frames: NDArray[np.uint8], worlds: NDArray[np.intp]) -> NDArray[np.uint8]:

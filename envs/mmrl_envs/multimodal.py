@@ -31,6 +31,11 @@ class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """Size P of `info["privileged"]`, (N, P), which only a critic may see; 0 without any."""
         return 0
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the worlds are built with, defaults resolved, as plain values; {} where nothing is told."""
+        return {}
+
 
 class GroupedWorlds(MultimodalVectorEnv):
     """Worlds in groups that step by themselves, so that a policy decides for one while another is under way.

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmrl_agents.config import TrainConfig, Worlds, config_to_dict, described_config
 from mmrl_agents.records.runs import library_versions
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import MultimodalVectorEnv
 
 RESUMES = "resumes"
 """Where config.json lists them, the first one first."""
@@ -15,15 +15,14 @@ _NO_SETTINGS = ("run_dir", "runs_root", "resume", "trust")
 
 
 def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Task, engine, rates, time limit and context of a robot's worlds as they are without any option; {} of others.
+    """What worlds of mmrl are built with, as they are without any option; {} of worlds of others.
 
-    `context` is what the training or the evaluation changes of it.
+    Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the
+    evaluation changes; of games those of the console.
     """
     worlds = envs.unwrapped
-    if not isinstance(worlds, RobotVectorEnv):
-        return {}
-    settings = worlds.settings
-    return {**settings, "context": {**settings["context"], **context}}
+    settings = worlds.settings if isinstance(worlds, MultimodalVectorEnv) else {}
+    return {**settings, "context": {**settings["context"], **context}} if "context" in settings else settings
 
 
 def resumes_of(before: Mapping[str, Any], now: TrainConfig, step: int) -> list[Any]:

@@ -1,6 +1,7 @@
 """Config.json says what a run was trained in, defaults included, and how it was resumed."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -72,6 +73,21 @@ def test_settings_of_worlds_are_resolved() -> None:
     assert (settings["context"]["friction"], settings["context"]["clearance_mm"]) == (0.5, 1.5)
     assert "shape" in settings["context"]  # nobody named it
     json.dumps(settings, allow_nan=False)
+
+
+def test_settings_of_games_are_resolved() -> None:
+    pytest.importorskip("ale_py")
+    with closing(make_envs("ALE/Breakout-v5", 1, {"max_episode_steps": 9, "num_threads": 1})) as envs:
+        settings = world_settings(envs, {})
+    assert settings == {
+        "game": "breakout",
+        "frame_skip": 4,
+        "sticky": 0.0,
+        "noop_max": 30,
+        "clip_rewards": True,
+        "max_frames": 36,
+        "fire_reset": True,  # as this game needs
+    }
 
 
 def test_runs_and_evaluations_record_the_worlds_as_they_were(tmp_path: Path) -> None:
