@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmrl_envs
-from mmrl_envs.tasks import peg_insertion, peg_reward
+from mmrl_envs.tasks import peg_insertion, peg_reward, peg_yaw
 from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -330,11 +330,11 @@ def test_closeness_falls_with_distance(near: float, far: float) -> None:
 @settings(max_examples=30)
 @given(st.floats(-20, 20), st.sampled_from([np.pi / 3, np.pi / 2, 2 * np.pi]))
 def test_wrap_keeps_the_angle_up_to_symmetry(angle: float, period: float) -> None:
-    (wrapped,) = peg_insertion.wrap(np.array([angle]), np.array([period]))
+    (wrapped,) = peg_yaw.wrap(np.array([angle]), np.array([period]))
     assert -period / 2 <= wrapped <= period / 2
     turns = (angle - wrapped) / period
     assert turns == pytest.approx(round(turns), abs=1e-6)
-    assert peg_insertion.wrap(np.array([angle]), np.array([0.0]))[0] == 0.0
+    assert peg_yaw.wrap(np.array([angle]), np.array([0.0]))[0] == 0.0
 
 
 def test_keypoint_distances_by_hand() -> None:

@@ -92,7 +92,7 @@ def test_pushing_down_on_the_estimate_finds_nothing_unless_it_is_exact(error_m: 
     [
         ({"defaults": {"colour": 1}}, r"unknown context \['colour'\] among the defaults; .*'clearance_mm'"),
         ({"defaults": {"clearance_mm": 9.0}}, r"'clearance_mm' must lie in \[0.2, 5.0\], got 9.0"),
-        ({"impedance": {"stiffnes": 1.0}}, r"unknown impedance settings \['stiffnes'\]; there are .*'stiffness'"),
+        ({"impedance": {"stiffnes": 1.0}}, r"Impedance has no stiffnes; it has stiffness, .*high"),
         ({"impedance": {"lead_m": -1.0}}, r"Impedance.lead_m must be positive, got -1.0"),
     ],
 )

@@ -23,7 +23,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.documents import fit
+from mmrl.documents import build, fit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -98,6 +98,13 @@ class Impedance:
                 gainprm=gain,
                 biasprm=bias,
             )
+
+
+def impedance_with(settings: Mapping[str, Any]) -> Impedance:
+    """The usual controller, some settings changed. Raises ValueError for an unknown name, and lists those there are."""
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"impedance is an Impedance or a mapping from its settings to values, got {settings!r}")
+    return build(Impedance, settings, "Impedance.")
 
 
 class SetpointController:

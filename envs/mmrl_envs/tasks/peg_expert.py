@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_envs.tasks.peg_insertion import PegInsertion, wrap
+from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg_yaw import wrap
 from mmrl_envs.tasks.pegs import HOLE_DEPTH
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -11,7 +11,6 @@ Letters: N = worlds, n = those being reset.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import mujoco
@@ -19,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.streams import Streams
-from mmrl_envs.context import Choice, Parameter
-from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.physics.impedance import Impedance, impedance_with
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots import panda
 from mmrl_envs.tasks import peg_geometry, pegs
 from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
 from mmrl_envs.tasks.peg_reward import dense_reward
+from mmrl_envs.tasks.peg_yaw import fold_yaw, joints_near, wrap
 from mmrl_envs.tasks.workcell import (
     ADAPTER_LENGTH,
     CONTACT,
@@ -45,14 +45,10 @@ BROKEN_FORCE_N = 500.0
 """Contact force that is an engine's error: full actions, however they change, make 300 N at most."""
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
-MAX_HOLE_YAW = 2.4
-"""Largest hole yaw in radians, for shapes without symmetry: the last joint reaches it with room to spare."""
 HOLE_FLOOR = 0.01
-_FAR_YAW = 1.5
 ACTIONS = {"xyz": 3, "xyz_yaw": 4}
 REWARDS = ("dense", "sparse")
 
-_SHAPE_NAMES = tuple(pegs.PEG_SHAPES)
 _BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
 _PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": 0.15, **CONTACT}
 _ADAPTER_MASS = 0.20
@@ -84,54 +80,14 @@ class PegInsertion(Task):
             raise ValueError(f"unknown action {action!r}; actions are {sorted(ACTIONS)}")
         if reward not in REWARDS:
             raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
-        self.impedance = impedance if isinstance(impedance, Impedance) else _impedance(impedance or {})
+        self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
         self.action_size = ACTIONS[action]
         self.dense = dense_reward(reward_weights) if reward == "dense" else None
         if reward_weights and self.dense is None:
             raise ValueError(
                 f"reward_weights are of the dense reward, and reward is {reward!r}, got {reward_weights!r}"
             )
-        yaw = (-np.pi, np.pi) if action == "xyz_yaw" else 0.0
-        self.parameters = (
-            Choice("shape", "square", _SHAPE_NAMES, "cross-section of the peg"),
-            Parameter(
-                "clearance_mm",
-                None,
-                0.2,
-                5.0,
-                "hole width minus peg width; by default the shape's own, about 2 mm",
-            ),
-            Parameter("hole_x_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
-            Parameter("hole_y_m", (-0.04, 0.04), -0.04, 0.04, "place of the hole in the workspace"),
-            Parameter(
-                "hole_yaw_rad",
-                yaw,
-                -np.pi,
-                np.pi,
-                "turn of the hole, wrapped by the shape's symmetry; of the semicircle scaled from pi to 2.4 rad, the "
-                "reach of the last joint",
-            ),
-            Parameter("start_x_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
-            Parameter("start_y_m", (-0.01, 0.01), -0.04, 0.04, "place of the tip at the start"),
-            Parameter(
-                "start_z_m",
-                (0.02, 0.05),
-                0.005,
-                0.08,
-                "height of the tip above the block at the start",
-            ),
-            Parameter(
-                "start_progress",
-                0.0,
-                0.0,
-                1.0,
-                "share of the way from there that is made already: at 0.5 in the mouth of the hole, turned as it is, "
-                "at 1 a push from its floor",
-                group="start",  # of its own, so that the others are drawn as they were before it came
-            ),
-            Parameter("friction", 0.4, 0.05, 1.5, "sliding friction of peg and block"),
-            Parameter("hole_estimate_error_m", 0.0, 0.0, 0.05, "distance between true and estimated hole"),
-        )
+        self.parameters = peg_parameters(turning=action == "xyz_yaw")
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         """One scene per shape, in the order of `pegs.PEG_SHAPES`."""
@@ -182,7 +138,7 @@ class PegInsertion(Task):
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
         """Places hole and tip, and gives each world its shape, clearance and friction."""
         chosen = context["shape"].astype(np.intp)
-        shapes = [pegs.PEG_SHAPES[_SHAPE_NAMES[i]] for i in chosen]
+        shapes = [pegs.PEG_SHAPES[SHAPE_NAMES[i]] for i in chosen]
         symmetry = np.array([shape.symmetry_rad for shape in shapes])
         default = np.array([shape.paper_clearance_m for shape in shapes])
         clearance = np.where(np.isnan(context["clearance_mm"]), default, context["clearance_mm"] * 1e-3)
@@ -216,7 +172,7 @@ class PegInsertion(Task):
         self._force[worlds] = 0.0
         self._in_block[worlds], self._tilt[worlds] = 0.0, 0.0
         qpos = panda.inverse_kinematics(
-            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=_near(start[:, 3])
+            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=joints_near(start[:, 3])
         )
         return Start(qpos=qpos, setpoint=start)
 
@@ -261,7 +217,7 @@ class PegInsertion(Task):
         self._in_block[:] = 0.0
         low = offset[:, 2] < peg_geometry.REACH_M
         for number in np.unique(self._shape[low]):
-            of_it, shape = np.flatnonzero(low & (self._shape == number)), pegs.PEG_SHAPES[_SHAPE_NAMES[number]]
+            of_it, shape = np.flatnonzero(low & (self._shape == number)), pegs.PEG_SHAPES[SHAPE_NAMES[number]]
             depth = peg_geometry.depth_in_block(shape, self._clearance[of_it], offset[of_it], axes[of_it])
             self._in_block[of_it] = depth
 
@@ -318,7 +274,7 @@ class PegInsertion(Task):
             self._force / 20.0,
             np.minimum(self._held, self.hold_steps)[:, None] / self.hold_steps,
             (offset[:, 2:] < pegs.HOLE_DEPTH - 0.001).astype(np.float64),
-            np.eye(len(_SHAPE_NAMES))[self._shape],
+            np.eye(len(SHAPE_NAMES))[self._shape],
             self._clearance[:, None] / 2e-3,
         ]
         return np.concatenate(columns, axis=1).astype(np.float32)
@@ -378,36 +334,3 @@ class PegInsertion(Task):
 
 
 _PEG_MASS = float(_PEG["mass"])  # type: ignore[arg-type]  # the dict mixes colours and numbers
-
-
-def wrap(angle: FloatArray, period: FloatArray) -> FloatArray:
-    """Angles brought into [-period / 2, period / 2); zero where the period is zero (bodies of revolution)."""
-    safe = np.where(period > 0, period, 1.0)
-    return np.where(period > 0, (angle + safe / 2) % safe - safe / 2, 0.0)
-
-
-def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
-    """Hole yaw in radians within the reach of the last joint, the same hole wherever symmetry allows."""
-    folded = wrap(yaw, symmetry)
-    return np.where(symmetry > 2 * MAX_HOLE_YAW, folded * (MAX_HOLE_YAW / np.pi), folded)
-
-
-def _near(yaw: FloatArray) -> FloatArray:
-    """Joint angles (n, 7) from which the inverse kinematics finds the arm with the tool turned so far, (n,).
-
-    `READY` has the tool at -45 degrees, and more than half a turn from there the search would go the wrong way round.
-    """
-    guess = np.tile(panda.READY, (len(yaw), 1))
-    far = yaw > _FAR_YAW
-    guess[far, -1] = -yaw[far]
-    return guess
-
-
-def _impedance(settings: Mapping[str, Any]) -> Impedance:
-    if not isinstance(settings, Mapping):
-        raise ValueError(f"impedance is an Impedance or a mapping from its settings to values, got {settings!r}")
-    known = [field.name for field in fields(Impedance)]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(f"unknown impedance settings {unknown}; there are {known}")
-    return Impedance(**settings)
