@@ -11,6 +11,7 @@ privileged vector.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -35,16 +36,16 @@ from mmrl_envs.arguments import (
     checked_seed,
     whole,
 )
-from mmrl_envs.context import Context, ContextSource, Parameter, with_defaults
+from mmrl_envs.context import Context, ContextSource, with_defaults
 from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.infos import masked, masks, only_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.impedance import SetpointController
 from mmrl_envs.scene_cameras import SceneCameras
-from mmrl_envs.sensing import ModalityBuffer
+from mmrl_envs.senses import Senses, noise_parameter
 from mmrl_envs.sensors import Sensor, make_sensors
-from mmrl_envs.sensors.installation import compile_scenes, read_checked
+from mmrl_envs.sensors.installation import compile_scenes
 from mmrl_envs.tasks.base import Task
 from mmrl_envs.view import WorldView
 from mmrl_envs.viewer import Viewer
@@ -53,10 +54,8 @@ from mmrl_envs.viewing import VIEWING, Viewing
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-Indices = NDArray[np.integer[Any]]
 
 DEFAULT_SENSORS = ("camera", "force_torque", "proprioception")
-MAX_NOISE = 100.0
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -139,9 +138,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         num_envs = self.num_envs = checked_num_envs(num_envs, _bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = make_world(engine, models, num_envs, substeps=substeps, num_threads=num_threads)
         task.attach(self.world)
-        for sensor in self.sensors:
-            sensor.attach(self.world)
-        noises = [_noise_parameter(name) for name in self.modalities]
+        self._cameras = SceneCameras(self.world, num_threads)
+        self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
+        noises = [noise_parameter(name) for name in self.modalities]
         parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
         self.context = Context(parameters, num_envs, context)
         self._given_context = dict(context or {})
@@ -157,9 +156,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._episodes = RunningEpisodes(num_envs)
         self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
         self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
-        self._buffers: dict[str, ModalityBuffer] = {}
-        self._clipped: dict[str, int] = {}  # by buffers that were replaced
-        self._cameras = SceneCameras(self.world, num_threads)
         self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
         self._seed_streams(int(np.random.SeedSequence().generate_state(1)[0]))
@@ -217,7 +213,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         worlds = np.flatnonzero(mask)
         self._begin(worlds)
         self._episodes.elapsed[worlds] = elapsed[worlds]
-        return self._observe(), self._info(self._no_figures(), known=mask)
+        return self._senses.observe(), self._info(self._no_figures(), known=mask)
 
     def step(
         self, actions: NDArray[np.float32]
@@ -238,14 +234,14 @@ class RobotVectorEnv(MultimodalVectorEnv):
         outcome = self.task.assess()  # first, so that all that is sensed is of one instant and no broken step is
         if outcome.broken is not None:
             failed = failed | outcome.broken
-        self._sense(self._every if not failed.any() else np.flatnonzero(~failed))
+        self._senses.read(self._every if not failed.any() else np.flatnonzero(~failed))
         success = outcome.success & ~failed
         self._episodes.add(success, self.world.recorded("contact_force"), ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
         limit = self.max_episode_steps
         truncated = (self._episodes.elapsed >= limit) & ~failed if limit else np.zeros(self.num_envs, np.bool_)
         info = self._info({"is_success": success, "physics_error": failed, **_zero_where(failed, outcome.info)})
-        observation = self._observe()
+        observation = self._senses.observe()
         done = failed | truncated
         if done.any() and self._autoreset:
             observation, info = self._restart(np.flatnonzero(done), done, observation, info)
@@ -289,7 +285,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
             "rates_hz": [self._control_hz, self._physics_hz],
             "max_episode_steps": self.max_episode_steps,
-            **({"remembering": [s.modality.name for s in self._remembering]} if self._remembering else {}),
+            **({"remembering": self._senses.remembering} if self._senses.remembering else {}),
         }
 
     def _parts(self) -> dict[str, snapshot.Stateful]:
@@ -301,14 +297,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "episodes": self._episodes,
             "task_streams": self._task_streams,
             **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
-            **{f"senses/{name}": buffer for name, buffer in self._buffers.items()},
-            **{f"sensors/{sensor.modality.name}": snapshot.Arrays(sensor.arrays()) for sensor in self._remembering},
+            **self._senses.parts(),
         }
-
-    @property
-    def _remembering(self) -> list[Sensor]:
-        """The sensors that remember what they read before."""
-        return [sensor for sensor in self.sensors if sensor.arrays()]
 
     @property
     def renderer_failures(self) -> int:
@@ -318,7 +308,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
     @property
     def clipped_readings(self) -> dict[str, int]:
         """How many readings of each sense were beyond its declared bounds since the worlds were made."""
-        return {name: self._clipped.get(name, 0) + buffer.clipped for name, buffer in self._buffers.items()}
+        return self._senses.clipped
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers, window and worlds."""
@@ -329,20 +319,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
         n = self.num_envs
-        self._clipped = self.clipped_readings
         self._task_streams = Streams(seed, "task", n)
         self._context_streams = {group: Streams(seed, f"context/{group}", n) for group in self.context.groups}
-        self._buffers = {
-            s.modality.name: ModalityBuffer(
-                s.modality,
-                n,
-                self._physics_hz,
-                self._control_hz,
-                Streams(seed, f"sense/{s.modality.name}", n),
-                s.noise_unit,
-            )
-            for s in self.sensors
-        }
+        self._senses.seed(seed)
 
     def _begin(self, worlds: IntArray) -> None:
         if self.context_source is not None:
@@ -355,28 +334,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._episodes.begin(worlds, values)
         self._begun[worlds] = True
         self._context_info = self._describe_contexts()
-        view = self._view(worlds, None)
-        for sensor in self.sensors:
-            buffer = self._buffers[sensor.modality.name]
-            buffer.context_std[worlds] = values[f"{sensor.modality.name}_noise"]
-            buffer.reset(worlds, read_checked(sensor, view, 1)[:, -1])
-
-    def _sense(self, alive: IntArray) -> None:
-        for sensor in self.sensors:
-            buffer = self._buffers[sensor.modality.name]
-            buffer.tick(self._every)
-            due, substeps = buffer.due_worlds(alive), buffer.substeps
-            read = alive if sensor.arrays() else due  # whoever remembers must not miss a control step
-            if len(read):
-                readings = read_checked(sensor, self._view(read, substeps), len(substeps))
-                if len(due):
-                    buffer.push(due, readings if len(due) == len(read) else readings[np.isin(read, due)])
-
-    def _view(self, worlds: Indices, substeps: Indices | None) -> WorldView:
-        return WorldView(self.world, self.task, self._cameras, worlds, substeps)
-
-    def _observe(self) -> Observation:
-        return {name: buffer.observe() for name, buffer in self._buffers.items()}
+        self._senses.begin(worlds, values)
 
     def _restart(
         self, worlds: IntArray, done: BoolArray, observation: Observation, info: dict[str, Any]
@@ -390,8 +348,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
             final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
         final_info = only_of(done, info)
         self._begin(worlds)
-        for name, buffer in self._buffers.items():
-            observation[name][worlds] = buffer.observe(worlds)
+        for name, seen in self._senses.observe(worlds).items():
+            observation[name][worlds] = seen
         figures = {key: info[key] for key in info if not key.startswith("_")}
         for key, value in self._no_figures().items():
             figures[key] = np.where(done, value, figures[key]).astype(figures[key].dtype)
@@ -429,11 +387,6 @@ def _bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality],
     observed = sum(int(np.prod(m.window_shape)) * np.dtype(m.dtype).itemsize for m in modalities.values())
     own: int = model.nbuffer + 8 * model.nsensordata * substeps
     return own + 2 * observed
-
-
-def _noise_parameter(name: str) -> Parameter:
-    what = f"standard deviation added to {name}, in its noise units"
-    return Parameter(f"{name}_noise", 0.0, 0.0, MAX_NOISE, what, group=f"sense/{name}")
 
 
 def _zero_where(failed: BoolArray, figures: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,113 @@
+"""The senses of N worlds: sensors, when they are read, and the buffers of what they read.
+
+Letters: N = worlds, n = a subset, S = physics steps per control step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl.streams import Streams
+from mmrl_envs import snapshot
+from mmrl_envs.context import Parameter
+from mmrl_envs.multimodal import Observation
+from mmrl_envs.physics.world import World
+from mmrl_envs.sensing import ModalityBuffer
+from mmrl_envs.sensors import Sensor
+from mmrl_envs.sensors.base import View
+from mmrl_envs.sensors.installation import read_checked
+
+Indices = NDArray[np.integer[Any]]
+Look = Callable[[Indices, Indices | None], View]
+"""The view of some worlds (n,) after those of the S physics steps that an array names, None at a reset."""
+MAX_NOISE = 100.0
+
+
+class Senses:
+    """What the policies of N worlds sense.
+
+    Args:
+        sensors: by which they sense; installed in the scene of the worlds.
+        world: the worlds.
+        look: gives sensors their view.
+    """
+
+    def __init__(self, sensors: Sequence[Sensor], world: World, look: Look) -> None:
+        self._sensors, self._look = sensors, look
+        self._num_worlds, self._every = world.num_worlds, np.arange(world.num_worlds)
+        self._physics_hz, self._control_hz = world.physics_hz, world.physics_hz // world.substeps
+        self._buffers: dict[str, ModalityBuffer] = {}
+        self._clipped: dict[str, int] = {}  # by buffers that were replaced
+        for sensor in sensors:
+            sensor.attach(world)
+
+    def seed(self, seed: int) -> None:
+        """Fresh buffers, whose noise starts from the seed."""
+        self._clipped = self.clipped
+        self._buffers = {
+            s.modality.name: ModalityBuffer(
+                s.modality,
+                self._num_worlds,
+                self._physics_hz,
+                self._control_hz,
+                Streams(seed, f"sense/{s.modality.name}", self._num_worlds),
+                s.noise_unit,
+            )
+            for s in self._sensors
+        }
+
+    def begin(self, worlds: Indices, context: Mapping[str, NDArray[np.float64]]) -> None:
+        """Takes the first readings of episodes that begin, with the extra noise (n,) that `context` has of each."""
+        view = self._look(worlds, None)
+        for sensor in self._sensors:
+            buffer = self._buffers[sensor.modality.name]
+            buffer.context_std[worlds] = context[_noise_name(sensor.modality.name)]
+            buffer.reset(worlds, read_checked(sensor, view, 1)[:, -1])
+
+    def read(self, alive: Indices) -> None:
+        """Takes the readings of `alive` worlds that fell due in the control step that has passed in all worlds."""
+        for sensor in self._sensors:
+            buffer = self._buffers[sensor.modality.name]
+            buffer.tick(self._every)
+            due, substeps = buffer.due_worlds(alive), buffer.substeps
+            read = alive if sensor.arrays() else due  # whoever remembers must not miss a control step
+            if len(read):
+                readings = read_checked(sensor, self._look(read, substeps), len(substeps))
+                if len(due):
+                    buffer.push(due, readings if len(due) == len(read) else readings[np.isin(read, due)])
+
+    def observe(self, worlds: Indices | None = None) -> Observation:
+        """What is seen now of all worlds or of some, in arrays of its own."""
+        return {name: buffer.observe(worlds) for name, buffer in self._buffers.items()}
+
+    @property
+    def clipped(self) -> dict[str, int]:
+        """How many readings of each sense were beyond its declared bounds so far."""
+        return {name: self._clipped.get(name, 0) + buffer.clipped for name, buffer in self._buffers.items()}
+
+    @property
+    def remembering(self) -> list[str]:
+        """Names of the sensors that remember what they read before."""
+        return [sensor.modality.name for sensor in self._sensors if sensor.arrays()]
+
+    def parts(self) -> dict[str, snapshot.Stateful]:
+        """All that the coming readings depend on beyond the worlds."""
+        memories = {s.modality.name: s.arrays() for s in self._sensors if s.arrays()}
+        return {
+            **{f"senses/{name}": buffer for name, buffer in self._buffers.items()},
+            **{f"sensors/{name}": snapshot.Arrays(arrays) for name, arrays in memories.items()},
+        }
+
+
+def noise_parameter(sense: str) -> Parameter:
+    """The context parameter that adds noise to a sense."""
+    what = f"standard deviation added to {sense}, in its noise units"
+    return Parameter(_noise_name(sense), 0.0, 0.0, MAX_NOISE, what, group=f"sense/{sense}")
+
+
+def _noise_name(sense: str) -> str:
+    return f"{sense}_noise"
