@@ -248,11 +248,16 @@ def described_config(document: Mapping[str, Any], source: str = "config.json") -
     train = document.get("train")
     if not isinstance(train, Mapping):
         raise ValueError(f"{source} has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
-    current = {name: value for name, value in train.items() if name != "trust"}
+    return config_from_dict(present_settings(train))
+
+
+def present_settings(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings on record, perhaps of an older version, those that this one has."""
+    present = {name: value for name, value in train.items() if name != "trust"}
     for name, retired in _RETIRED.items():
         if isinstance(part := train.get(name), Mapping):
-            current[name] = {key: value for key, value in part.items() if key not in retired}
-    return config_from_dict(current)
+            present[name] = {key: value for key, value in part.items() if key not in retired}
+    return present
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import yaml
 
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
-from mmrl_agents.config import TrainConfig, config_to_dict
+from mmrl_agents.config import TrainConfig, config_to_dict, present_settings
 from mmrl_agents.effects import require_effect, written
 from mmrl_agents.readers import OPTIONS, by
 from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
@@ -150,7 +150,9 @@ def document_of(words: Sequence[str]) -> dict[str, Any]:
     judged = {"train": {**used, "env": typed} if typed else used}
     marked = recorded and is_marked_config(document)
     require_trusted(document if marked else judged, name, values_of("--trust", words))
-    return {key: value for key, value in settings.items() if key not in _OF_A_PLACE} if recorded else document
+    if not recorded:
+        return document
+    return {key: value for key, value in present_settings(settings).items() if key not in _OF_A_PLACE}
 
 
 def _environment_in(words: Sequence[str]) -> str:

@@ -89,7 +89,9 @@ def test_what_is_printed_can_be_read_again(tmp_path: Path, capsys: pytest.Captur
 def test_a_recorded_run_can_be_had_again_in_another_folder(tmp_path: Path) -> None:
     recorded = TrainConfig(PEG, seed=5, ppo=recipe_for("CartPole-v1").ppo, run_dir=tmp_path / "old")
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"env_id": PEG, "train": config_to_dict(recorded)}))
+    train = config_to_dict(recorded)
+    train["reinforce"]["value_coef"] = 0.5  # as an older version had it
+    path.write_text(json.dumps({"env_id": PEG, "train": train}))
     config = training_in(["--config", str(path)])
     assert config is not None
     assert (config.seed, config.ppo, config.run_dir) == (5, recorded.ppo, None)
