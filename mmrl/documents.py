@@ -20,8 +20,8 @@ import numpy as np
 
 Built = TypeVar("Built")
 
-
 _MOST_NESTED = 20
+"""Levels of lists and mappings in what is free in kind."""
 
 
 class Misfit(ValueError):

@@ -88,7 +88,7 @@ def checked_rates(control_hz: Any, physics_hz: Any) -> tuple[int, int]:
     """Actions and physics steps per second; ValueError unless the first divides the second."""
     control, physics = whole("control_hz", control_hz, 1), whole("physics_hz", physics_hz, 1)
     if physics % control:
-        near = sorted((rate for rate in _divisors(physics)), key=lambda rate: abs(rate - control))[:2]
+        near = sorted(_divisors(physics), key=lambda rate: (abs(rate - control), rate))[:2]
         raise ValueError(
             f"control_hz must divide physics_hz, got control_hz={control}, physics_hz={physics}; of {physics} "
             f"{' and '.join(map(str, sorted(near)))} would do"

@@ -112,9 +112,7 @@ def _opened(path: Path, flags: int, mode: str) -> IO[Any]:
     """The file, which is still regular once it is open: nobody can put a link there in between."""
     if not flags & os.O_CREAT or os.path.lexists(path):
         require_regular(path)
-    # Windows has neither links that anybody can make nor pipes in folders.
-    unlinked = 0 if os.name == "nt" else os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags | unlinked, 0o666)
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise UnfitFile(f"{path} is not a regular file; put the file itself there")

@@ -115,6 +115,6 @@ def _read(path: Path) -> bytes:
     key = read_regular(path, _KEY_BYTES)
     if len(key) != _KEY_BYTES:
         raise UnfitFile(f"{path} has {len(key)} bytes, not {_KEY_BYTES}: delete it, and another is made")
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if path.stat().st_mode & 0o077:
         raise UnfitFile(f"{path} can be read by others: delete it, and another is made")
     return key
