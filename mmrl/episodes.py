@@ -82,7 +82,7 @@ def run_episodes(  # noqa: PLR0913 - two of them are conveniences with defaults
     `options` go to the first reset only: what they set has to outlast the worlds' own restarts.
     `progress(episodes finished)` is called after every step; what it raises ends the run. An episode that has taken
     `longest` steps is cut there. From a reading or a reward on that is no finite number, an episode is lost: it counts
-    as a failure, and the policy sees zeros until its end.
+    as a failure. In place of the readings of such an instant the policy sees zeros.
 
     Raises ValueError when the worlds do not reset themselves within the step (SAME_STEP), a sense is unknown or the
     policy gives actions that are not finite.
