@@ -18,6 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.foreign import flatten_observation
+from mmrl.readings import finite_rows
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -114,17 +115,11 @@ def run_episodes(  # noqa: PLR0913 - two of them are conveniences with defaults
 
 def _finite_readings(readings: Observation) -> tuple[Observation, BoolArray]:
     """Readings with zeros for worlds in which one is no finite number, and which worlds those are (N,)."""
-    finite = [_finite_rows(rows) for rows in readings.values() if np.issubdtype(rows.dtype, np.floating)]
+    finite = [finite_rows(rows) for rows in readings.values() if np.issubdtype(rows.dtype, np.floating)]
     sound = np.logical_and.reduce([np.ones(len(next(iter(readings.values()))), np.bool_), *finite])
     if sound.all():
         return readings, ~sound
     return {name: np.where(_aligned(sound, rows), rows, np.zeros_like(rows)) for name, rows in readings.items()}, ~sound
-
-
-def _finite_rows(rows: NDArray[Any]) -> BoolArray:
-    """Whether each row (N, ...) holds finite numbers alone, (N,)."""
-    finite: BoolArray = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
-    return finite
 
 
 def _aligned(mask: BoolArray, rows: NDArray[Any]) -> BoolArray:

@@ -1,4 +1,4 @@
-"""Readings on their way into a policy that acts: checked once, with numpy alone.
+"""Readings, checked with numpy alone, above all on their way into a policy that acts.
 
 N is the number of worlds.
 """
@@ -34,6 +34,12 @@ def checked_readings(
     return readings
 
 
+def finite_rows(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each row (N, ...) holds finite numbers alone, (N,)."""
+    finite: NDArray[np.bool_] = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    return finite
+
+
 def _shaped(given: ArrayLike, sense: Modality) -> NDArray[Any]:
     try:
         array = np.asarray(given)
@@ -62,7 +68,7 @@ def _bytes(array: NDArray[Any], sense: Modality) -> NDArray[np.uint8]:
 def _finite(array: NDArray[Any], sense: Modality, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         floats = array.astype(np.float32, copy=False)
-    finite = np.isfinite(floats).reshape(len(floats), -1).all(axis=1)
+    finite = finite_rows(floats)
     # A mask of another length is refused by the policy itself.
     bad = np.flatnonzero(~finite if mask is None or mask.shape != finite.shape else ~finite & mask)
     if bad.size:

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.readings import finite_rows
 from mmrl_envs.sensors.base import Sensor, View
 
 Scenes = Callable[[], list[mujoco.MjSpec]]
@@ -42,8 +43,8 @@ def read_checked(sensor: Sensor, view: View, instants: int) -> NDArray[Any]:
     if readings.dtype.kind not in "biuf":
         raise ValueError(f"{_named(sensor)}: read must give numbers, got {readings.dtype}")
     if readings.dtype.kind == "f" and not np.isfinite(readings).all():
-        finite = np.isfinite(readings).reshape(len(readings), -1).all(axis=1)
-        raise ValueError(f"{_named(sensor)}: read is not finite in worlds {view.worlds[~finite].tolist()}")
+        broken = view.worlds[~finite_rows(readings)].tolist()
+        raise ValueError(f"{_named(sensor)}: read is not finite in worlds {broken}")
     return readings
 
 
