@@ -58,6 +58,26 @@ def written(words: Sequence[str], names: Mapping[str, str] = MappingProxyType({}
     return {names.get(name, name) for name in spelled}
 
 
+def require_given_once(config: Any, words: Sequence[str], names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Raise ValueError for an option of several values that the words give twice, of which only the last would count.
+
+    Of an option with one value the last word counts, as on all command lines.
+    """
+    options = [word.partition("=")[0] for word in words if word.startswith("--")]
+    for option in dict.fromkeys(options):
+        name = option[2:].replace("-", "_")
+        value = _value_at(config, names.get(name, name))
+        if options.count(option) > 1 and isinstance(value, (Mapping, tuple)):
+            raise ValueError(f"{option} is given twice, and only the last would count; put all its values behind one")
+
+
+def _value_at(config: Any, name: str) -> Any:
+    """The setting with a dotted name; None where there is none."""
+    for part in name.split("."):
+        config = vars(config).get(part) if dataclasses.is_dataclass(config) else None
+    return config
+
+
 def _split(name: str) -> tuple[str, str]:
     part, dot, last = name.rpartition(".")
     return part + dot, last

@@ -12,7 +12,7 @@ import yaml
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.config import TrainConfig, config_to_dict, present_settings
-from mmrl_agents.effects import require_effect, written
+from mmrl_agents.effects import require_effect, require_given_once, written
 from mmrl_agents.readers import OPTIONS, by
 from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
 from mmrl_agents.records.files import read_regular
@@ -81,6 +81,7 @@ def ask(
 def ask_plain(kind: type[Config], words: Sequence[str], command: str) -> Config | None:
     """The settings of a command that needs none, over those of the file; None where they were to be printed only."""
     asked = ask(kind, words, command, default=over(kind(), document_of(words)))
+    require_given_once(asked.settings, words)
     if asked.print_config:
         show(asked.settings)
         return None
@@ -102,7 +103,8 @@ def require_our_names(words: Sequence[str], agent: str) -> None:
     """Raise ValueError for options that other programs call so, with our name."""
     for word in words:
         name = word.partition("=")[0]
-        meant = _CALLED_OTHERWISE.get(name.lstrip("-").replace("-", "_")) if name.startswith("-") else None
+        called = name.lstrip("-").removeprefix(f"{agent}.").replace("-", "_")
+        meant = _CALLED_OTHERWISE.get(called) if name.startswith("-") else None
         if meant is not None:
             raise ValueError(f"no option {name}; here it is {_our_name(meant, agent)}")
 
@@ -209,6 +211,7 @@ def training_in(words: Sequence[str]) -> TrainConfig | None:
     config, given = asked.settings if base is None else merged(base, asked.settings), written(words, OPTIONS)
     if asked.config is not None and config.resume is None:  # what the file names has been judged by it
         config, given = replace(config, trust=()), given - {"trust"}
+    require_given_once(config, words, OPTIONS)
     require_effect(config, by(config), begun_as(config), given)
     if asked.print_config:
         show(config)
@@ -235,6 +238,8 @@ def ablation_in(words: Sequence[str]) -> AblateConfig | None:
     asked = ask(AblateConfig, words, command, description, None if base is None else over(AblateConfig(base), rest))
     train = asked.settings.train if base is None else merged(base, asked.settings.train)
     config = replace(asked.settings, train=train)
+    require_given_once(config.train, words, OPTIONS)
+    require_given_once(config, words)
     require_effect_of(config, written(words, OPTIONS))
     if asked.print_config:
         show(config)

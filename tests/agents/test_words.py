@@ -164,6 +164,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--ent-coef", "0"], "--ppo.entropy-coef"),
         (["--timesteps", "4"], "--total-steps"),
         (["--env-kwargs", "a=1"], "--set"),
+        (["--ppo.lr", "3e-4"], "--ppo.learning-rate"),
     ],
 )
 def test_what_others_call_an_option_is_answered_with_our_name(
@@ -171,6 +172,34 @@ def test_what_others_call_an_option_is_answered_with_our_name(
 ) -> None:
     assert main(["train", "CartPole-v1", *words]) == 2
     assert f"here it is {ours}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "values"),
+    [
+        ("train", "--set", ("control_hz=10", "physics_hz=500")),
+        ("train", "--sensors", ("camera", "force_torque")),
+        ("train", "--policy.fusion-options", ("a=1", "b=2")),
+        ("ablate", "--context", ("friction=0.3", "clearance_mm=1")),
+        ("ablate", "--seeds", ("1", "2")),
+        ("evaluate", "--context", ("friction=0.3", "clearance_mm=1")),
+        ("evaluate", "--faults.noise", ("1", "2")),
+        ("watch", "--without", ("camera", "force_torque")),
+    ],
+)
+def test_of_values_given_in_two_places_none_is_lost_unseen(
+    command: str, option: str, values: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for value in values for word in (option, value)]
+    place = PEG if command in ("train", "ablate") else "peg_insertion"
+    assert main([command, place, *words]) == 2
+    assert f"{option} is given twice, and only the last would count" in capsys.readouterr().err
+
+
+def test_of_one_value_given_twice_the_last_counts() -> None:
+    config = training_in([PEG, "--seed", "1", "--seed", "2"])
+    assert config is not None
+    assert config.seed == 2
 
 
 @pytest.mark.parametrize("name", pretrained_names())
