@@ -1,7 +1,7 @@
 """Judging a trained policy from its run folder: a table to read and a file to keep."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -266,9 +266,8 @@ _HEADINGS = ("success at end", "once", "change", "p", "peak", "mean", "mean retu
 _OF_RETURNS = ("mean return", "return > 0")
 
 
-_ABOUT_SUCCESS = (
-    "In brackets the 95 % Wilson interval; peak and mean are medians of an episode's peak and mean contact force in N."
-)
+_ABOUT_SUCCESS = "In brackets the 95 % Wilson interval."
+_ABOUT_FORCES = "Peak and mean are medians of an episode's peak and mean contact force in N."
 _ABOUT_RETURNS = (
     "In brackets 95 % intervals: bootstrap of the mean, Wilson of the share of episodes with a positive return, "
     "which are the games won where two play each other."
@@ -292,7 +291,7 @@ def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, consol
     episodes = len(report.rows[0].episodes)
     console.print(
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
-        f"{report.num_worlds} worlds, seed {report.seed}). " + (_ABOUT_SUCCESS if judged else _ABOUT_RETURNS)
+        f"{report.num_worlds} worlds, seed {report.seed}). " + _about(told)
     )
     if report.rows[0].repeats:
         console.print(
@@ -307,6 +306,13 @@ def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, consol
         )
     for sentence in incidents([row.episodes for row in report.rows], config.episode_limit):
         say(console, sentence, "yellow")
+
+
+def _about(headings: Collection[str]) -> str:
+    """What the columns with these headings show."""
+    if "mean return" in headings:
+        return _ABOUT_RETURNS
+    return f"{_ABOUT_SUCCESS} {_ABOUT_FORCES}" if "peak" in headings else _ABOUT_SUCCESS
 
 
 def incidents(rows: Sequence[Episodes], limit: int) -> list[str]:

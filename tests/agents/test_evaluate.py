@@ -88,7 +88,7 @@ def test_report_is_printed_and_written_with_all_that_repeats_it(run: Path) -> No
     report, text = judge(run, device="cpu")
     # 6 successes of 6, whose Wilson interval starts at 1 / (1 + 1.96^2 / 6) = 61 %.
     assert "100.0 % [61.0, 100.0]" in text
-    for part in ("all senses", "without dial", "without lamp", "Wilson", "McNemar"):
+    for part in ("all senses", "without dial", "without lamp", "Wilson", "McNemar", "contact force"):
         assert part in text
     document = json.loads((run / "evaluation.json").read_text())
     assert document["rows"] == json.loads(json.dumps(report.to_json()["rows"], allow_nan=False))
