@@ -149,7 +149,7 @@ def _tell(trainer: Trainer, state: str, reason: str = "") -> None:
 
 def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
     """Update until there is a reason to stop; returns it, and whether a person or the system asked instead."""
-    config = trainer.config
+    config, before = trainer.config, trainer.updates
     bar = TrainingProgress(config.total_steps, trainer.step, console)
     with listening_for_stop() as stop:
         say(console, f"{config.env} on {trainer.device}, run folder {trainer.run.path}")
@@ -173,7 +173,10 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
         except OSError as error:  # of a full disk; what is trained is saved
             say(console, f"no picture of the contexts: {error}", "yellow")
         say(console, f"stopped: {reason or 'interrupted'}")
-        return reason, reason is None
+        if trainer.updates == before and reason is not None:
+            done = f"{trainer.step:,} steps are done of {config.total_steps:,} that were asked for (--total-steps)"
+            say(console, f"nothing was trained: {done}", "yellow")
+        return reason, reason is None or stop.asked
 
 
 def _save_if_there_is_room(trainer: Trainer, console: Console) -> None:

@@ -107,11 +107,11 @@ def test_the_episodes_are_the_same_each_time(tmp_path: Path) -> None:
 
 
 class Endless(Aim):
-    """Never ends. In its hundredth step, which only a judged episode gets to, somebody asks the process to end."""
+    """Never ends. In its hundredth step, which only a judged episode gets to, somebody asks the training to end."""
 
     def step(self, action: NDArray[np.float32]) -> Any:
         self.taken += 1
-        if self.taken == 100:
+        if self.taken == 100 and signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
             os.kill(os.getpid(), signal.SIGTERM)
         mark, reward, _, _, info = super().step(action)
         return mark, reward, False, False, info
@@ -139,7 +139,16 @@ def test_episodes_without_an_end_are_cut_and_counted(tmp_path: Path, endless: st
     card = (export(folder, tmp_path / "weights", checkpoint="last") / "README.md").read_text()
     assert "4 episodes still went on after 7 steps and were cut there." in card
     assert isinstance(console.file, StringIO)
-    assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in console.file.getvalue()
+    told = console.file.getvalue()
+    assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in told
+    assert "contact force" not in told  # these worlds tell of none
+
+
+def test_who_asks_to_end_in_the_last_judged_episode_waits_for_no_evaluation(tmp_path: Path, endless: str) -> None:
+    settings = {"judge_every": 128, "judge_episodes": 2, "evaluate_episodes": 2, "episode_limit": 120}
+    result = run(config(tmp_path / "run", env=endless, total_steps=128, **settings))
+    assert (result.interrupted, result.steps) == (True, 128)
+    assert not (tmp_path / "run" / "evaluation.json").exists()
 
 
 def test_who_asks_to_end_waits_for_no_judged_episode(tmp_path: Path, endless: str) -> None:

@@ -131,6 +131,16 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert adam == [8, 12]
 
 
+def test_a_training_without_an_update_says_so(tmp_path: Path) -> None:
+    """32 steps only look around; 96 are two updates more, and who then asks for 64 has them already."""
+    _, told = quietly(short(tmp_path, total_steps=32))
+    assert "nothing was trained: 32 steps are done of 32 that were asked for" in told
+    _, told = quietly(short(tmp_path, total_steps=96, resume=tmp_path / "run", run_dir=None))
+    assert "nothing was trained" not in told
+    _, told = quietly(short(tmp_path, total_steps=64, resume=tmp_path / "run", run_dir=None))
+    assert "nothing was trained: 96 steps are done of 64 that were asked for" in told
+
+
 def test_a_recurrent_run_is_resumed(tmp_path: Path) -> None:
     policy = PolicyConfig("gru", fused_features=8)
     result, _ = quietly(short(tmp_path, policy=policy))
