@@ -327,7 +327,7 @@ def nested(depth: int) -> list[Any]:
         (lambda: torch.ones(3, dtype=torch.complex64), "complex tensor"),
         (lambda: torch.ones(3, device="meta"), "empty tensor"),
         (lambda: torch.ones(1).expand(10**12), r"tensor \(1000000000000,\) repeats the numbers"),
-        (lambda: shared(25), r"nested deeper than 64 or holds more than 1,000,000 values"),
+        (lambda: shared(25), r"nested deeper than 64 or holds more than 4,000,000 values"),
         (lambda: nested(100), "nested deeper than 64"),
         (circle, "nested deeper than 64"),
     ],
