@@ -25,7 +25,7 @@ VERSION = 2
 # Version 1 had no digest, only the checksums of the archive's records.
 _READABLE = (1, VERSION)
 # Of one state, tensors among them: up to some thirty a world, and there may be 65,536 worlds.
-_MOST_VALUES = 4_000_000
+_MOST_VALUES = 2_000_000
 
 _MARK = b"mmrl sha256 "
 # A zip archive ends with the length of its comment, in two bytes, and the comment.
