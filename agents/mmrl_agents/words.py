@@ -61,8 +61,8 @@ class Asked(Generic[Config]):
     settings: Annotated[Config, tyro.conf.arg(name="")]
     """Its settings."""
     config: Path | None = None
-    """A YAML or JSON file of settings, as --print-config writes them, or the config.json of a run; options given
-    besides win."""
+    """A YAML or JSON file of settings, as --print-config writes them, or of a training the config.json of a run;
+    options given besides win."""
     print_config: bool = False
     """Print all settings as they come out, and do nothing else."""
 
