@@ -42,7 +42,7 @@ START_DEPTH = SUCCESS_DEPTH - 0.002
 HOLD_S = 0.25
 """Seconds for which the peg must stay bottomed, in whole control steps."""
 BROKEN_FORCE_N = 500.0
-"""Contact force that is an engine's error: full actions, however they change, make 300 N at most."""
+"""Contact force in newtons that is an engine's error: the most seen of full actions and of policies is 360 N."""
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 HOLE_FLOOR = 0.01
