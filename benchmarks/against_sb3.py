@@ -90,13 +90,13 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     import torch
 
     from mmrl.policy import ActorCritic
-    from mmrl_agents.allocator import keep_freed_memory
-    from mmrl_agents.config import action_space_of, make_envs, modalities_and_privileged_size
     from mmrl_agents.experience.episodes import EpisodeStatistics
     from mmrl_agents.experience.rollout import Rollout
     from mmrl_agents.experience.storage import RolloutStorage
-    from mmrl_agents.ppo import PPO, PPOConfig
+    from mmrl_agents.learning.ppo import PPO, PPOConfig
+    from mmrl_agents.machine.cpu import keep_freed_memory
     from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.settings.config import action_space_of, make_envs, modalities_and_privileged_size
 
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -235,7 +235,7 @@ def main() -> None:
     """Command line."""
     import torch
 
-    from mmrl_agents.records.machine import machine
+    from mmrl_agents.machine.description import machine
     from mmrl_agents.records.runs import library_versions
 
     options = parser().parse_args()

@@ -31,11 +31,11 @@ from rich.table import Table
 from benchmarks.learning import judge
 from benchmarks.training import Training, finish_all, first_step_at
 from mmrl.fusion import FUSIONS
-from mmrl_agents.judging import SUCCESS
+from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.recipes import recipe_for
 from mmrl_agents.records.runs import RunFolder, library_versions
-from mmrl_agents.torch_policy import TorchPolicy
-from mmrl_agents.trainer import Trainer
+from mmrl_agents.training.judge import SUCCESS
+from mmrl_agents.training.trainer import Trainer
 
 ENV = "mmrl/PegInsertion-v0"
 CONTROL, LEVEL = "concat", 0.9

@@ -35,8 +35,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.training import is_finished, lines_with
-from mmrl_agents.line_styles import line_style
-from mmrl_agents.records.machine import machine
+from mmrl_agents.machine.description import machine
+from mmrl_agents.records.line_styles import line_style
 from mmrl_agents.records.runs import RunFolder, library_versions
 
 Result = TypeVar("Result")

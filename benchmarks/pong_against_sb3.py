@@ -41,7 +41,7 @@ def ours(seed: int, limit_s: float) -> dict[str, Any]:
     """`mmrl train pong --recipe standard`, stopped at the goal."""
     from rich.console import Console as Quiet
 
-    from mmrl_agents.train import train
+    from mmrl_agents.training.train import train
 
     recipe = recipe_for("pong", name="standard")
     with tempfile.TemporaryDirectory() as folder:

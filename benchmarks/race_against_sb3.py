@@ -37,7 +37,7 @@ def setting(text: str) -> tuple[str, float]:
 def our_race(seed: int, limit_s: float, threads: int) -> dict[str, Any]:
     """`mmrl train` with the recipe of peg insertion, stopped at the level."""
     from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.train import train
+    from mmrl_agents.training.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         config = replace(
@@ -195,7 +195,7 @@ def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from mmrl_agents.line_styles import line_style
+    from mmrl_agents.records.line_styles import line_style
 
     figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
     for index, (name, runs) in enumerate(results.items()):

@@ -2,7 +2,7 @@
 
 import sys
 
-from mmrl_agents.interruption import interrupted_once
+from mmrl_agents.training.interruption import interrupted_once
 
 
 def start() -> int:

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmrl_agents.interruption import interrupted_once
-from mmrl_agents.refusals import PACKAGES, explained, is_for_the_user
-from mmrl_agents.terminal import exit_status, release_output, say, terminal
+from mmrl_agents.records.terminal import exit_status, release_output, say, terminal
+from mmrl_agents.settings.refusals import PACKAGES, explained, is_for_the_user
+from mmrl_agents.training.interruption import interrupted_once
 
 # As shells report a program that SIGINT ended.
 INTERRUPTED = 130
@@ -49,7 +49,7 @@ class ExportConfig:
 
 
 def _train(words: Sequence[str]) -> int:
-    from mmrl_agents.train import train
+    from mmrl_agents.training.train import train
     from mmrl_agents.words import training_in
 
     config = training_in(words)
@@ -66,10 +66,10 @@ def _ablate(words: Sequence[str]) -> int:
 
 
 def _evaluate(words: Sequence[str]) -> int:
-    from mmrl_agents.effects import require_effect, written
-    from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
-    from mmrl_agents.evaluate_senses import evaluate_senses
-    from mmrl_agents.readers import BY_AN_EVALUATION
+    from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
+    from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
+    from mmrl_agents.settings.effects import require_effect, written
+    from mmrl_agents.settings.readers import BY_AN_EVALUATION
     from mmrl_agents.words import ask_plain
 
     config = ask_plain(EvaluateConfig, words, "evaluate")
@@ -90,7 +90,7 @@ def _watch(words: Sequence[str]) -> int:
 
 
 def _export(args: Sequence[str]) -> int:
-    from mmrl_agents.player import export
+    from mmrl_agents.policies.trained import export
 
     config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
     folder = export(config.run, config.folder, config.checkpoint)
@@ -167,7 +167,7 @@ def _fusions() -> Iterable[tuple[str, str]]:
 
 
 def _agents() -> Iterable[tuple[str, str]]:
-    from mmrl_agents.agents import AGENTS
+    from mmrl_agents.algorithms import AGENTS
 
     return ((name, _first_line(agent)) for name, agent in AGENTS.items())
 
@@ -183,7 +183,7 @@ def _curricula() -> Iterable[tuple[str, str]]:
 
 
 def _pretrained() -> Iterable[tuple[str, str]]:
-    from mmrl_agents.player import pretrained_names
+    from mmrl_agents.policies.trained import pretrained_names
 
     return ((f"pretrained:{name}", "") for name in pretrained_names())
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmrl.policy import PolicyConfig
-from mmrl_agents.config import TrainConfig, described_config, recorded_config
-from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.reinforce import ReinforceConfig
-from mmrl_agents.starting_points import NO_RECIPE, over
+from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config
+from mmrl_agents.settings.starting_points import NO_RECIPE, over
 
 GENERAL = replace(TrainConfig(env="", recipe=NO_RECIPE), recipe="")
 """What every recipe starts from: the defaults of the fields."""

@@ -11,13 +11,13 @@ import yaml
 
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
-from mmrl_agents.config import TrainConfig, config_to_dict, present_settings
-from mmrl_agents.effects import require_effect, require_given_once, written
-from mmrl_agents.readers import OPTIONS, by
 from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
 from mmrl_agents.records.files import read_regular
-from mmrl_agents.starting_points import JOINED_BY_NAME, over
-from mmrl_agents.terminal import say, terminal
+from mmrl_agents.records.terminal import say, terminal
+from mmrl_agents.settings.config import TrainConfig, config_to_dict, present_settings
+from mmrl_agents.settings.effects import require_effect, require_given_once, written
+from mmrl_agents.settings.readers import OPTIONS, by
+from mmrl_agents.settings.starting_points import JOINED_BY_NAME, over
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
 
 Config = TypeVar("Config")

@@ -12,7 +12,7 @@ import torch
 
 from mmrl.fusion import FUSIONS, sense_key
 from mmrl_agents.cli import main
-from mmrl_agents.player import load_policy
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mmrl.evaluation import Row
-from mmrl_agents.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.recipes import recipe_for
-from mmrl_agents.train import train
+from mmrl_agents.training.train import train
 
 
 def judged_after_training(env: str, folder: Path) -> Row:

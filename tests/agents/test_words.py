@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from mmrl_agents.cli import main
-from mmrl_agents.config import TrainConfig, config_to_dict
-from mmrl_agents.player import load_policy, pretrained_names
+from mmrl_agents.policies.trained import load_policy, pretrained_names
 from mmrl_agents.recipes import RECIPES, recipe_for
+from mmrl_agents.settings.config import TrainConfig, config_to_dict
 from mmrl_agents.words import ablation_in, training_in
 
 PEG = "mmrl/PegInsertion-v0"

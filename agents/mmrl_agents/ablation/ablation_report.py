@@ -21,12 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrl.aggregate import aggregate
-from mmrl_agents.judging import RETURN, SUCCESS
-from mmrl_agents.line_styles import line_style
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.files import read_json, read_json_lines
+from mmrl_agents.records.line_styles import line_style
 from mmrl_agents.records.runs import RunFolder, library_versions, write_json
-from mmrl_agents.terminal import say
+from mmrl_agents.records.terminal import say
+from mmrl_agents.training.judge import RETURN, SUCCESS
 
 FloatArray = NDArray[np.float64]
 

@@ -17,11 +17,11 @@ from torch import Tensor
 from mmrl.episodes import LONGEST_EPISODE
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic
-from mmrl_agents.allocator import one_thread
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
+from mmrl_agents.machine.cpu import one_thread
 
 
 class Step(NamedTuple):

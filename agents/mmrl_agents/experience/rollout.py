@@ -18,11 +18,11 @@ from torch import Tensor
 
 from mmrl.foreign import flatten_observation
 from mmrl.policy import ActorCritic, Memory
-from mmrl_agents.allocator import one_thread
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
+from mmrl_agents.machine.cpu import one_thread
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024

@@ -16,7 +16,7 @@ from rich.console import Console
 from mmrl_agents.records.files import UnfitFile, in_one_line, parse_line, read_end, read_json
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.terminal import say, terminal
+from mmrl_agents.records.terminal import say, terminal
 
 # Enough for the last line of a log, however many metrics it has.
 _TAIL_BYTES = 1 << 16

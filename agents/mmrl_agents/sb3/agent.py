@@ -25,14 +25,14 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
-from mmrl_agents.agents import Agent, Setting
+from mmrl_agents.algorithms import Agent, Setting
 from mmrl_agents.experience.episodes import Ended, context_from, episode_from, was_lost
-from mmrl_agents.finiteness import first_weight_not_finite
+from mmrl_agents.learning.finiteness import first_weight_not_finite
+from mmrl_agents.learning.sb3_algorithms import ALGORITHMS
 from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.sb3 import random_state
 from mmrl_agents.sb3.network import SB3Network, algorithm_options
 from mmrl_agents.sb3.vec_env import WorldsVecEnv
-from mmrl_agents.sb3_algorithms import ALGORITHMS
 
 
 class ReplayBufferNotSaved(UserWarning):

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
-from mmrl_agents.config import TrainConfig, Worlds, action_space_of, modalities_and_privileged_size
+from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Algorithm
 from mmrl_agents.sb3.extractor import MultimodalExtractor
-from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Algorithm
+from mmrl_agents.settings.config import TrainConfig, Worlds, action_space_of, modalities_and_privileged_size
 
 
 class Acted(NamedTuple):

@@ -21,9 +21,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
-from mmrl_agents.config import Worlds, make_envs, modalities_and_privileged_size
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
+from mmrl_agents.settings.config import Worlds, make_envs, modalities_and_privileged_size
 
 Listener = Callable[[int, "dict[str, Any] | None", Mapping[str, Any]], None]
 

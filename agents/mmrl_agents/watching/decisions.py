@@ -16,8 +16,8 @@ from torch.distributions import Categorical
 
 from mmrl.modality import Modality
 from mmrl.policy import ActorCritic
-from mmrl_agents.player import TrainedPolicy
-from mmrl_agents.torch_policy import TorchPolicy
+from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.trained import TrainedPolicy
 from mmrl_agents.watching.saliency import heat_of, pixel_gradients
 
 

@@ -22,10 +22,10 @@ from rich.console import Console
 from mmrl_agents.ablation import ablation
 from mmrl_agents.ablation.ablation import AblateConfig, AblationResult, ablate, expand
 from mmrl_agents.cli import main
-from mmrl_agents.config import TrainConfig
-from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings.config import TrainConfig
 
 SENSES = ("eye", "ear", "nose")
 

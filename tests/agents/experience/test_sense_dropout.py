@@ -17,16 +17,16 @@ from rich.console import Console
 
 from mmrl.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.config import TrainConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.ppo import PPOConfig, ppo_loss
+from mmrl_agents.learning.ppo import PPOConfig, ppo_loss
+from mmrl_agents.learning.reinforce import ReinforceConfig, reinforce_loss
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.reinforce import ReinforceConfig, reinforce_loss
-from mmrl_agents.train import train
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.training.train import train
 
 ENV_ID = "test-dropout/Walk-v0"
 

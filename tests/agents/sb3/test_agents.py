@@ -14,13 +14,13 @@ from stable_baselines3.common.utils import set_random_seed
 
 from mmrl.inputs import Memory
 from mmrl_agents.cli import main
-from mmrl_agents.config import TrainConfig, make_envs
+from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Config
 from mmrl_agents.networks import Network, build_network
-from mmrl_agents.player import load_policy
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.sb3_algorithms import ALGORITHMS, SB3Config
-from mmrl_agents.trainer import Trainer
+from mmrl_agents.settings.config import TrainConfig, make_envs
+from mmrl_agents.training.trainer import Trainer
 
 ENV_ID = "mmrl/PegInsertion-v0"
 TOUCH = ("force_torque", "proprioception")

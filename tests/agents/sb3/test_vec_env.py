@@ -12,8 +12,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from mmrl_agents.config import make_envs
 from mmrl_agents.sb3 import MultimodalExtractor, WorldsVecEnv, make_vec_env, multimodal_policy
+from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.foreign_worlds import make_world
 
 PEG = "mmrl/PegInsertion-v0"

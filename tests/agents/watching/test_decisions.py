@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from mmrl.modality import MLP, ImageConv, Modality
 from mmrl.policy import ActorCritic, PolicyConfig
-from mmrl_agents.config import TrainConfig
-from mmrl_agents.player import TrainedPolicy
-from mmrl_agents.reinforce import ReinforceConfig
-from mmrl_agents.torch_policy import TorchPolicy
+from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.trained import TrainedPolicy
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.watching.decisions import Introspection
 
 EYE = Modality("eye", (20, 20, 4), 1.0, ImageConv((4,), (5,), (3,), 8), dtype="uint8")

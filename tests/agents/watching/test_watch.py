@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from mmrl_agents.config import TrainConfig
-from mmrl_agents.player import load_policy
-from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.torch_policy import TorchPolicy
-from mmrl_agents.train import train
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.trained import load_policy
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.training.train import train
 from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from mmrl_agents.config import known_as, make_envs
+from mmrl_agents.settings.config import known_as, make_envs
 from mmrl_agents.worlds.accepted import accepted_arguments
 
 

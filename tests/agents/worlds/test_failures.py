@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from mmrl_agents.cli import main
-from mmrl_agents.config import make_envs
+from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.failures import CloseFailed, EnvironmentFailed
 
 

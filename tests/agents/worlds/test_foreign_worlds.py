@@ -12,10 +12,10 @@ import pytest
 from gymnasium import spaces
 
 from mmrl_agents.cli import main
-from mmrl_agents.config import TrainConfig, action_space_of, make_envs
-from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.train import open_run, train
-from mmrl_agents.trainer import Trainer
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.settings.config import TrainConfig, action_space_of, make_envs
+from mmrl_agents.training.train import open_run, train
+from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import declared_senses, make_world
 
 

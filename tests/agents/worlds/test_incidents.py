@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mmrl.modality import MLP, Modality
-from mmrl_agents.config import TrainConfig
-from mmrl_agents.ppo import PPOConfig
+from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.marks import EVALUATION, is_marked
-from mmrl_agents.train import train
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.training.train import train
 from mmrl_agents.worlds.incidents import about_clipped
 from mmrl_envs.sensors import Sensor, View, register_sensor, sensor_names
 

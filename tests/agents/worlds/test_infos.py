@@ -10,8 +10,8 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from mmrl_agents.config import make_envs
 from mmrl_agents.experience.episodes import episode_from
+from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.infos import ReadableInfo, SideBySide, readable
 
 COUNTER = f"{__name__}:Counter"

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from mmrl_agents.cli import main
-from mmrl_agents.config import TrainConfig, make_envs
-from mmrl_agents.ppo import PPOConfig
-from mmrl_agents.train import open_run
-from mmrl_agents.trainer import Trainer
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.settings.config import TrainConfig, make_envs
+from mmrl_agents.training.train import open_run
+from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.incidents import incidents_of
 from mmrl_agents.worlds.worker_failures import WorkerReplaced, WorkersFailed
@@ -127,8 +127,8 @@ def test_one_that_ends_with_an_error_of_python_is_not_tried_again() -> None:
 def test_a_script_that_guards_nothing_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "train_it.py"
     script.write_text(
-        "from mmrl_agents.config import TrainConfig\n"
-        "from mmrl_agents.train import train\n"
+        "from mmrl_agents.settings.config import TrainConfig\n"
+        "from mmrl_agents.training.train import train\n"
         "train(TrainConfig('CartPole-v1', num_worlds=4, workers=2, total_steps=256, evaluate_episodes=0))\n"
     )
     ran = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ import pytest
 
 from mmrl.senses import BrokenWays, Fault
 from mmrl.senses.conditions import unplugged
-from mmrl_agents.config import TrainConfig
+from mmrl_agents.settings.config import TrainConfig
 
 TEXT = (Path(__file__).parents[3] / "docs" / "senses.md").read_text()
 

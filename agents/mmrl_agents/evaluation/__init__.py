@@ -1,0 +1,1 @@
+"""Judging a trained policy: success with intervals, and what each sense is worth."""

@@ -1,0 +1,285 @@
+"""Proximal policy optimisation (Schulman et al. 2017), from config to update.
+
+B is the number of samples of a minibatch. The rollout that feeds it is in `rollout.py`, the
+advantages are in `returns.py`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmrl.documents import fit
+from mmrl.heads import LOG_STD_MIN, ActionHead, GaussianHead
+from mmrl.policy import ActorCritic
+from mmrl_agents.experience.returns import explained_variance
+from mmrl_agents.experience.storage import Minibatch, RolloutStorage
+from mmrl_agents.learning.finiteness import (
+    clip_gradient,
+    first_gradient_not_finite,
+    first_not_finite,
+    first_weight_not_finite,
+)
+from mmrl_agents.machine.precision import Precision, computing_in
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Settings of the algorithm; the network has its own."""
+
+    learning_rate: float = 5e-4
+    """Step size of Adam at the start."""
+    anneal: bool = True
+    """Let the step size fall linearly to `final_learning_rate` over `total_steps`."""
+    final_learning_rate: float = 0.0
+    """Step size at the end when it is annealed."""
+    num_steps: int = 32
+    """Steps of every world between two updates."""
+    minibatch_size: int = 512
+    """Samples of one gradient step; the last minibatch of an epoch may be smaller. A recurrent policy takes whole
+    sequences of `num_steps`, as many as fit."""
+    epochs: int = 3
+    """Passes over the rollout per update."""
+    gamma: float = 0.99
+    """Discount per step."""
+    gae_lambda: float = 0.95
+    """Decay of the advantage trace: 0 is one-step, 1 is Monte Carlo."""
+    cut_at_rewards: bool = False
+    """Let every reward end what came before, as a point does in Pong: no later reward counts for earlier actions."""
+    clip: float = 0.2
+    """Largest change of the probability ratio that is rewarded."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus at the start."""
+    final_entropy_coef: float | None = None
+    """Weight of the entropy bonus at the end, approached linearly; unset is that of the start."""
+    log_std: tuple[float, float] | None = None
+    """Logarithm of the standard deviation of continuous actions at the start and at the end, between which it moves
+    linearly, as in the Roboschool experiments of the PPO paper; unset learns it, from `policy.log_std_init` on."""
+    state_coef: float = 0.0
+    """Weight of the auxiliary loss that reads the privileged state off the senses; needs worlds that give one."""
+    max_grad_norm: float = 0.5
+    """The gradient is scaled down to this norm."""
+    normalize_advantages: bool = True
+    """Bring the advantages of a rollout to zero mean and unit deviation."""
+    target_kl: float | None = None
+    """Stop the epochs of an update once the policy moved further than this; unset never stops."""
+    scale_values: bool = True
+    """Let the critic predict in standard deviations of recent returns (PopArt), so that their size does not matter.
+    Better without where rewards are 0, 1 and -1 anyway and too rare to tell their spread from one rollout."""
+    clip_value: float | None = None
+    """Clip the change of the value prediction as well, to this much; unset leaves it free."""
+    precision: Precision = "float32"
+    """Numbers that the update multiplies: float32, bfloat16, or auto, which is bfloat16 where the processor has
+    instructions for it. Acting stays in float32. Convolutions gain, small networks do not."""
+
+    def __post_init__(self) -> None:
+        fit(self, "ppo.")
+        positive = ("learning_rate", "num_steps", "minibatch_size", "epochs", "clip")
+        for name in (*positive, "max_grad_norm"):
+            if not vars(self)[name] > 0:
+                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= vars(self)[name] <= 1:
+                raise ValueError(f"ppo.{name} must lie in [0, 1], got {vars(self)[name]}")
+        for name in ("final_learning_rate", "value_coef", "entropy_coef", "state_coef"):
+            if not vars(self)[name] >= 0:
+                raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
+        if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
+            raise ValueError(f"ppo.final_entropy_coef must not be negative, got {self.final_entropy_coef}")
+        for name in ("target_kl", "clip_value"):
+            if vars(self)[name] is not None and not vars(self)[name] > 0:
+                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
+        if self.log_std is not None and not all(LOG_STD_MIN <= value < math.inf for value in self.log_std):
+            raise ValueError(f"ppo.log_std must be two numbers of at least {LOG_STD_MIN}, got {self.log_std}")
+
+
+def policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """The clipped surrogate to be minimised, eq. 7; log_ratio (B,) is new minus old."""
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
+    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+
+
+def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float | None) -> Tensor:
+    """Half the mean squared error; with `clip` the larger of the free and the clipped error."""
+    error = (values - returns).square()
+    if clip is not None:
+        near = old_values + (values - old_values).clamp(-clip, clip)
+        error = torch.maximum(error, (near - returns).square())
+    return 0.5 * error.mean()
+
+
+def approximate_kl(log_ratio: Tensor) -> Tensor:
+    """Estimate of KL(old || new) from samples of old: mean of r - 1 - log r, never negative."""
+    return (log_ratio.exp() - 1.0 - log_ratio).mean()
+
+
+class Loss(NamedTuple):
+    """The total and its parts, each a scalar tensor; only the total carries a gradient."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    kl: Tensor
+    clip_fraction: Tensor
+    state: Tensor
+
+
+def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
+    """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
+    now = policy.evaluate_actions(
+        batch.observations, batch.actions, batch.privileged, present=batch.present, memory=batch.memory
+    )
+    log_ratio = now.log_prob - batch.log_probs
+    surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
+    scale = policy.value_std  # errors count in standard deviations of the returns
+    critic = value_loss(now.value / scale, batch.values / scale, batch.returns / scale, config.clip_value)
+    mean_entropy = now.entropy.mean()
+    entropy_coef = config.entropy_coef if entropy_coef is None else entropy_coef
+    state = critic.new_zeros(()) if now.state_error is None else now.state_error.mean()
+    total = surrogate + config.value_coef * critic - entropy_coef * mean_entropy
+    total = total + config.state_coef * state
+    with torch.no_grad():
+        clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
+        kl = approximate_kl(log_ratio)
+    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, state.detach())
+
+
+class PPO:
+    """The optimiser of one policy: `update` consumes a rollout and returns metrics."""
+
+    def __init__(self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
+        """`generator` (on the CPU) shuffles the minibatches and nothing else."""
+        if config.state_coef and policy.state_head is None:
+            raise ValueError(f"ppo.state_coef is {config.state_coef}, but these worlds tell no privileged state")
+        self.policy = policy
+        self.config = config
+        self.generator = generator
+        self.entropy_coef = config.entropy_coef
+        self.trouble = ""
+        """Where the last gradient step that was left out met a number that is not finite."""
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        self.set_progress(0.0)
+
+    def set_progress(self, fraction: float) -> float:
+        """Set all that is on a schedule for the done fraction of the training, 0 to 1; returns the step size."""
+        done = min(max(fraction, 0.0), 1.0)
+        config = self.config
+        rate = _between(config.learning_rate, config.final_learning_rate, done if config.anneal else 0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if config.final_entropy_coef is not None:
+            self.entropy_coef = _between(config.entropy_coef, config.final_entropy_coef, done)
+        if config.log_std is not None:
+            _with_one_deviation(self.policy.head).fix_log_std(_between(*config.log_std, done))
+        return rate
+
+    def update(self, storage: RolloutStorage) -> dict[str, float]:
+        """Run the epochs over a finished rollout; a step that is not finite is left out."""
+        config = self.config
+        storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards)
+        if config.scale_values:
+            self.policy.follow_returns(storage.returns)
+        seen: list[Loss] = []
+        norms: list[Tensor] = []
+        skipped = 0
+        for _ in range(config.epochs):
+            for batch in storage.minibatches(config.minibatch_size, self.generator):
+                with computing_in(config.precision, storage.values.device):
+                    loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
+                norm = self._step(loss)
+                if norm is None:
+                    skipped += 1
+                    self.trouble = self._explain(loss, batch)
+                    continue
+                seen.append(loss)
+                norms.append(norm)
+            if self._moved_too_far(seen):
+                break
+        return self._metrics(seen, norms, skipped, storage)
+
+    def _step(self, loss: Loss) -> Tensor | None:
+        """One gradient step; returns the gradient norm, or None where nothing was changed."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if not torch.isfinite(loss.total):
+            return None
+        loss.total.backward()
+        norm = clip_gradient(self.policy, self.config.max_grad_norm)
+        if not torch.isfinite(norm):
+            return None
+        self.optimizer.step()
+        return norm
+
+    def _explain(self, loss: Loss, batch: Minibatch) -> str:
+        """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
+        parts = {
+            "policy loss": loss.policy,
+            "value loss": loss.value,
+            "entropy": loss.entropy,
+            "state loss": loss.state,
+        }
+        wrong = first_not_finite({**parts, "loss": loss.total.detach()}) or first_gradient_not_finite(self.policy)
+        inputs = {
+            **{f"observation {name!r}": rows for name, rows in batch.observations.items()},
+            "privileged state": batch.privileged,
+            "returns": batch.returns,
+            "values": batch.values,
+            "advantages": batch.advantages,
+            "log-probabilities": batch.log_probs,
+        }
+        cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
+        return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
+
+    def _moved_too_far(self, seen: list[Loss]) -> bool:
+        limit = self.config.target_kl
+        return limit is not None and bool(seen) and float(seen[-1].kl) > limit
+
+    @staticmethod
+    def _metrics(seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage) -> dict[str, float]:
+        def mean(items: list[Tensor]) -> float:
+            return float(torch.stack(items).mean()) if items else math.nan
+
+        explained = explained_variance(storage.values[:-1], storage.returns)
+        return {
+            "policy_loss": mean([loss.policy for loss in seen]),
+            "value_loss": mean([loss.value for loss in seen]),
+            "entropy": mean([loss.entropy for loss in seen]),
+            "state_loss": mean([loss.state for loss in seen]),
+            "approx_kl": mean([loss.kl for loss in seen]),
+            "clip_fraction": mean([loss.clip_fraction for loss in seen]),
+            "explained_variance": float(explained),
+            "grad_norm": mean(norms),
+            "skipped_updates": float(skipped),
+        }
+
+    def state_dict(self) -> dict[str, object]:
+        """Optimiser and shuffling state: tensors and plain Python."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "shuffle": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Undo `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]  # a checkpoint is untyped
+        self.generator.set_state(state["shuffle"])  # type: ignore[arg-type]  # a checkpoint is untyped
+
+
+def _with_one_deviation(head: ActionHead) -> GaussianHead:
+    """The head, if it has a deviation that can be set."""
+    if isinstance(head, GaussianHead):
+        return head
+    raise ValueError(
+        "ppo.log_std sets the one deviation of continuous actions that are joined before the decision; this policy's "
+        f"head is {type(head).__name__}, so leave it unset"
+    )
+
+
+def _between(start: float, end: float, fraction: float) -> float:
+    return start + fraction * (end - start)

@@ -1,0 +1,404 @@
+"""REINFORCE, from config to update: whole games are played, then every action is judged by what came after it.
+
+The gradient of the expected return J is that of Williams 1992, "Simple Statistical Gradient-Following Algorithms for
+Connectionist Reinforcement Learning":
+
+    grad J = E[ sum_t A_t grad log p(a_t | x_t) ],
+
+so the actions of a won point become more probable and those of a lost one less, whichever of them was to blame. What
+stands for A_t, and most defaults, follow Karpathy 2016, "Deep Reinforcement Learning: Pong from Pixels".
+
+N is the number of steps of a batch, game after game. How games are played and kept is in `games.py`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor, nn
+
+from mmrl.documents import fit
+from mmrl.episodes import LONGEST_EPISODE
+from mmrl.normalization import RunningStatistics
+from mmrl.policy import ActorCritic
+from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.games import Games, Samples
+from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.learning.finiteness import (
+    clip_gradient,
+    first_gradient_not_finite,
+    first_not_finite,
+    first_weight_not_finite,
+)
+from mmrl_agents.records.checkpoint import load_moments
+
+# Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
+_CHUNK = 2048
+_CRITIC_BATCH = 1024
+_SMALLEST_DEVIATION = 1e-8
+
+
+@dataclass(frozen=True)
+class ReinforceConfig:
+    """Settings of the algorithm; the network has its own."""
+
+    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"] = "rmsprop"
+    """How a gradient becomes a step."""
+    learning_rate: float = 1e-4
+    """Step size at the start, epsilon_0."""
+    final_learning_rate: float | None = None
+    """Step size at the end of a linear decay, epsilon_tau; unset keeps it constant."""
+    decay_updates: int | None = None
+    """Updates until the decay has reached its end, tau; unset takes the whole training."""
+    momentum: float = 0.9
+    """Share of the last step that `momentum` takes again."""
+    rms_decay: float = 0.99
+    """Decay per update of the mean square that `rmsprop` divides by."""
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Decays per update of the mean and the mean square that `adam` keeps."""
+    eps: float = 1e-5
+    """Added to the root of the squares in `adagrad`, `rmsprop` and `adam`."""
+    games_per_batch: int = 10
+    """Whole games between two updates, a multiple of the number of worlds."""
+    gamma: float = 0.99
+    """Discount per step."""
+    reset_returns_at_points: bool = False
+    """Start the discounted sum anew at every reward that is not zero: for games of points, such as Pong."""
+    standardize: Literal["batch", "game", "none"] = "batch"
+    """Bring returns to unit deviation, and to zero mean where there is no baseline: by batch, by game or not at all."""
+    baseline: Literal["none", "running_mean", "value"] = "none"
+    """What is subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
+    baseline_decay: float = 0.9
+    """Decay per update of the running mean."""
+    value_learning_rate: float = 1e-3
+    """Step size of the critic where it is the baseline, which has an Adam of its own."""
+    value_epochs: int = 1
+    """Passes of the critic over a batch of games, after the policy has learned from it. It changes nothing that the
+    actor reads, so what the actor's encoders leave out it cannot learn unless `policy.separate_critic` is set."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    max_grad_norm: float | None = None
+    """The gradient is scaled down to this norm; unset leaves it as it is."""
+
+    def __post_init__(self) -> None:
+        fit(self, "reinforce.")
+        for name in (
+            "learning_rate",
+            "final_learning_rate",
+            "decay_updates",
+            "eps",
+            "games_per_batch",
+            "value_learning_rate",
+            "value_epochs",
+            "max_grad_norm",
+        ):
+            self._require(vars(self)[name] is None or 0 < vars(self)[name] < math.inf, name, "be above 0 and finite")
+        for name in ("momentum", "rms_decay", "baseline_decay"):
+            self._require(0 <= vars(self)[name] < 1, name, "lie in [0, 1)")
+        self._require(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "lie in [0, 1)")
+        self._require(0 <= self.gamma <= 1, "gamma", "lie in [0, 1]")
+        self._require(0 <= self.entropy_coef < math.inf, "entropy_coef", "be finite and not negative")
+        if self.decay_updates is not None and self.final_learning_rate is None:
+            raise ValueError(f"reinforce.decay_updates is {self.decay_updates}, but final_learning_rate is not set")
+
+    def _require(self, holds: bool, name: str, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"reinforce.{name} must {rule}, got {vars(self)[name]}")
+
+
+def discounted_returns(rewards: Tensor, gamma: float, reset_at_points: bool, ends: Tensor) -> Tensor:
+    """R_t = r_t + gamma R_{t+1} within each game, (N,) float64; `ends` (N,) is true at the last step of each.
+
+    With `reset_at_points` a reward that is not zero ends the sum as well, since what follows is another point.
+    """
+    returns, later = [], 0.0
+    for reward, end in zip(reversed(rewards.tolist()), reversed(ends.tolist()), strict=True):
+        if end or (reset_at_points and reward != 0):
+            later = 0.0
+        later = reward + gamma * later
+        returns.append(later)
+    return torch.tensor(returns[::-1], dtype=torch.float64)
+
+
+def standardized(returns: Tensor, groups: Tensor, centre: bool) -> Tensor:
+    """Returns (N,) divided by their deviation within each group, after their mean is taken off if `centre`.
+
+    `groups` (N,) numbers the group of every step. A group without any deviation is not divided.
+    """
+    result = returns.clone()
+    for group in groups.unique():
+        members = groups == group
+        part = returns[members]
+        deviation = part.std(correction=0)
+        part = part - part.mean() if centre else part
+        result[members] = part / deviation if deviation > _SMALLEST_DEVIATION else part
+    return result
+
+
+def policy_gradient_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
+    """Minus the sum over steps (B,) of A_t log p(a_t | x_t), whose gradient is minus that of the expected return.
+
+    It is a sum, as published: a mean would shrink the gradient towards the eps of the optimisers.
+    """
+    return -(advantages * log_prob).sum()
+
+
+def step_size(k: float, initial: float, final: float, tau: float) -> float:
+    """(1 - a) initial + a final with a = k / tau until k = tau, constant from then on.
+
+    Goodfellow, Bengio & Courville 2016, "Deep Learning", eq. 8.14.
+    """
+    a = min(k / tau, 1.0)
+    return (1.0 - a) * initial + a * final
+
+
+# Goodfellow et al. 2016, sections 8.3 and 8.5, element by element; g is the gradient and e the step size:
+#   sgd       w -= e g
+#   momentum  v = momentum v + g                        w -= e v
+#   adagrad   r = r + g^2                               w -= e g / (sqrt(r) + eps)
+#   rmsprop   r = rms_decay r + (1 - rms_decay) g^2     w -= e g / (sqrt(r) + eps)
+#   adam      s = b1 s + (1 - b1) g                     w -= e s' / (sqrt(r') + eps)
+#             r = b2 r + (1 - b2) g^2                   s' = s / (1 - b1^k) and r' = r / (1 - b2^k) at update k
+OPTIMIZERS: Mapping[str, Callable[[list[nn.Parameter], ReinforceConfig], torch.optim.Optimizer]] = {
+    "sgd": lambda weights, config: torch.optim.SGD(weights, config.learning_rate),
+    "momentum": lambda weights, config: torch.optim.SGD(weights, config.learning_rate, config.momentum),
+    "adagrad": lambda weights, config: torch.optim.Adagrad(weights, config.learning_rate, eps=config.eps),
+    "rmsprop": lambda weights, config: torch.optim.RMSprop(weights, config.learning_rate, config.rms_decay, config.eps),
+    "adam": lambda weights, config: torch.optim.Adam(weights, config.learning_rate, config.adam_betas, config.eps),
+}
+
+# From returns (N,), the number of the game of every step (N,) and whether to take the mean off.
+STANDARDIZATIONS: Mapping[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+    "batch": lambda returns, games, centre: standardized(returns, torch.zeros_like(games), centre),
+    "game": standardized,
+    "none": lambda returns, games, centre: returns,
+}
+
+
+class Loss(NamedTuple):
+    """The total and its parts, each a scalar tensor, summed over steps; only the total carries a gradient."""
+
+    total: Tensor
+    policy: Tensor
+    entropy: Tensor
+
+
+def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> Loss:
+    """What a gradient step of the policy makes smaller, for steps (B,)."""
+    distribution = policy.distribution(samples.observations, samples.present)
+    actor = policy_gradient_loss(distribution.log_prob(samples.actions), advantages)
+    entropy = distribution.entropy().sum()
+    return Loss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
+
+
+def value_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
+    """What a gradient step of the critic makes smaller: half the mean squared error, in variances of the returns."""
+    value = policy.value(samples.observations, samples.privileged, present=samples.present)
+    return 0.5 * ((value - returns) / policy.value_std).square().mean()
+
+
+class Reinforce:
+    """Plays batches of whole games with one policy and takes one gradient step after each."""
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        config: ReinforceConfig,
+        statistics: EpisodeStatistics,
+        generator: torch.Generator,
+        dropout: SenseDropout | None = None,
+        longest: int = LONGEST_EPISODE,
+    ) -> None:
+        """`generator` (on the device of the policy) draws the actions and nothing else; `longest` is as of `Games`."""
+        if config.games_per_batch % envs.num_envs:
+            raise ValueError(
+                "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
+                f"num_worlds, got {config.games_per_batch} games for {envs.num_envs} worlds"
+            )
+        if policy.state_size:
+            raise ValueError(
+                "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
+            )
+        self.policy, self.config = policy, config
+        self.games = Games(envs, policy, statistics, generator, dropout, longest)
+        self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
+        self.critic_optimizer = torch.optim.Adam(policy.critic_parameters(), config.value_learning_rate)
+        self.updates = 0
+        self.running_mean: float | None = None
+        self._progress = 0.0
+        self.trouble = ""
+        """Where the last gradient step that was left out met a number that is not finite."""
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds; `options` come with every later reset too."""
+        self.games.start(seed, options)
+
+    def collect(self) -> int:
+        """Play a batch of games under the policy as it is; returns the number of their steps."""
+        self.games.play(self.config.games_per_batch)
+        return len(self.games)
+
+    def update(self) -> dict[str, float]:
+        """One gradient step on the games that were collected; one that is not finite is left out and counted."""
+        if not len(self.games):
+            raise RuntimeError("there is no game to learn from: collect() comes before update()")
+        config, rewards, lengths = self.config, self.games.rewards, self.games.lengths
+        ends = torch.zeros(len(rewards), dtype=torch.bool)
+        ends[lengths.cumsum(0) - 1] = True
+        returns = discounted_returns(rewards, config.gamma, config.reset_returns_at_points, ends)
+        advantages = self._advantages(returns, lengths)
+        loss, norm = self._gradient(advantages)
+        rate = self._step_size()
+        if taken := all(map(math.isfinite, (norm, *loss.values()))):
+            self._step(rate)
+            if config.baseline == "value":
+                loss["value_loss"] = self._learn_values(returns)
+                taken = math.isfinite(loss["value_loss"])
+                self.trouble = self.trouble if taken else "the loss of the critic or its gradient"
+        else:
+            self.trouble = self._explain(loss, returns, advantages)
+        self.learn_statistics()
+        return loss | {
+            "grad_norm": norm,
+            "games": float(len(lengths)),
+            "points": float((rewards != 0).sum()),
+            "batch_return": float(rewards.sum()) / len(lengths),
+            "learning_rate": rate,
+            "skipped_updates": float(not taken),
+        }
+
+    def learn_statistics(self) -> None:
+        """Feed the games to the running statistics of the policy, if it keeps any.
+
+        Done after the update, so that playing and learning see the same normalisation.
+        """
+        if any(isinstance(module, RunningStatistics) for module in self.policy.modules()):
+            for _, samples in self.games.samples(_CHUNK):
+                self.policy.update_statistics(samples.observations, samples.privileged, present=samples.present)
+
+    def _advantages(self, returns: Tensor, lengths: Tensor) -> Tensor:
+        """Returns (N,) less the baseline, standardised; a baseline takes the place of their mean."""
+        games = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        better = returns - BASELINES[self.config.baseline](self, returns)
+        return STANDARDIZATIONS[self.config.standardize](better, games, self.config.baseline == "none")
+
+    def _gradient(self, advantages: Tensor) -> tuple[dict[str, float], float]:
+        """Leave the gradient of all steps in the parameters; the loss per step by part, and the gradient's norm."""
+        advantages = advantages.to(self.policy.value_std)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = []
+        for rows, samples in self.games.samples(_CHUNK):
+            loss = reinforce_loss(self.policy, samples, advantages[rows], self.config)
+            loss.total.backward()
+            parts.append(torch.stack(loss[1:]))
+        norm = clip_gradient(self.policy, self.config.max_grad_norm or math.inf)
+        policy, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
+        return {"policy_loss": policy, "entropy": entropy}, float(norm)
+
+    def _learn_values(self, returns: Tensor) -> float:
+        """Passes of the critic over all steps in random order; its mean loss, NaN if a step had to be left out."""
+        returns, weights = returns.to(self.policy.value_std), self.policy.critic_parameters()
+        shuffle = torch.Generator().manual_seed(self.updates)
+        losses = []
+        for _ in range(self.config.value_epochs):
+            order = torch.randperm(len(returns), generator=shuffle)
+            for rows, samples in self.games.samples(_CRITIC_BATCH, order.tolist()):
+                loss = value_loss(self.policy, samples, returns[order[rows].to(returns.device)])
+                # What stands for an absent sense is in no gradient where none is absent.
+                gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+                finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+                if finite:
+                    for weight, gradient in zip(weights, gradients, strict=True):
+                        weight.grad = gradient
+                    self.critic_optimizer.step()
+                losses.append(torch.where(finite, loss.detach() * len(samples.actions), math.nan))
+        return float(torch.stack(losses).sum()) / (len(returns) * self.config.value_epochs)
+
+    def _explain(self, loss: Mapping[str, float], returns: Tensor, advantages: Tensor) -> str:
+        """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
+        parts = {name.replace("_", " "): torch.tensor(value) for name, value in loss.items()}
+        wrong = first_not_finite(parts) or first_gradient_not_finite(self.policy)
+        dtype = self.policy.value_std.dtype  # what is still a number in 64 bits may be none in these
+        inputs = {"returns": returns.to(dtype), "advantages": advantages.to(dtype)}
+        cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
+        return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
+
+    def _step(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.updates += 1
+
+    def set_progress(self, fraction: float) -> float:
+        """Take note of the done fraction of the training, 0 to 1; returns the size of the next step."""
+        self._progress = min(max(fraction, 0.0), 1.0)
+        return self._step_size()
+
+    def _step_size(self) -> float:
+        config = self.config
+        if config.final_learning_rate is None:
+            return config.learning_rate
+        k, tau = (self._progress, 1.0) if config.decay_updates is None else (self.updates, config.decay_updates)
+        return step_size(k, config.learning_rate, config.final_learning_rate, tau)
+
+    def state_dict(self) -> dict[str, object]:
+        """Tensors and plain Python; games, worlds and the generator of actions are not part of it."""
+        return {
+            "optimizer_name": self.config.optimizer,
+            "optimizer": self.optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "updates": self.updates,
+            "running_mean": self.running_mean,
+            "progress": self._progress,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo `state_dict`."""
+        name = state.get("optimizer_name", self.config.optimizer)  # older checkpoints do not tell
+        if name != self.config.optimizer:
+            raise ValueError(f"reinforce.optimizer is {self.config.optimizer}, but the run was trained with {name}")
+        load_moments(self.optimizer, state["optimizer"])
+        if "critic_optimizer" in state:  # older checkpoints have none
+            load_moments(self.critic_optimizer, state["critic_optimizer"])
+        self.updates, self.running_mean, self._progress = state["updates"], state["running_mean"], state["progress"]
+
+
+def no_baseline(agent: Reinforce, returns: Tensor) -> Tensor:
+    """Zeros (N,)."""
+    return torch.zeros_like(returns)
+
+
+def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
+    """The mean return of a step in earlier batches (N times), of this one where it is the first; then learns of it.
+
+    One that is not finite would stay in the mean for ever and is not learned of.
+    """
+    newest = float(returns.mean())
+    mean = newest if agent.running_mean is None else agent.running_mean
+    if math.isfinite(newest):
+        agent.running_mean = agent.config.baseline_decay * mean + (1.0 - agent.config.baseline_decay) * newest
+    return torch.full_like(returns, mean)
+
+
+@torch.no_grad()
+def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
+    """What the critic expects at each step (N,); then puts the critic on the scale of the returns."""
+    policy = agent.policy
+    values = [
+        policy.value(samples.observations, samples.privileged, present=samples.present)
+        for _, samples in agent.games.samples(_CHUNK)
+    ]
+    policy.follow_returns(returns.to(policy.value_std))
+    return torch.cat(values).to(returns)
+
+
+# From the agent and the returns (N,) of its games to what is subtracted from them.
+BASELINES: Mapping[str, Callable[[Reinforce, Tensor], Tensor]] = {
+    "none": no_baseline,
+    "running_mean": running_mean,
+    "value": critic_value,
+}

@@ -1,0 +1,258 @@
+"""Trained policies, ready to act: from a run folder, exported from one, or shipped with the package."""
+
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mmrl_agents.networks import Network, build_network
+from mmrl_agents.records.checkpoint import (
+    CheckpointError,
+    require_same_senses,
+    unpacking,
+    weights_digest,
+    write_atomically,
+)
+from mmrl_agents.records.files import read_regular
+from mmrl_agents.records.marks import FIELD
+from mmrl_agents.records.model_card import model_card
+from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings.config import (
+    TrainConfig,
+    Worlds,
+    config_to_dict,
+    described_config,
+    make_envs,
+    modalities_and_privileged_size,
+    recorded_config,
+    world_kwargs,
+)
+from mmrl_agents.worlds.trust import is_marked_config, marked_config
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+_PREFIX = "pretrained:"
+DEFAULT_POLICY = f"{_PREFIX}peg_insertion"
+
+
+def pretrained_names() -> list[str]:
+    """Names of the policies shipped with the package."""
+    return sorted(path.parent.name for path in PRETRAINED.glob("*/model.safetensors"))
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A policy and what it was trained in; `document` is its whole config.json."""
+
+    policy: Network
+    config: TrainConfig
+    document: dict[str, Any]
+    source: Path
+    """The file its weights came from."""
+
+    @property
+    def env_id(self) -> str:
+        """Id of the environment it was trained in."""
+        return self.config.env
+
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of that environment, its senses among them."""
+        return world_kwargs(self.config)
+
+    @property
+    def critic_trained(self) -> bool:
+        """Whether its values mean anything: REINFORCE leaves the critic as it was unless it is the baseline."""
+        return self.config.agent != "reinforce" or self.config.reinforce.baseline == "value"
+
+    def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
+        """The worlds it was trained in, some keyword arguments changed."""
+        return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes}, self.config.modalities)
+
+
+def load_policy(
+    source: str | Path,
+    device: torch.device | str = "cpu",
+    checkpoint: str | Path = "best",
+    trust: Sequence[str] = (),
+) -> TrainedPolicy:
+    """The policy of a run folder, of a folder that `export` wrote or of "pretrained:NAME", in evaluation mode.
+
+    A bare NAME will do where no file or folder is called so. `checkpoint` is "best", "last" or a file, of a run;
+    ValueError says that an exported policy has none to choose from. The network is built on `device` from what the
+    environment declares today, never from the checkpoint; CheckpointError says where the two disagree.
+
+    Raises Untrusted where its config.json names code that this user neither trained with on this machine nor names in
+    `trust`, modules and packages.
+    """
+    return _build(_stored(source, checkpoint), device, trust)
+
+
+def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
+    """Write a policy's weights as `model.safetensors`, its config.json and a model card, all of them or nothing.
+
+    Raises FileExistsError where `folder` holds anything.
+    """
+    stored = _stored(source, checkpoint)
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
+    # where the run lay concerns nobody else
+    config = config_to_dict(described_config(stored.document)) | {"run_dir": None, "resume": None}
+    with unpacking(stored.path):
+        require_finite(stored.weights, stored.path)
+        # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
+        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in stored.weights.items()}
+        packed = safetensors.torch.save(weights)
+    run, mine = stored.run, is_marked_config(stored.document)
+    try:
+        card = model_card(folder.name, run, stored.path, stored.step, weights_digest(weights))
+    except Exception as error:  # of files that somebody may have edited
+        raise ValueError(f"{run.path}: its files do not fit together ({type(error).__name__}: {error})") from error
+    with _appearing_at_once(folder) as written:
+        exported = RunFolder(written)
+        write_atomically(exported.weights_path, lambda stream: stream.write(packed))
+        bare = {name: value for name, value in stored.document.items() if name != FIELD}
+        document = bare | {"train": config, "step": stored.step}
+        exported.write_config(marked_config(document, portable=True) if mine else document)
+        (written / "README.md").write_text(card)
+    return folder
+
+
+@contextmanager
+def _appearing_at_once(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill, which takes its place in the end; one that a kill left there is removed."""
+    place = Path(os.path.abspath(folder))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for left in place.parent.glob(f".{glob.escape(place.name)}.exporting-*"):
+        shutil.rmtree(left)
+    # Not through tempfile, whose folders only their owner may read.
+    neighbour = place.parent / f".{place.name}.exporting-{secrets.token_hex(8)}"
+    neighbour.mkdir()
+    try:
+        yield neighbour
+        neighbour.rename(place)  # also onto an empty folder
+    except BaseException:
+        shutil.rmtree(neighbour, ignore_errors=True)
+        raise
+
+
+def load_weights(policy: Network, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Copy the weights into the policy; raises CheckpointError naming those that do not fit or are not finite."""
+    require_finite(weights, path)
+    try:
+        policy.load_state_dict(weights)
+    except Exception as error:  # what is no tensor is found out in many ways
+        raise CheckpointError(f"{path}: the network differs: {error}") from error
+
+
+def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Raise CheckpointError naming weights that are no real numbers: what acts with them acts by chance."""
+    tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+    bad = [name for name, value in tensors.items() if value.is_complex() or not bool(value.isfinite().all())]
+    if bad:
+        listed = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if bad[5:] else "")
+        raise CheckpointError(f"{path}: weights are not finite: {listed}; take another checkpoint")
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a folder holds of a policy, read but not built."""
+
+    run: RunFolder
+    """The folder."""
+    document: dict[str, Any]
+    """Its config.json."""
+    path: Path
+    """The file of the weights."""
+    senses: Mapping[str, Mapping[str, Any]]
+    """Descriptions of the senses that the weights were trained with."""
+    weights: Mapping[str, Tensor]
+    """The weights by name."""
+    step: int
+    """Environment steps that they were trained for."""
+
+
+def _stored(source: str | Path, checkpoint: str | Path) -> _Stored:
+    """Read a policy, whichever form it has."""
+    text = str(source)
+    if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
+        return _read_exported(RunFolder(_pretrained_folder(text.removeprefix(_PREFIX))), checkpoint)
+    try:
+        run = RunFolder.open(Path(source))
+    except FileNotFoundError as error:
+        shipped = ", ".join(pretrained_names()) or "none"
+        raise FileNotFoundError(f"{error}; policies that come with the package: {shipped}") from error
+    if run.is_exported:
+        return _read_exported(run, checkpoint)
+    path, state = run.load(checkpoint)
+    with unpacking(path):
+        senses, weights, step = dict(state["senses"]), dict(state["policy"]), int(state["step"])
+    return _Stored(run, run.read_config(), path, senses, weights, step)
+
+
+def _read_exported(run: RunFolder, checkpoint: str | Path) -> _Stored:
+    """The one policy of a folder that `export` wrote."""
+    if checkpoint != "best":
+        raise ValueError(
+            f"{run.path} is an exported policy, with the weights of one checkpoint; leave out --checkpoint, "
+            f"got {checkpoint}"
+        )
+    document, path = run.read_config(), run.weights_path
+    senses, step = document.get("senses", {}), document.get("step", 0)
+    return _Stored(run, document, path, senses, _load_safetensors(path), step)
+
+
+def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) -> TrainedPolicy:
+    document, path = stored.document, stored.path
+    config = recorded_config(document, trust=trust)
+    if not isinstance(document.get("senses"), Mapping):
+        raise ValueError(f"config.json has no 'senses' by name; it has {', '.join(document)}")
+    if set(document["senses"]) != set(stored.senses):
+        raise ValueError(
+            f"config.json has the senses {', '.join(document['senses'])}, {path} {', '.join(stored.senses)}"
+        )
+    envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
+    try:
+        modalities, _ = modalities_and_privileged_size(envs)
+        present = {name: modality.describe() for name, modality in modalities.items()}
+        with unpacking(path):
+            require_same_senses(path, stored.senses, present)
+        policy = _network(config, envs)
+    finally:
+        envs.close()
+    load_weights(policy, stored.weights, path)
+    return TrainedPolicy(policy.to(device).eval(), config, document, path)
+
+
+def _network(config: TrainConfig, envs: Worlds) -> Network:
+    """Raises ValueError for a network that no memory holds."""
+    try:
+        return build_network(config, envs)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, RuntimeError) and not any(word in reason for word in ("memory", "overflow")):
+            raise  # of an encoder that is the user's own, say
+        raise ValueError(f"config.json: no network can be built as it says: {reason}") from error
+
+
+def _pretrained_folder(name: str) -> Path:
+    names = pretrained_names()
+    if name not in names:
+        listed = ", ".join(names) or "none"
+        raise CheckpointError(f"no pretrained policy {name!r}; those shipped are: {listed}")
+    return PRETRAINED / name
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(read_regular(path))
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: no safetensors file ({error})") from error

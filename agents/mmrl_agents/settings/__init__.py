@@ -1,0 +1,1 @@
+"""What a command can be given: settings, their readers, and what has no effect."""

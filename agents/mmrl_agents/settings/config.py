@@ -1,0 +1,374 @@
+"""What a training run is, in memory and as JSON, and the worlds it runs in."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, cast
+
+import gymnasium as gym
+import numpy as np
+import tyro
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+
+from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
+from mmrl.documents import build, fit
+from mmrl.episodes import LONGEST_EPISODE
+from mmrl.foreign import overrides_from, with_encoders
+from mmrl.modality import Modality
+from mmrl.policy import PolicyConfig
+from mmrl.settings import Settings as Settings
+from mmrl.settings import joined, nested
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.sb3_algorithms import SB3Config
+from mmrl_agents.settings.refusals import raised_by_us
+from mmrl_agents.settings.starting_points import starting_from_a_recipe
+from mmrl_agents.worlds.accepted import refused_arguments
+from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
+from mmrl_agents.worlds.replaying import require_context
+from mmrl_agents.worlds.trust import require_trusted
+from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_envs.arguments import MAX_WORLDS
+from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
+from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.vector_env import RobotVectorEnv
+
+Worlds = VectorEnv[Any, Any, Any]
+
+
+@starting_from_a_recipe
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run, from environment to final evaluation.
+
+    Settings that are not given are those of the recipe that `recipe` names, unset of the first recipe of the
+    environment, as with `mmrl train`: `TrainConfig("mmrl/PegInsertion-v0", seed=2)` is its recipe with another seed.
+    Those given win. `env_kwargs`, `context` and `modalities` are joined with the recipe's name by name; a part such as
+    `ppo` counts as a whole, so that `replace(recipe_for(env).ppo, epochs=5)` changes one setting of it.
+    `recipe="none"` starts from the defaults below. With `resume` those not given are of the run that goes on.
+    """
+
+    env: tyro.conf.Positional[str]
+    """Id of the environment, such as mmrl/PegInsertion-v0, CartPole-v1 or package:Env-v0, or what makes one, as
+    module:function."""
+    agent: Literal["ppo", "reinforce", "sb3-ppo", "sb3-sac", "sb3-td3", "sb3-recurrent-ppo", "sb3-tqc"] = "ppo"
+    """The learning algorithm."""
+    recipe: str = ""
+    """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the
+    first, none are the general defaults."""
+    seed: int = 1
+    """Seeds the worlds, the initial weights, the actions and the shuffling."""
+    num_worlds: int = 16
+    """Copies of the environment stepped side by side."""
+    total_steps: int = 1_000_000
+    """Environment steps over all worlds."""
+    device: str = "auto"
+    """Where the networks live: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
+    threads: int | None = None
+    """CPU threads of the networks; unset takes every core this process may use."""
+    sensors: tuple[str, ...] = ()
+    """Senses by name; empty leaves the choice to the environment."""
+    env_kwargs: Annotated[Settings, tyro.conf.arg(name="set")] = field(default_factory=dict)
+    """Keyword arguments of the environment, such as control_hz=10 impedance.stiffness=1000."""
+    modalities: Settings = field(default_factory=dict)
+    """How senses are encoded, such as camera.features=32, and how keys of an environment of another package are read,
+    such as force.kind=window."""
+    context: Settings = field(default_factory=dict)
+    """Fixed values of the task's context, such as clearance or start offset."""
+    workers: int = 0
+    """Processes that step the worlds of an environment of another package, side by side; 0 steps them one after
+    another in this process. One that dies is replaced."""
+    worker_timeout_s: float = TIMEOUT_S
+    """Seconds after which such a process that gives no answer is replaced."""
+    curriculum: str | None = None
+    """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
+    vary: Settings = field(default_factory=dict)
+    """What the curriculum varies, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
+    curriculum_options: Settings = field(default_factory=dict)
+    """Settings of the curriculum, such as episodes=64."""
+    sense_dropout: float = 0.0
+    """Share of the episodes that each sense is absent from while training, never all at once; success in training is
+    then that of policies which lack senses."""
+    sense_dropout_of: Settings = field(default_factory=dict)
+    """The share for single senses in place of `sense_dropout`, such as camera=0.5 force_torque=0."""
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    """Settings of PPO."""
+    reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
+    """Settings of REINFORCE."""
+    sb3: SB3Config = field(default_factory=SB3Config)
+    """Settings of the agents of Stable-Baselines3."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    """Settings of the network."""
+    evaluate_episodes: int = 100
+    """Episodes of the evaluation after training; 0 leaves it out."""
+    judge_every: int | None = None
+    """Environment steps between evaluations during training; unset leaves them out."""
+    judge_episodes: int = 64
+    """Episodes of each such evaluation: always the same, with the best actions, on the hard end of a curriculum."""
+    episode_limit: int = LONGEST_EPISODE
+    """Most steps of an episode: one that still goes on is cut there in such evaluations and in the one after training,
+    and the report says so; REINFORCE, which learns from whole episodes, refuses it."""
+    stop_at_judged_success: float | None = None
+    """Stop early once the success rate of such an evaluation reaches this."""
+    stop_at_success: float | None = None
+    """Stop early once the success rate of the last 200 episodes reaches this."""
+    stop_at_return: float | None = None
+    """Stop early once the mean return of the last 20 episodes reaches this."""
+    time_limit_minutes: float | None = None
+    """Stop early after this long, earlier parts of a resumed run included."""
+    checkpoint_every_minutes: float = 2.0
+    """Time between checkpoints; one is always written at the end."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints kept beside the best."""
+    most_failed_updates: int = 10
+    """Updates in a row with a loss or gradient that is not finite, each left out, after which the run stops."""
+    runs_root: Path = Path("runs")
+    """Folder in which a run gets a folder of its own."""
+    run_dir: Path | None = None
+    """Exact folder of the run instead; it must be new or empty."""
+    resume: Path | None = None
+    """Continue the run in this folder; options given besides replace those of the run."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run to be resumed may import, where it was not trained by you on this machine."""
+
+    def __post_init__(self) -> None:
+        fit(self)
+        object.__setattr__(self, "env_kwargs", nested(self.env_kwargs))
+        for name in (
+            "num_worlds",
+            "total_steps",
+            "keep_checkpoints",
+            "most_failed_updates",
+            "judge_episodes",
+            "episode_limit",
+        ):
+            if vars(self)[name] < 1:
+                raise ValueError(f"{name} must be at least 1, got {vars(self)[name]}")
+        if self.num_worlds > MAX_WORLDS:
+            raise ValueError(f"num_worlds must be at most {MAX_WORLDS:,}, got {self.num_worlds:,}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {self.threads}")
+        if not self.checkpoint_every_minutes >= 0:
+            raise ValueError(f"checkpoint_every_minutes must not be negative, got {self.checkpoint_every_minutes}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, got {self.workers}")
+        if not self.worker_timeout_s > 0:
+            raise ValueError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
+        if self.evaluate_episodes < 0:
+            raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
+        if self.judge_every is not None and self.judge_every < 1:
+            raise ValueError(f"judge_every must be at least 1, got {self.judge_every}")
+        for name in ("stop_at_success", "stop_at_judged_success"):
+            goal = vars(self)[name]
+            if goal is not None and not 0 < goal <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], got {goal}")
+        if self.stop_at_judged_success is not None and self.judge_every is None:
+            raise ValueError("stop_at_judged_success needs judge_every, the steps between two evaluations")
+        _require_share("sense_dropout", self.sense_dropout)
+        for name, share in self.sense_dropout_of.items():
+            _require_share(f"sense_dropout_of {name}", share)
+        overrides_from(self.modalities)
+        if self.curriculum is not None:
+            try:
+                curriculum_config(self.curriculum, self.curriculum_options)
+            except ValueError as error:
+                raise ValueError(f"{error}; --curriculum-options with nothing behind it drops a recipe's") from error
+            ContextSpace.of(self.vary)
+        elif self.vary or self.curriculum_options:
+            raise ValueError(f"vary and curriculum_options need a curriculum: {', '.join(CURRICULA)}")
+
+    def dropped_senses(self, senses: Sequence[str]) -> dict[str, float]:
+        """The share of the training episodes in which each sense is absent, where that is any.
+
+        Raises ValueError where `sense_dropout_of` names what is not one of `senses`.
+        """
+        if unknown := [name for name in self.sense_dropout_of if name not in senses]:
+            raise ValueError(f"sense_dropout_of {', '.join(unknown)}: the senses are {', '.join(senses)}")
+        shares = {name: float(self.sense_dropout_of.get(name, self.sense_dropout)) for name in senses}
+        return {name: share for name, share in shares.items() if share}
+
+    @property
+    def target_context(self) -> dict[str, Any]:
+        """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
+        return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
+
+
+def _require_share(name: str, share: Any) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError(f"{name} must be a number in [0, 1], got {share!r}")
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """A config as JSON values: tuples become lists and paths strings."""
+
+    def simple(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: simple(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [simple(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    document = cast(dict[str, Any], simple(dataclasses.asdict(config)))
+    document.pop("trust", None)  # whoever reads it decides for himself
+    return document
+
+
+def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
+    """Undo `config_to_dict`; raises ValueError naming fields this version does not know and values it refuses."""
+    # What an older version has not written was not of a recipe.
+    missing = {field.name: _default_of(field) for field in dataclasses.fields(TrainConfig) if field.name != "env"}
+    return build(TrainConfig, {**missing, **document})
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+# Settings of older runs that this version does without, by the part they were in.
+_RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
+
+
+def recorded_config(document: Mapping[str, Any], source: str = "config.json", trust: Sequence[str] = ()) -> TrainConfig:
+    """The training run that a config.json, or another `source`, describes, written by this version or an older one.
+
+    Raises Untrusted where it names code that this user neither trained with nor names in `trust`.
+    """
+    require_trusted(document, source, trust)
+    return described_config(document, source)
+
+
+def described_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
+    """As `recorded_config`, to be looked at and not to be run: no code that it names is of any consequence."""
+    train = document.get("train")
+    if not isinstance(train, Mapping):
+        raise ValueError(f"{source} has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
+    return config_from_dict(present_settings(train))
+
+
+def present_settings(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings on record, perhaps of an older version, those that this one has."""
+    present = {name: value for name, value in train.items() if name != "trust"}
+    for name, retired in _RETIRED.items():
+        if isinstance(part := train.get(name), Mapping):
+            present[name] = {key: value for key, value in part.items() if key not in retired}
+    return present
+
+
+def world_kwargs(config: TrainConfig) -> dict[str, Any]:
+    """Keyword arguments of the environment, the chosen senses among them."""
+    sensors = {"sensors": config.sensors} if config.sensors else {}
+    return {**config.env_kwargs, **sensors}
+
+
+def make_envs(
+    env_id: str,
+    num_worlds: int,
+    env_kwargs: Mapping[str, Any],
+    modalities: Mapping[str, Any] = MappingProxyType({}),
+    workers: int = 0,
+    worker_timeout_s: float = TIMEOUT_S,
+) -> Worlds:
+    """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
+
+    Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
+    id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
+    one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
+    observations are read and which encoders read those of mmrl, as `TrainConfig.modalities`, and `workers` in how many
+    processes they step; one that gives no answer for `worker_timeout_s` is replaced.
+
+    Raises ValueError on an unknown id, on keyword arguments that the environment does not take, on observations that
+    could be read in more ways than one, and on workers for environments of mmrl.
+    """
+    module, _, name = env_id.rpartition(":")
+    name, env_kwargs = known_as(name, env_kwargs)
+    try:
+        if find_maker(env_id) is None and gym.spec(name).vector_entry_point is not None:
+            envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
+            if isinstance(envs.unwrapped, MultimodalVectorEnv):
+                return _with_encoders(envs, modalities, env_id, workers)
+            envs.close()  # its resets take a step of their own
+        return make_worlds(
+            f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers, worker_timeout_s
+        )
+    except gym.error.UnregisteredEnv as error:
+        ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
+        raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
+    except gym.error.Error:
+        raise
+    except Exception as error:  # of a constructor that may be anybody's
+        if isinstance(error, ValueError) and raised_by_us(error):
+            raise
+        raise refused_arguments(env_id, env_kwargs, error, name) from error
+
+
+_ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
+
+
+def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and arguments under which Gymnasium makes an environment: those given, but for Atari games.
+
+    ale-py's own "ALE/MsPacman-v5" would show single colour frames; ours is "mmrl/Atari-v0" with game="ms_pacman".
+    """
+    atari = _ATARI.fullmatch(env_id)
+    if atari is None:
+        usual = gym.registry[env_id].kwargs if env_id in gym.registry else {}
+        # settings within a mapping join those it is registered with, of which Gymnasium would keep none
+        shared = [name for name, value in env_kwargs.items() if _are_mappings(usual.get(name), value)]
+        within = {name: joined(usual[name], env_kwargs[name]) for name in shared}
+        return env_id, {**env_kwargs, **within}
+    game = re.sub(r"(?<=[A-Za-z])(?=[0-9]?[A-Z])", "_", atari["game"]).lower()
+    return "mmrl/Atari-v0", {"game": game, **env_kwargs}
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
+    """Raise ValueError for a context given to worlds that have none, or read nothing of it."""
+    if not context or isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+        return
+    if isinstance(worlds.unwrapped, MultimodalVectorEnv | SingleWorld):
+        raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
+    require_context(worlds, context)
+
+
+def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, workers: int) -> Worlds:
+    """Worlds of ours, their senses read as asked; closed, with a ValueError, where that is not possible."""
+    worlds = envs.unwrapped
+    assert isinstance(worlds, MultimodalVectorEnv)
+    try:
+        if workers:
+            raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
+        worlds.modalities = with_encoders(worlds.modalities, overrides_from(modalities))
+    except ValueError:
+        envs.close()
+        raise
+    return envs
+
+
+def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:
+    """The senses an environment declares and the size of what only the critic sees.
+
+    Those of other packages follow from the observation space and what the run says of it.
+    """
+    worlds = envs.unwrapped
+    if isinstance(worlds, MultimodalVectorEnv):
+        return dict(worlds.modalities), worlds.privileged_size
+    return dict(declared_senses(envs)), 0
+
+
+def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
+    """The action space of one world; raises ValueError on a kind no policy has a head for."""
+    space = envs.single_action_space
+    if not isinstance(space, spaces.Box | spaces.Discrete):
+        raise ValueError(f"policies act in a Box or a Discrete space, this environment in {space}")
+    if isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"policies act in a Box of floats, this environment in one of {space.dtype}: {space}")
+    return space

@@ -1,0 +1,1 @@
+"""Running a training from its first step to its end."""

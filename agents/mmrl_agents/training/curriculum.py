@@ -1,0 +1,85 @@
+"""A curriculum in charge of the worlds of a training run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
+from mmrl_agents.experience.episodes import Ended
+from mmrl_agents.settings.config import TrainConfig, require_context_known
+from mmrl_agents.worlds.replaying import let_choose
+from mmrl_envs.vector_env import RobotVectorEnv
+
+PREFIX = "curriculum/"
+"""What the names of a curriculum's metrics begin with."""
+
+
+class Teacher:
+    """Hands worlds the contexts of their episodes and tells the curriculum what became of them."""
+
+    def __init__(self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str) -> None:
+        """Raises ValueError where the environment takes no context, or not what the curriculum varies."""
+        require_context_known(env_id, curriculum.space.target, envs)
+        worlds = envs.unwrapped
+        self.curriculum = curriculum
+        if isinstance(worlds, RobotVectorEnv):
+            for end in (curriculum.space.easiest, curriculum.space.target):
+                worlds.context.require(end)
+            worlds.context_source = self._contexts
+        else:
+            require_context_known(env_id, curriculum.space.easiest, envs)
+            let_choose(worlds, self._contexts)
+
+    def listen(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
+        """Take in the episodes that ended up to an environment step; returns a record of each that counts."""
+        for end in ended:
+            self.curriculum.finished(end.world, end.context, _outcome(end))
+        self.curriculum.set_step(step)
+        return [self._record(end, step) for end in ended if end.episode is not None]
+
+    def metrics(self) -> dict[str, float]:
+        """The curriculum's, under names of their own."""
+        return {PREFIX + name: value for name, value in self.curriculum.metrics().items()}
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether success is that on the hardest level there is, for curricula that have levels."""
+        return self.curriculum.metrics().get("level", 1.0) >= 1.0
+
+    def _contexts(self, worlds: NDArray[np.intp]) -> list[dict[str, Any]]:
+        return [dict(context) for context in self.curriculum.sample(worlds.tolist())]
+
+    def _record(self, end: Ended, step: int) -> dict[str, Any]:
+        space, episode = self.curriculum.space, end.episode
+        context = {name: end.context[name] for name in space.names}
+        return {
+            "step": step,
+            "world": end.world,
+            "context": context,
+            "difficulty": space.difficulty(context),
+            "success": None if episode is None else episode.success,
+        }
+
+
+def make_teacher(config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool) -> Teacher | None:
+    """The teacher that a training run asks for, None where its context is fixed.
+
+    Raises ValueError for a curriculum that needs scores of episodes where the agent gives none.
+    """
+    if config.curriculum is None:
+        return None
+    if CURRICULA[config.curriculum].needs_scores and not scores:
+        raise ValueError(
+            f"curriculum {config.curriculum!r} goes by how wrong the critic is; agent {config.agent!r} has none"
+        )
+    curriculum = make_curriculum(config.curriculum, config.vary, seed, config.curriculum_options)
+    return Teacher(curriculum, envs, config.env)
+
+
+def _outcome(end: Ended) -> Outcome | None:
+    if end.episode is None:
+        return None
+    return Outcome(end.episode.success, end.episode.total_reward, end.score)

@@ -1,0 +1,225 @@
+"""Training: build a run, update until there is a reason to stop, save, evaluate."""
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
+from mmrl_agents.recipes import begun_as
+from mmrl_agents.records.claiming import claim
+from mmrl_agents.records.context_picture import draw_contexts
+from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
+from mmrl_agents.records.runs import RunFolder, run_name
+from mmrl_agents.records.terminal import say, terminal
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.settings.effects import require_effect
+from mmrl_agents.settings.history import RESUMES, resumes_of
+from mmrl_agents.settings.readers import by
+from mmrl_agents.training.interruption import listening_for_stop
+from mmrl_agents.training.progress import TrainingProgress, headline
+from mmrl_agents.training.trainer import Trainer
+from mmrl_agents.worlds.incidents import survived
+from mmrl_agents.worlds.trust import marked_config, trusted_state
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a finished training leaves behind."""
+
+    run_dir: Path
+    steps: int
+    metrics: dict[str, float]
+    wall_time_s: float
+    interrupted: bool
+
+
+class TrainingFailed(ValueError):
+    """Training stopped because going on makes no sense; the state is saved."""
+
+
+def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
+    """Train a policy, leave a run folder, evaluate it if the config asks for episodes.
+
+    Settings that are not given are those of the environment's recipe, as `TrainConfig` says.
+
+    Raises FileExistsError where `config.run_dir` is in use, CheckpointError where `config.resume`
+    holds no usable checkpoint, ValueError where a setting has no effect, the worlds give a number that is not finite
+    or the run is being trained already, TrainingFailed where too many updates were not finite.
+    """
+    console = console or terminal()
+    start = time.perf_counter()
+    require_effect(config, by(config), begun_as(config))
+    use_cores(config.threads)
+    keep_freed_memory()
+    with closing(open_run(config)) as run:
+        try:
+            trainer = Trainer(config, run)
+            with closing(trainer):
+                _take_up(trainer, console)
+                with _telling_status(trainer, console) as outcome:
+                    outcome.reason, interrupted = _loop(trainer, console)
+        except BaseException:
+            if config.resume is None:
+                run.discard_unused()
+            raise
+    result = TrainResult(run.path, trainer.step, trainer.metrics, time.perf_counter() - start, interrupted)
+    _say_what_next(result, console)
+    if config.evaluate_episodes and not interrupted:
+        _evaluate(result, config, console)
+    return result
+
+
+def open_run(config: TrainConfig) -> RunFolder:
+    """The folder to continue, or a new one, claimed for this training."""
+    if config.resume is not None:
+        run = RunFolder.open(config.resume)
+        if run.is_exported:
+            raise ValueError(
+                f"{run.path} is an exported policy, without the state of a training to go on from; resume the run that "
+                "it was exported from"
+            )
+        claim(run)
+        return run
+    name = run_name(config.env, config.agent, config.seed, datetime.now())
+    run = RunFolder.create(config.run_dir or config.runs_root / name)
+    claim(run)
+    try:
+        RunFolder.create(run.path)  # refuses it where another training has begun, and ended, in between
+    except FileExistsError:
+        run.close()
+        raise
+    return run
+
+
+def _take_up(trainer: Trainer, console: Console) -> None:
+    """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again."""
+    run, document = trainer.run, trainer.describe()
+    if trainer.config.resume is not None:
+        before = run.read_config()
+        if run.has_checkpoint:
+            path, state = run.load("last")
+            config = trainer.config
+            reason = trainer.restore(path, trusted_state(state, before, config.env_kwargs, config.trust))
+            run.tidy(path)
+            if reason:
+                say(console, f"new episodes begin: {reason}")
+        run.forget_metrics_after(trainer.step)
+        document[RESUMES] = resumes_of(before, trainer.config, trainer.step)
+    run.write_config(marked_config(document))
+
+
+@dataclass
+class _Outcome:
+    """How a run ended, as far as is known."""
+
+    reason: str | None = None
+    """Why it stopped by itself; None where somebody asked."""
+
+
+@contextmanager
+def _telling_status(trainer: Trainer, console: Console) -> Iterator[_Outcome]:
+    """Keeps status.json true from here on, and prints how to go on where an error ends the run."""
+    outcome = _Outcome()
+    _tell(trainer, RUNNING)
+    try:
+        yield outcome
+    except BaseException as error:
+        asked = isinstance(error, KeyboardInterrupt)
+        _tell(trainer, INTERRUPTED if asked else FAILED, str(error) or type(error).__name__)
+        if trainer.updates:
+            _say_how_to_resume(trainer.run.path, console)
+        raise
+    _tell(trainer, INTERRUPTED if outcome.reason is None else FINISHED, outcome.reason or "somebody asked")
+
+
+def _tell(trainer: Trainer, state: str, reason: str = "") -> None:
+    rate = trainer.metrics.get("success_rate")
+    status = RunStatus(state, trainer.step, trainer.config.total_steps, rate, reason)
+    try:
+        write_status(trainer.run.status_path, status)
+    except OSError:  # a full disk, say: what is trained matters more than what is told
+        return
+
+
+def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
+    """Update until there is a reason to stop; returns it, and whether a person or the system asked instead."""
+    config, before = trainer.config, trainer.updates
+    bar = TrainingProgress(config.total_steps, trainer.step, console)
+    with listening_for_stop() as stop:
+        say(console, f"{config.env} on {trainer.device}, run folder {trainer.run.path}")
+        if trainer.step == 0:
+            trainer.begin()
+        saved = time.monotonic()
+        with bar:
+            while (reason := trainer.reason_to_stop()) is None and not stop.asked:
+                trainer.advance(lambda: stop.asked)
+                bar.update(trainer.step, trainer.metrics)
+                if trainer.defeat is not None:
+                    trainer.save()
+                    raise TrainingFailed(trainer.defeat)
+                if time.monotonic() - saved >= 60 * config.checkpoint_every_minutes:
+                    _save_if_there_is_room(trainer, console)
+                    saved = time.monotonic()
+        if trainer.updates or reason is not None:  # else starting again loses nothing
+            _save_in_the_end(trainer)
+        try:
+            draw_contexts(trainer.run)
+        except OSError as error:  # of a full disk; what is trained is saved
+            say(console, f"no picture of the contexts: {error}", "yellow")
+        say(console, f"stopped: {reason or 'interrupted'}")
+        if trainer.updates == before and reason is not None:
+            done = f"{trainer.step:,} steps are done of {config.total_steps:,} that were asked for (--total-steps)"
+            say(console, f"nothing was trained: {done}", "yellow")
+        return reason, reason is None or stop.asked
+
+
+def _save_if_there_is_room(trainer: Trainer, console: Console) -> None:
+    """A full disk now may have room later; until then the checkpoint before serves."""
+    try:
+        trainer.save()
+        _tell(trainer, RUNNING)
+    except OSError as error:
+        text = f"no checkpoint at step {trainer.step:,}: {error}; the one before stays, training goes on"
+        say(console, text, "yellow")
+
+
+def _save_in_the_end(trainer: Trainer) -> None:
+    try:
+        trainer.save()
+    except OSError as error:
+        then = "resume from the one before" if trainer.run.has_checkpoint else "begin again"
+        raise OSError(f"no checkpoint at step {trainer.step:,}: {error}; make room and {then}") from error
+
+
+def _say_how_to_resume(run_dir: Path, console: Console) -> None:
+    say(console, f"resume with:   mmrl train --resume {shlex.quote(str(run_dir))}")
+
+
+def _say_what_next(result: TrainResult, console: Console) -> None:
+    run = shlex.quote(str(result.run_dir))
+    rate = result.metrics.get("steps_per_second", 0.0)
+    say(console, f"{result.steps:,} steps, {headline(result.metrics)}, {rate:,.0f} steps/s")
+    if told := survived(result.metrics):
+        say(console, told, "yellow")
+    _say_how_to_resume(result.run_dir, console)
+    say(console, f"evaluate with: mmrl evaluate {run}")
+    say(console, f"watch with:    mmrl watch {run}")
+
+
+def _evaluate(result: TrainResult, config: TrainConfig, console: Console) -> None:
+    from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
+
+    say(console, f"evaluating {config.evaluate_episodes} episodes")
+    judging = EvaluateConfig(
+        run=str(result.run_dir),
+        episodes=config.evaluate_episodes,
+        device=config.device,
+        episode_limit=config.episode_limit,
+    )
+    evaluate_run(judging, console)

@@ -1,0 +1,357 @@
+"""A training run in memory: worlds, policy, algorithm, curriculum and counters, and how they are saved and restored."""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmrl.documents import build
+from mmrl_agents.algorithms import AGENTS, Setting
+from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.machine.description import machine
+from mmrl_agents.networks import build_network
+from mmrl_agents.policies.trained import load_weights
+from mmrl_agents.recipes import begun_as
+from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.runs import RunFolder, library_versions
+from mmrl_agents.settings.config import (
+    TrainConfig,
+    config_to_dict,
+    make_envs,
+    modalities_and_privileged_size,
+    require_context_known,
+    world_kwargs,
+)
+from mmrl_agents.settings.effects import require_effect
+from mmrl_agents.settings.history import world_settings
+from mmrl_agents.settings.readers import of_actions
+from mmrl_agents.training.curriculum import make_teacher
+from mmrl_agents.training.judge import SUCCESS, Judge
+from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
+from mmrl_envs.snapshot import OtherWorlds
+from mmrl_envs.vector_env import RobotVectorEnv
+
+# Fewer finished episodes than this say too little to call a checkpoint the best.
+_EPISODES_TO_JUDGE = 50
+# What must be as it was for worlds to be put back as they stood.
+_DECIDES_WORLDS = ("env", "env_kwargs", "sensors", "context", "num_worlds", "agent", "curriculum", "vary")
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a name; "auto" is CUDA where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"no device is called {name!r}: auto, cpu, cuda or cuda:1, say") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is none that mmrl trains on: auto, cpu, cuda or cuda:1, say")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but torch sees no CUDA device")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r} was asked for, but there are {torch.cuda.device_count()}, the first cuda:0")
+    return device
+
+
+def seeds(entropy: int | list[int], count: int) -> list[int]:
+    """Independent seeds of 31 bits, the most that every environment takes."""
+    state = np.random.SeedSequence(entropy).generate_state(count)
+    return [int(word) >> 1 for word in state]
+
+
+class IdleGoal(UserWarning):
+    """A training is to stop at something that its worlds do not tell."""
+
+
+class Trainer:
+    """Everything that a run is made of, and its folder."""
+
+    def __init__(self, config: TrainConfig, run: RunFolder) -> None:
+        """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
+        self.config, self.run = config, run
+        self.device = choose_device(config.device)
+        self.envs = make_envs(
+            config.env,
+            config.num_worlds,
+            world_kwargs(config),
+            config.modalities,
+            config.workers,
+            config.worker_timeout_s,
+        )
+        require_context_known(config.env, config.context, self.envs)
+        modalities, _ = modalities_and_privileged_size(self.envs)
+        self.senses = {name: modality.describe() for name, modality in modalities.items()}
+        weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(weights_seed)
+            policy = build_network(config, self.envs)
+        self.policy = policy.to(self.device)
+        self.actions = torch.Generator(self.device).manual_seed(actions_seed)
+        self.statistics = EpisodeStatistics()
+        setting = Setting(
+            config,
+            self.envs,
+            modalities,
+            self.policy,
+            self.statistics,
+            self.device,
+            shuffling=torch.Generator().manual_seed(shuffle_seed),
+            acting=self.actions,
+        )
+        self.agent = AGENTS[config.agent](setting)
+        self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
+        self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
+        self.step = 0
+        self.updates = 0
+        self.seconds = 0.0
+        self.best_score = -np.inf
+        self.skipped = 0
+        self.failures_in_a_row = 0
+        self._earlier_incidents: dict[str, int] = {}
+        self._idle_goals: set[str] = set()
+        self.metrics: dict[str, float] = {}
+
+    def close(self) -> None:
+        """Close the worlds."""
+        self.envs.close()
+        if self.judge is not None:
+            self.judge.close()
+
+    def describe(self) -> dict[str, Any]:
+        """The document of config.json."""
+        return {
+            "env_id": self.config.env,
+            "env_kwargs": config_to_dict(self.config)["env_kwargs"],
+            "sensors": list(self.config.sensors),
+            "seed": self.config.seed,
+            "train": config_to_dict(self.config),
+            "senses": self.senses,
+            "world": world_settings(self.envs, self.config.context),
+            "versions": library_versions(),
+            "machine": machine(self.device),
+        }
+
+    def begin(self) -> None:
+        """Start the worlds, and let the agent see what it must before its first update."""
+        self._start_worlds()
+        self.policy.eval()
+        self.step += self.agent.warm_up()
+        self._teach()
+
+    def _start_worlds(self) -> None:
+        """Reset the worlds; seeds of a resumed run follow from its step, so none is repeated."""
+        (seed,) = seeds([self.config.seed, self.step], 1)
+        options = self._options()
+        worlds = self.envs.unwrapped
+        if isinstance(worlds, RobotVectorEnv) and self.agent.begins_in_mid_episode:
+            # Worlds in step would all end, and all be reset and judged, in the same few updates.
+            limit = worlds.max_episode_steps or 0
+            numbers = np.arange(self.config.num_worlds)
+            options["elapsed_steps"] = numbers * limit // self.config.num_worlds
+        self.agent.start(seed, options or None)
+
+    def _options(self) -> dict[str, Any]:
+        return {"context": dict(self.config.context)} if self.config.context else {}
+
+    def advance(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Collect once and update once, and judge where that is due; the clock of the training leaves that out.
+
+        An evaluation under way ends without a result once `stopping` becomes true.
+        """
+        start = time.perf_counter()
+        rate = self.agent.set_progress(self.step / self.config.total_steps)
+        self.policy.eval()
+        taken = self.agent.collect()
+        collected = time.perf_counter()
+        self.policy.train()
+        update = self.agent.update()
+        self.step += taken
+        self.updates += 1
+        taught = self._teach()
+        duration = time.perf_counter() - start
+        self.seconds += duration
+        self._count_failures(update["skipped_updates"])
+        self.metrics = {
+            **self.statistics.metrics(),
+            **{name: float(count) for name, count in self._incidents().items()},
+            **update,
+            **taught,
+            "skipped_updates_in_all": float(self.skipped),
+            "learning_rate": rate,
+            "steps_per_second": taken / duration,
+            "collect_seconds": collected - start,
+            "update_seconds": duration - (collected - start),
+            "wall_time_s": self.seconds,
+        }
+        if self.judge is not None and self.judge.is_due(self.step - taken, self.step):
+            self.policy.eval()
+            judged = self.judge.metrics(stopping)
+            self.metrics |= judged
+            if judged:  # else it was given up
+                self._require_told("stop_at_judged_success", SUCCESS)
+        if len(self.statistics.recent) == self.statistics.recent.maxlen:
+            self._require_told("stop_at_success", "success_rate")
+        self.run.log(self.step, self.metrics)
+
+    def _require_told(self, goal: str, metric: str) -> None:
+        """Warn, once, of a goal that is never reached because the worlds say nothing of it."""
+        if vars(self.config)[goal] is None or metric in self.metrics or goal in self._idle_goals:
+            return
+        self._idle_goals.add(goal)
+        text = (
+            f"{goal} has no effect: no episode of {self.config.env} told success, as is_success or success in its info"
+        )
+        warnings.warn(text, IdleGoal, stacklevel=3)
+
+    def _incidents(self) -> dict[str, int]:
+        """Counts over the whole run, what was before it was resumed included."""
+        return {name: count + self._earlier_incidents.get(name, 0) for name, count in incidents_of(self.envs).items()}
+
+    def _teach(self) -> dict[str, float]:
+        """Tell the curriculum what it brought about; returns its metrics."""
+        if self.teacher is None:
+            return {}
+        self.run.log_contexts(self.teacher.listen(self.agent.ended(), self.step))
+        return self.teacher.metrics()
+
+    def _count_failures(self, skipped: float) -> None:
+        self.skipped += int(skipped)
+        self.failures_in_a_row = self.failures_in_a_row + 1 if skipped else 0
+
+    @property
+    def defeat(self) -> str | None:
+        """Why there is no sense in going on, or None: too many updates that were not finite."""
+        if self.failures_in_a_row < self.config.most_failed_updates:
+            return None
+        return (
+            f"{self.failures_in_a_row} updates in a row met numbers that are not finite, {self.skipped} gradient steps "
+            f"were left out in all; the last one for {self.agent.trouble}"
+        )
+
+    def reason_to_stop(self) -> str | None:
+        """Why the training is over, or None."""
+        config, recent = self.config, self.statistics.recent
+        if self.step >= config.total_steps:
+            return "all steps done"
+        limit = config.time_limit_minutes
+        if limit is not None and self.seconds >= 60 * limit:
+            return f"the time limit of {limit} min is reached"
+        goal = config.stop_at_success
+        arrived = self.teacher is None or self.teacher.has_arrived  # a curriculum begins with what is easy
+        if goal is not None and len(recent) == recent.maxlen and arrived:
+            rate = self.metrics.get("success_rate", 0.0)
+            if rate >= goal:
+                return f"success rate {rate:.1%} reached {goal:.1%}"
+        goal, judged = config.stop_at_judged_success, self.metrics.get(SUCCESS)
+        if goal is not None and judged is not None and judged >= goal:
+            return f"judged success rate {judged:.1%} reached {goal:.1%}"
+        goal, mean = config.stop_at_return, self.statistics.mean_of_newest()
+        if goal is not None and mean is not None and mean >= goal and arrived:
+            return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
+        return None
+
+    def save(self) -> Path:
+        """Write a checkpoint, and call it the best if no earlier one scored as high."""
+        score = self._score()
+        judged = len(self.statistics.recent) >= _EPISODES_TO_JUDGE
+        best, before = judged and score >= self.best_score, self.best_score
+        if best:
+            self.best_score = score
+        try:
+            return self.run.save(self.step, self._state(), best=best, keep=self.config.keep_checkpoints)
+        except OSError:  # no room for it: the best is the one before
+            self.best_score = before
+            raise
+
+    def _score(self) -> float:
+        """Success, else return; under a curriculum success counts by difficulty, since the easy comes first."""
+        for name in ("curriculum/mastered", "success_rate", "mean_return"):
+            if name in self.metrics:
+                return self.metrics[name]
+        return -np.inf
+
+    def _state(self) -> dict[str, Any]:
+        worlds = worlds_state(self.envs)
+        return {
+            "policy": self.policy.state_dict(),
+            "agent": self.agent.state_dict(),
+            "senses": self.senses,
+            "step": self.step,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "best_score": self.best_score,
+            "skipped": self.skipped,
+            "failures_in_a_row": self.failures_in_a_row,
+            "metrics": self.metrics,
+            "episodes": [dataclasses.asdict(episode) for episode in self.statistics.recent],
+            "episode_count": self.statistics.count,
+            "physics_errors": self.statistics.physics_errors,
+            "incidents": self._incidents(),
+            "device": self.device.type,
+            "actions": self.actions.get_state(),
+            "curriculum": None if self.teacher is None else self.teacher.curriculum.state_dict(),
+            "made_by": self._decides_worlds(),
+            "worlds": worlds,
+            "under_way": None if worlds is None else self.agent.carry_over(),
+        }
+
+    def _decides_worlds(self) -> dict[str, Any]:
+        document = config_to_dict(self.config)
+        return {name: document[name] for name in _DECIDES_WORLDS}
+
+    def restore(self, path: Path, state: Mapping[str, Any]) -> str:
+        """Continue from a checkpoint: everything, exactly; returns "" or why the worlds begin new episodes.
+
+        Raises CheckpointError where the state does not fit this run.
+        """
+        with unpacking(path):
+            require_same_senses(path, state["senses"], self.senses)
+            load_weights(self.policy, state["policy"], path)
+            self.agent.load_state_dict(state["agent"])
+            self._restore_counters(state)
+            if state["device"] == self.device.type:
+                self.actions.set_state(state["actions"])
+            else:  # the generators of two kinds of device share no state
+                self.actions.manual_seed(*seeds([self.config.seed, self.step], 1))
+            if self.teacher is not None and state["curriculum"] is not None:
+                self.teacher.curriculum.load_state_dict(numpy_tree(state["curriculum"]))
+                self.teacher.metrics()
+            reason = self._restore_worlds(state)
+        if reason:
+            if self.teacher is not None:
+                self.teacher.curriculum.abandon()
+            self._start_worlds()
+        return reason
+
+    def _restore_counters(self, state: Mapping[str, Any]) -> None:
+        self.step, self.updates = int(state["step"]), int(state["updates"])
+        self.seconds, self.best_score = float(state["seconds"]), float(state["best_score"])
+        self.skipped, self.failures_in_a_row = int(state["skipped"]), int(state["failures_in_a_row"])
+        self.metrics = {str(name): float(value) for name, value in state["metrics"].items()}
+        self.statistics.recent.extend(build(Episode, episode) for episode in state["episodes"])
+        self.statistics.count = int(state["episode_count"])
+        self.statistics.physics_errors = int(state["physics_errors"])
+        self._earlier_incidents = dict(state.get("incidents", {}))  # older checkpoints count none
+
+    def _restore_worlds(self, state: Mapping[str, Any]) -> str:
+        if state["worlds"] is None:
+            return f"{self.config.env} cannot be put back as it was"
+        saved, present = state["made_by"], self._decides_worlds()
+        # older checkpoints do not name all of them
+        changed = [name for name in _DECIDES_WORLDS if saved.get(name, present[name]) != present[name]]
+        if changed:
+            return f"the run goes on with another {', '.join(changed)}"
+        try:
+            restore_worlds(self.envs, numpy_tree(state["worlds"]))
+        except OtherWorlds as error:
+            return str(error)
+        self.agent.carry_on(state["under_way"], self._options() or None)
+        return ""

@@ -1,0 +1,54 @@
+"""Images of senses as pictures."""
+
+import numpy as np
+
+from mmrl.modality import Custom, ImageConv, Modality
+from mmrl_agents.watching.pictures import picture_of
+
+
+def test_pictures_of_depth_grey_and_stacked_images() -> None:
+    depth = Modality("depth", (36, 36, 1), 1.0, ImageConv(), low=0.0, high=2.0)
+    metres = np.zeros((36, 36, 1), np.float32)
+    metres[0, :3, 0] = 1.0, 2.0, 9.0
+    shown = picture_of(depth, metres, plugged=True).pixels
+    assert shown is not None
+    # Near is bright: 1 m half, 2 m and beyond black, 0 m white.
+    assert shown[0, :4, 0].tolist() == [127, 0, 0, 255]
+    assert shown.shape == (36, 36, 3)
+    stacked = Modality("eyes", (36, 36, 3), 1.0, Custom("a.b:c"), history=2, dtype="uint8")
+    frames = np.stack([np.full((36, 36, 3), value, np.uint8) for value in (10, 20)])
+    newest = picture_of(stacked, frames, plugged=True).pixels
+    assert newest is not None
+    assert (newest == 20).all()
+    assert picture_of(stacked, frames, plugged=False).pixels is None
+
+
+def test_pixels_of_0_and_1_are_stretched_and_the_newest_frame_is_the_last() -> None:
+    pong = Modality("image", (36, 36, 2), 15.0, ImageConv(), high=1, dtype="uint8")
+    frames = np.zeros((36, 36, 2), np.uint8)
+    frames[3, 4, 0] = 1  # the previous frame
+    frames[5, 6, 1] = 1
+    shown = picture_of(pong, frames, plugged=True).pixels
+    assert shown is not None
+    assert np.argwhere(shown.any(axis=2)).tolist() == [[5, 6]]
+    assert shown[5, 6].tolist() == [255, 255, 255]
+
+
+def test_bytes_are_shown_as_they_are_in_colour_or_the_newest_of_four_in_grey() -> None:
+    image = np.random.default_rng(0).integers(256, size=(36, 36, 4), dtype=np.uint8)
+    colour = Modality("eye", (36, 36, 3), 1.0, ImageConv(), dtype="uint8")
+    np.testing.assert_array_equal(picture_of(colour, image[..., :3], plugged=True).pixels, image[..., :3])
+    stack = Modality("eye", (36, 36, 4), 1.0, ImageConv(), dtype="uint8")
+    np.testing.assert_array_equal(picture_of(stack, image, plugged=True).pixels, image[..., 3:].repeat(3, axis=2))
+
+
+def test_heat_lies_over_the_picture_alone() -> None:
+    colour = Modality("eye", (36, 36, 3), 1.0, ImageConv(), dtype="uint8")
+    image, heat = np.full((36, 36, 3), 100, np.uint8), np.zeros((36, 36))
+    heat[7, 8] = 1.0
+    picture = picture_of(colour, image, True, heat, "note")
+    assert picture.note == "note"
+    assert picture.pixels is not None
+    grey = picture.pixels[0, 0]
+    assert np.argwhere((picture.pixels != grey).any(axis=2)).tolist() == [[7, 8]]
+    assert picture_of(colour, image, False, heat).pixels is None
