@@ -20,7 +20,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
-from mmrl.layers import mlp, orthogonal_
+from mmrl.encoders.layers import mlp, orthogonal_
 
 LOG_STD_MIN = -3.0
 _ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred

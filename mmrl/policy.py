@@ -27,7 +27,8 @@ from mmrl.inputs import Memory as Memory
 from mmrl.inputs import Observation as Observation
 from mmrl.inputs import Presence as Presence
 from mmrl.inputs import blanked, require_memory, require_observation
-from mmrl.modality import MOST_UNITS, Modality
+from mmrl.modality import Modality
+from mmrl.modality.declaration import MOST_UNITS
 from mmrl.normalization import FARTHEST, RunningStatistics
 from mmrl.settings import Settings
 

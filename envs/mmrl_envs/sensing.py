@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmrl.modality import Modality
-from mmrl.noise import NoiseProcess
+from mmrl.modality.noise import NoiseProcess
 from mmrl.streams import Streams
 
 Worlds = NDArray[np.integer[Any]]

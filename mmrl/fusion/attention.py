@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders import Encoder
+from mmrl.encoders import Encoder, build_token_encoder
+from mmrl.encoders.layers import orthogonal_
 from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, Size, require_sizes, sense_key
-from mmrl.layers import orthogonal_
 from mmrl.modality import Modality
-from mmrl.tokens import build_token_encoder
 
 _EMBEDDING_STD = 0.02  # ViLT, released code
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrl.encoders import Encoder, build_encoder
-from mmrl.layers import orthogonal_
+from mmrl.encoders.layers import orthogonal_
 from mmrl.modality import Modality
 
 Size = int | tuple[int, int]

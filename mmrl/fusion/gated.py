@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mmrl.encoders.layers import orthogonal_
 from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
-from mmrl.layers import orthogonal_
 
 
 class GatedFusion(Fusion):

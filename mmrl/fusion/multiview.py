@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mmrl.encoders.layers import orthogonal_
 from mmrl.fusion.base import FusionOptions, Size, project, require_number, require_sizes, sense_key
 from mmrl.fusion.recurrent import RecurrentFusion
-from mmrl.layers import orthogonal_
 
 _CELL_OUTPUTS: Mapping[str, Callable[[Tensor], Tensor]] = {"linear": lambda c: c, "tanh": torch.tanh}
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrl.encoders.layers import spread_keeping_
 from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
-from mmrl.layers import spread_keeping_
 
 _VARIANCE_MIN = 1e-8  # Lee et al. 2019, released code
 

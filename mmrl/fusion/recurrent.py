@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmrl.encoders.layers import orthogonal_, spread_keeping_
 from mmrl.fusion.base import (
     NO_OPTIONS,
     Encodings,
@@ -24,7 +25,6 @@ from mmrl.fusion.base import (
     require_number,
     require_sizes,
 )
-from mmrl.layers import orthogonal_, spread_keeping_
 
 
 class RecurrentFusion(Fusion, ABC):

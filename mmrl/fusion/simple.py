@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmrl.encoders.layers import mlp, orthogonal_
 from mmrl.fusion.base import (
     NO_OPTIONS,
     Encodings,
@@ -19,7 +20,6 @@ from mmrl.fusion.base import (
     require_sizes,
     sense_key,
 )
-from mmrl.layers import mlp, orthogonal_
 
 
 class ConcatFusion(Fusion):

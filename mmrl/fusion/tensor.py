@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrl.encoders.layers import orthogonal_
 from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, project, require_sizes, sense_key
-from mmrl.layers import orthogonal_
 
 # More products than this cost more weights than all the rest of a policy has: 2^15 x 128 are 4 million.
 _MAX_PRODUCTS = 2**15

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrl.evaluation import Row
+from mmrl.evaluation.rates import Row
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.recipes import recipe_for
 from mmrl_agents.training.train import train

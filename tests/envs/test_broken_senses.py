@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from mmrl.senses import BrokenSenses, BrokenVectorSenses, Delayed, Frozen, Noisy, Swapped
+from mmrl.faults import BrokenSenses, BrokenVectorSenses, Delayed, Frozen, Noisy, Swapped
 
 ENV_ID = "mmrl/PegInsertion-v0"
 OPTIONS: dict[str, Any] = {"sensors": ("force_torque", "proprioception"), "max_episode_steps": 4}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrl.modality import Custom, Modality
-from mmrl.noise import Bias, Chain, Dropout, Gaussian, Quantisation
+from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Quantisation
 from mmrl.streams import Streams
 from mmrl_envs.sensing import ModalityBuffer
 

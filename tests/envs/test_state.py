@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mmrl_envs
-from mmrl.noise import Bias, Chain, Dropout, Gaussian
+from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian
 from mmrl_envs import Camera, ForceTorque, Sensor
 from mmrl_envs.tasks.peg_expert import PegExpert
 

@@ -1,6 +1,6 @@
 """What an ablation says: a table, a picture of the learning curves, and both as JSON.
 
-Every figure is an interquartile mean over seeds with its 95 % bootstrap interval (`mmrl.aggregate`).
+Every figure is an interquartile mean over seeds with its 95 % bootstrap interval (`mmrl.evaluation.aggregate`).
 
 R runs (seeds) of one subset of the senses, K points of a curve.
 """
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmrl.aggregate import aggregate
+from mmrl.evaluation.aggregate import aggregate
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.files import read_json, read_json_lines
 from mmrl_agents.records.line_styles import line_style

@@ -25,9 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrl.documents import fit
-from mmrl.episodes import LONGEST_EPISODE, Episodes
-from mmrl.evaluation import Report, Row, divisor_worlds, evaluate
-from mmrl.senses import BrokenWays, SensesReport
+from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes
+from mmrl.evaluation.rates import Report, Row, divisor_worlds, evaluate
+from mmrl.worth import BrokenWays, SensesReport
 from mmrl_agents.machine.description import machine
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy

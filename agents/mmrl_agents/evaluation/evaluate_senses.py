@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from mmrl.evaluation import divisor_worlds
-from mmrl.senses import Estimate, SenseRow, SensesReport, Trials, judge_senses
-from mmrl.senses.conditions import MOST_SENSES
+from mmrl.evaluation.rates import divisor_worlds
+from mmrl.worth import Estimate, SenseRow, SensesReport, Trials, judge_senses
+from mmrl.worth.conditions import MOST_SENSES
 from mmrl_agents.evaluation.evaluate import (
     STICKY,
     EvaluateConfig,

@@ -23,7 +23,7 @@ _MARK_BYTES = 64
 
 
 class FinishedConditions:
-    """A `mmrl.senses.table.Store` in a folder, of one evaluation: what another one left there is thrown away.
+    """A `mmrl.worth.table.Store` in a folder, of one evaluation: what another one left there is thrown away.
 
     Every file begins with a mark, so that only what this user played himself is taken for played.
     """

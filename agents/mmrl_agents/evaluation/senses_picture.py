@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmrl.senses import SenseRow, SensesReport
+from mmrl.worth import SenseRow, SensesReport
 from mmrl_agents.records.checkpoint import write_atomically
 from mmrl_agents.records.line_styles import COLOURS
 

@@ -14,8 +14,8 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.episodes import LONGEST_EPISODE
-from mmrl.foreign import flatten_observation
+from mmrl.evaluation.episodes import LONGEST_EPISODE
+from mmrl.modality.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing

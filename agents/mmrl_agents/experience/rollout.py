@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.foreign import flatten_observation
+from mmrl.modality.foreign import flatten_observation
 from mmrl.policy import ActorCritic, Memory
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.sense_dropout import SenseDropout

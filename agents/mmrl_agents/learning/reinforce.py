@@ -21,7 +21,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
 from mmrl.documents import fit
-from mmrl.episodes import LONGEST_EPISODE
+from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics

@@ -8,20 +8,21 @@ import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from mmrl.modality.readings import checked_readings
 from mmrl.policy import Memory
-from mmrl.readings import checked_readings
 from mmrl_agents.machine.cpu import use_threads
 from mmrl_agents.networks import Network
 
 
 class TorchPolicy:
-    """A network as a policy of `mmrl.evaluation`: numpy in, numpy out.
+    """A network as a policy of `mmrl.evaluation.rates`: numpy in, numpy out.
 
     Actions are clipped to a Box action space, as in training. Actions that are drawn come from a
     generator of their own, seeded with `seed`. Acting runs on `threads` threads of the processor: one row or a few are
     too little to share out, and on a busy machine threads wait for each other; None leaves torch's number.
 
-    Observations are checked here (`mmrl.readings`): ValueError with the name of the sense for what is not as declared.
+    Observations are checked here (`mmrl.modality.readings`): ValueError with the name of the sense for what is not as
+    declared.
     """
 
     def __init__(

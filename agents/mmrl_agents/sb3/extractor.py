@@ -19,11 +19,11 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from torch import Tensor, nn
 
 from mmrl.encoders import Encoder
-from mmrl.foreign import flatten_observation
 from mmrl.fusion import FUSIONS, NO_OPTIONS, Fusion, FusionOptions, RecurrentFusion, Unfused, find_fusion, sense_key
 from mmrl.fusion.late import HybridFusion, LateFusion
 from mmrl.inputs import Presence, blanked
 from mmrl.modality import Modality
+from mmrl.modality.foreign import flatten_observation
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 

@@ -19,8 +19,8 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from mmrl.foreign import flatten_observation
 from mmrl.modality import Modality
+from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
 from mmrl_agents.settings.config import Worlds, make_envs, modalities_and_privileged_size

@@ -16,9 +16,9 @@ from gymnasium.vector import VectorEnv
 
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build, fit
-from mmrl.episodes import LONGEST_EPISODE
-from mmrl.foreign import overrides_from, with_encoders
+from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.modality import Modality
+from mmrl.modality.foreign import overrides_from, with_encoders
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
 from mmrl.settings import joined, nested

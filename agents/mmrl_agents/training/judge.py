@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mmrl.evaluation import Row, divisor_worlds, evaluate
+from mmrl.evaluation.rates import Row, divisor_worlds, evaluate
 from mmrl_agents.networks import Network
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.settings.config import TrainConfig, make_envs, world_kwargs

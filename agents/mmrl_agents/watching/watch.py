@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import track
 
 from mmrl.documents import fit
-from mmrl.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
-from mmrl.foreign import flatten_observation
+from mmrl.evaluation.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.modality import Modality
+from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy

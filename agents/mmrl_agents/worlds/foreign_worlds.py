@@ -10,7 +10,7 @@ import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from mmrl.foreign import DeclaredSenses, Override, overrides_from
+from mmrl.modality.foreign import DeclaredSenses, Override, overrides_from
 from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.actions import unit_actions
 from mmrl_agents.worlds.failures import NamedFailures

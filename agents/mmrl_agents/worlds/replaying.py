@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from mmrl.foreign import flatten_observation
+from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.worlds import global_random
 from mmrl_agents.worlds.contexts import EpisodeContexts
 from mmrl_agents.worlds.workers import RemoteWorld, WorkerWorlds

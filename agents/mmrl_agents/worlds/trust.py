@@ -19,7 +19,7 @@ from typing import Any
 import gymnasium as gym
 from torch import nn
 
-from mmrl.foreign import overrides_from
+from mmrl.modality.foreign import overrides_from
 from mmrl_agents.records.marks import FIELD, canonical, is_ours, mark
 from mmrl_envs.sensors.spec import parse_sensor
 

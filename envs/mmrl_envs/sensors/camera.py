@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.image_conv import usual_conv
 from mmrl.modality import EncoderSpec, Modality
+from mmrl.modality.image import usual_conv
 from mmrl_envs.arguments import MAX_SIDE, number, numbers, whole
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.viewing import add_occluded_camera

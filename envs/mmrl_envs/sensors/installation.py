@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.readings import finite_rows
+from mmrl.modality.readings import finite_rows
 from mmrl_envs.sensors.base import Sensor, View
 
 Scenes = Callable[[], list[mujoco.MjSpec]]

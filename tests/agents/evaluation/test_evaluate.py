@@ -15,8 +15,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mmrl.episodes import run_episodes
-from mmrl.foreign import modalities_of
+from mmrl.evaluation.episodes import run_episodes
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses

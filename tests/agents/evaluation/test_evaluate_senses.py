@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 import mmrl_agents.evaluation.evaluate_senses as module
-from mmrl.senses import BrokenWays, SensesReport
+from mmrl.worth import BrokenWays, SensesReport
 from mmrl_agents.cli import main
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from mmrl.foreign import modalities_of
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games

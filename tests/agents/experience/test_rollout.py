@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.foreign import modalities_of
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, Memory, PolicyConfig
 from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout

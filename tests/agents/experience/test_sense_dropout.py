@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mmrl.foreign import modalities_of
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games

@@ -8,7 +8,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-from mmrl.foreign import modalities_of
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout

@@ -14,8 +14,8 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from mmrl.foreign import modalities_of
 from mmrl.modality import MLP, Modality
+from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic, PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.learning.reinforce import (

@@ -10,7 +10,7 @@ import pytest
 
 from mmrl.modality import MLP
 from mmrl.policy import PolicyConfig
-from mmrl.senses import BrokenWays
+from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig

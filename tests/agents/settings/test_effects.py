@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from mmrl.policy import PolicyConfig
-from mmrl.senses import BrokenWays
+from mmrl.worth import BrokenWays
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses

@@ -1,0 +1,26 @@
+"""Networks of senses, built from their declarations: one file for each kind."""
+
+from mmrl.encoders.base import Encoder, build_encoder, build_token_encoder, register_encoder, register_tokens
+from mmrl.encoders.custom import build_custom
+from mmrl.encoders.frames import DifferenceEncoder
+from mmrl.encoders.image import ImageEncoder, ImageMaps, ImageTokens, pixel_scaling
+from mmrl.encoders.vector import MLPEncoder
+from mmrl.encoders.window import CausalTemporalEncoder, CausalWindows, TemporalTokens
+
+__all__ = [
+    "CausalTemporalEncoder",
+    "CausalWindows",
+    "DifferenceEncoder",
+    "Encoder",
+    "ImageEncoder",
+    "ImageMaps",
+    "ImageTokens",
+    "MLPEncoder",
+    "TemporalTokens",
+    "build_custom",
+    "build_encoder",
+    "build_token_encoder",
+    "pixel_scaling",
+    "register_encoder",
+    "register_tokens",
+]

@@ -1,0 +1,116 @@
+"""Networks for images (H, W, C).
+
+Shapes: B rows, H x W pixels, C channels, K = `Encoder.tokens`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import ABC
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmrl.encoders.base import Encoder, register_encoder, register_tokens
+from mmrl.encoders.layers import PixelConv, orthogonal_
+from mmrl.modality import ImageConv, Modality
+from mmrl.modality.image import usual_conv
+from mmrl.normalization import RunningStatistics
+
+
+class ImageMaps(Encoder, ABC):
+    """Convolutions without padding, each with a ReLU, over one image (H, W, C).
+
+    Bounded pixels are mapped from [low, high] to [-0.5, 0.5], or by `zero` and `unit` of the spec; unbounded ones (a
+    depth image without a far limit) are standardised per channel by running statistics. NHWC is the memory order of
+    `channels_last` convolutions, so the bytes of a uint8 image are converted but never moved.
+    """
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__()
+        height, width, channels = modality.shape
+        scaling = pixel_scaling(modality, spec.zero, spec.unit)
+        self.statistics = None if scaling else RunningStatistics(channels)
+        scale, offset = scaling or (np.ones(channels), np.zeros(channels))
+
+        first = nn.Conv2d(channels, spec.channels[0], spec.kernels[0], spec.strides[0])
+        layers: list[nn.Module] = [PixelConv(first, scale, offset), nn.ReLU(inplace=True)]
+        sizes = itertools.pairwise(spec.channels)
+        for size, kernel, stride in zip(sizes, spec.kernels[1:], spec.strides[1:], strict=True):
+            convolution = nn.Conv2d(*size, kernel, stride)
+            orthogonal_(convolution, math.sqrt(2))
+            layers += [convolution, nn.ReLU(inplace=True)]
+        self.convolutions = nn.Sequential(*layers)
+        nn.utils.convert_conv2d_weight_memory_format(self.convolutions, torch.channels_last)
+        self.positions = math.prod(_convolved(side, spec, modality) for side in (height, width))
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> feature maps (B, channels[-1], H', W') with H' * W' = `positions`."""
+        pixels = self._floats(x)
+        if self.statistics is not None:
+            pixels = self.statistics(pixels)
+        maps: Tensor = self.convolutions(pixels.permute(0, 3, 1, 2))  # (B, H, W, C) -> (B, C, H, W)
+        return maps
+
+    def update_statistics(self, x: Tensor) -> None:
+        if self.statistics is not None:
+            self.statistics.update(x)
+
+
+@register_encoder(ImageConv)
+class ImageEncoder(ImageMaps):
+    """`ImageMaps` and a linear layer over all positions, with a ReLU."""
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.features = spec.features
+        self.linear = nn.Linear(self.positions * spec.channels[-1], spec.features)
+        orthogonal_(self.linear, math.sqrt(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.linear(self.convolve(x).flatten(1)))
+
+
+@register_tokens(ImageConv)
+class ImageTokens(ImageMaps):
+    """`ImageMaps` with a token for each position, row by row."""
+
+    def __init__(self, spec: ImageConv, modality: Modality) -> None:
+        super().__init__(spec, modality)
+        self.tokens, self.features = self.positions, spec.channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
+
+
+def pixel_scaling(
+    modality: Modality, zero: float | None = None, unit: float | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Scale and offset (C,) that bring the pixels of an image to [-0.5, 0.5]; None where they have no bounds.
+
+    With `zero` that pixel value becomes 0, with `unit` so many steps of it become 1.
+    """
+    low, high = (bound.astype(np.float64) for bound in modality.bounds)
+    low, high = low.min(axis=(0, 1)), high.max(axis=(0, 1))  # (C,)
+    if not np.isfinite(high - low).all():
+        return None
+    scale = np.ones_like(low) / (high - low if unit is None else unit)
+    return scale, -scale * ((low + high) / 2 if zero is None else zero)
+
+
+def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:
+    """Side of the last feature map of an image side in pixels."""
+    for kernel, stride in zip(spec.kernels, spec.strides, strict=True):
+        if side < kernel:
+            fits = usual_conv(*modality.shape[:2])
+            raise ValueError(
+                f"modality {modality.name!r}: an image {modality.shape} is too small for kernels {spec.kernels} with "
+                f"strides {spec.strides}; give its ImageConv smaller ones, such as channels {fits.channels}, kernels "
+                f"{fits.kernels} and strides {fits.strides}; in a run with --modalities {modality.name}.kernels=..."
+            )
+        side = (side - kernel) // stride + 1
+    return side

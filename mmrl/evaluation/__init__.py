@@ -1,0 +1,1 @@
+"""Success rates of a policy: episodes, intervals, paired comparisons, several runs together."""

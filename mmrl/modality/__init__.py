@@ -1,0 +1,20 @@
+"""Senses declared: one file for each kind, none of which needs torch."""
+
+from mmrl.modality.custom import Custom
+from mmrl.modality.declaration import Bound, EncoderSpec, Modality
+from mmrl.modality.frames import DifferenceMLP
+from mmrl.modality.image import ImageConv
+from mmrl.modality.vector import MLP, Squash
+from mmrl.modality.window import TemporalConv
+
+__all__ = [
+    "MLP",
+    "Bound",
+    "Custom",
+    "DifferenceMLP",
+    "EncoderSpec",
+    "ImageConv",
+    "Modality",
+    "Squash",
+    "TemporalConv",
+]
