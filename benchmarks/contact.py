@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mmrl_envs.scenes.workcell import CONTACT
 from mmrl_envs.tasks.peg_insertion import PegInsertion
-from mmrl_envs.tasks.workcell import CONTACT
 from mmrl_envs.vector_env import RobotVectorEnv
 
 FloatArray = NDArray[np.float64]

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
+from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.physics.engines import ENGINES
-from mmrl_envs.tasks.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 

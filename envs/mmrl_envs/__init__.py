@@ -17,7 +17,7 @@ from mmrl_envs.physics import gl
 # whose import fails if MUJOCO_GL names a missing one.
 gl.configure()
 
-from mmrl_envs import atari  # noqa: E402, F401
+from mmrl_envs.atari import games  # noqa: E402, F401
 from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names  # noqa: E402
 from mmrl_envs.sensors.camera import Camera, Depth  # noqa: E402
 from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402

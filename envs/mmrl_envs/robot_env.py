@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mmrl_envs.multimodal import SingleWorld
-from mmrl_envs.tasks.base import Task
+from mmrl_envs.task import Task
 from mmrl_envs.vector_env import RobotVectorEnv
 
 

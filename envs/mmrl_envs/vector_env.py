@@ -37,19 +37,19 @@ from mmrl_envs.arguments import (
     whole,
 )
 from mmrl_envs.context import Context, ContextSource, with_defaults
+from mmrl_envs.controllers.impedance import SetpointController
 from mmrl_envs.episodes import RunningEpisodes
 from mmrl_envs.infos import masked, masks, only_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
-from mmrl_envs.physics.impedance import SetpointController
-from mmrl_envs.scene_cameras import SceneCameras
-from mmrl_envs.senses import Senses, noise_parameter
+from mmrl_envs.seeing.cameras import SceneCameras
+from mmrl_envs.seeing.conditions import VIEWING, Viewing
+from mmrl_envs.seeing.window import Viewer
 from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.sensors.installation import compile_scenes
-from mmrl_envs.tasks.base import Task
-from mmrl_envs.view import WorldView
-from mmrl_envs.viewer import Viewer
-from mmrl_envs.viewing import VIEWING, Viewing
+from mmrl_envs.sensors.senses import Senses, noise_parameter
+from mmrl_envs.sensors.world_view import WorldView
+from mmrl_envs.task import Task
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -75,7 +75,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         task: what is to be done.
         num_envs: N.
         sensors: senses by name, or ready `Sensor` objects.
-        context: overrides of the context parameters, those of the task and those of `mmrl_envs.viewing`.
+        context: overrides of the context parameters, those of the task and those of `mmrl_envs.seeing.conditions`.
         defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
         physics_hz: physics steps per second.

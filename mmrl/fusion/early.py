@@ -37,8 +37,9 @@ class EarlyFusion(Fusion):
     """Early fusion (Baltrusaitis et al. 2019): raw signals of all senses on one clock, then one encoder for them all.
 
     "Multimodal Machine Learning: A Survey and Taxonomy", sec. 6.1. Windows are resampled to common instants, images
-    averaged to a few pixels and held (`mmrl.fusion.clock`), everything is put side by side, (B, L, sum of C_s), and read
-    by causal convolutions along the L instants. An absent sense contributes learned readings, the same at every instant.
+    averaged to a few pixels and held (`mmrl.fusion.clock`), everything is put side by side, (B, L, sum of C_s), and
+    read by causal convolutions along the L instants. An absent sense contributes learned readings, the same at every
+    instant.
     """
 
     options_type = EarlyOptions

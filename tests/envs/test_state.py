@@ -10,7 +10,7 @@ import pytest
 import mmrl_envs
 from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian
 from mmrl_envs import Camera, ForceTorque, Sensor
-from mmrl_envs.tasks.peg_expert import PegExpert
+from mmrl_envs.experts.peg_expert import PegExpert
 
 IDS = mmrl_envs.task_ids()
 BULLET = pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="PyBullet is not installed")

@@ -41,7 +41,7 @@ from mmrl_agents.settings.history import world_settings
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
 from mmrl_agents.training.trainer import choose_device
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
-from mmrl_envs.emulators import EmulatorWorlds
+from mmrl_envs.atari.emulators import EmulatorWorlds
 
 STICKY = 0.25
 """Probability of Machado et al. 2018, "Revisiting the Arcade Learning Environment", section 5."""

@@ -36,7 +36,7 @@ from mmrl_agents.watching.pictures import picture_of
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.foreign_worlds import make_world
-from mmrl_envs.emulators import Game
+from mmrl_envs.atari.emulators import Game
 
 SPAN_S = 2.0
 # In Pong the ball needs longer than that to come back.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mmrl.modality import EncoderSpec, Modality
 from mmrl.modality.image import usual_conv
 from mmrl_envs.arguments import MAX_SIDE, number, numbers, whole
+from mmrl_envs.seeing.conditions import add_occluded_camera
 from mmrl_envs.sensors.base import Sensor, View
-from mmrl_envs.viewing import add_occluded_camera
 
 MAX_DEPTH_M = 2.0
 NARROWEST, WIDEST = 1.0, 170.0

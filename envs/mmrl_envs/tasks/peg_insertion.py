@@ -18,21 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.streams import Streams
-from mmrl_envs.physics.impedance import Impedance, impedance_with
+from mmrl_envs.controllers.impedance import Impedance, impedance_with
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots import panda
+from mmrl_envs.scenes.groups import SCENE_GROUP
+from mmrl_envs.scenes.workcell import ADAPTER_LENGTH, CONTACT, WORKSPACE, make_bench
+from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
 from mmrl_envs.tasks import peg_geometry, pegs
-from mmrl_envs.tasks.base import BoolArray, FloatArray, IntArray, Outcome, Start, Task
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
 from mmrl_envs.tasks.peg_reward import dense_reward
 from mmrl_envs.tasks.peg_yaw import fold_yaw, joints_near, wrap
-from mmrl_envs.tasks.workcell import (
-    ADAPTER_LENGTH,
-    CONTACT,
-    SCENE_GROUP,
-    WORKSPACE,
-    make_bench,
-)
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003

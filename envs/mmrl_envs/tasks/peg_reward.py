@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmrl.documents import build, fit
+from mmrl_envs.task import BoolArray, FloatArray
 from mmrl_envs.tasks import pegs
-from mmrl_envs.tasks.base import BoolArray, FloatArray
 
 _ENGAGED_DEPTH = 0.002
 """Depth of the tip in metres from which the peg is in the mouth of its hole."""

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.robot_env import RobotEnv
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -16,10 +16,10 @@ from mmrl_envs import snapshot
 from mmrl_envs.context import Parameter
 from mmrl_envs.multimodal import Observation
 from mmrl_envs.physics.world import World
-from mmrl_envs.sensing import ModalityBuffer
 from mmrl_envs.sensors import Sensor
 from mmrl_envs.sensors.base import View
 from mmrl_envs.sensors.installation import read_checked
+from mmrl_envs.sensors.sensing import ModalityBuffer
 
 Indices = NDArray[np.integer[Any]]
 Look = Callable[[Indices, Indices | None], View]

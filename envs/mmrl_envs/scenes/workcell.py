@@ -15,17 +15,15 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.robots import panda
+from mmrl_envs.scenes.groups import ARM_GROUP, TABLE_GROUP
 
 WORKSPACE = np.array([0.50, 0.0, 0.04])
 """Origin of W in the base frame, metres."""
 ADAPTER_LENGTH = 0.04
 """Length of the part between flange and peg, metres."""
 
-TABLE_GROUP, SCENE_GROUP, ARM_GROUP = 0, 1, 2
-POLICY_GROUPS = (TABLE_GROUP, SCENE_GROUP)
-VIDEO_GROUPS = (TABLE_GROUP, SCENE_GROUP, ARM_GROUP)
 
 # A wall gives way by 0.10 mm under 15 N, the most that the controller presses along an axis: a hole plays like one
 # wider by 0.2 mm then. It stiffens within 0.7 mm, so that no action presses a peg a millimetre deep. Half critical

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.physics.world import World
-from mmrl_envs.tasks.workcell import SCENE_GROUP
+from mmrl_envs.scenes.groups import SCENE_GROUP
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

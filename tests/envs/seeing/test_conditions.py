@@ -10,7 +10,7 @@ import torch
 import mmrl_envs
 from mmrl.policy import ActorCritic
 from mmrl_envs.physics.rendering import make_renderer
-from mmrl_envs.tasks.workcell import POLICY_GROUPS
+from mmrl_envs.scenes.groups import POLICY_GROUPS
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV_ID = "mmrl/PegInsertion-v0"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
-from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.physics.world import World
 
 FloatArray = NDArray[np.float64]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl_envs.physics.world import World
-from mmrl_envs.scene_cameras import SceneCameras
-from mmrl_envs.tasks.base import Task
+from mmrl_envs.seeing.cameras import SceneCameras
+from mmrl_envs.task import Task
 
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.integer[Any]]

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from mmrl_envs.physics.impedance import Impedance
+from mmrl_envs.controllers.impedance import Impedance
 
 SELF: list[Any] = []
 SELF.append(SELF)

@@ -7,7 +7,7 @@ import gymnasium as gym
 import pytest
 
 from mmrl.curriculum import CurriculumWrapper
-from mmrl_envs.atari_context import apply_game_context
+from mmrl_envs.atari.switches import apply_game_context
 
 ale_py = pytest.importorskip("ale_py", reason="ale-py is not installed: pip install 'mmrl[atari]'")
 

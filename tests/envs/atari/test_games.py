@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 
 import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.modality import DifferenceMLP, ImageConv
-from mmrl_envs.atari import PongWorlds, field_of_pong
+from mmrl_envs.atari.games import PongWorlds, field_of_pong
 from mmrl_envs.multimodal import GroupedWorlds
 
 ale_vector = pytest.importorskip("ale_py.vector_env", reason="ale-py is not installed: pip install 'mmrl[atari]'")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mmrl.modality import DifferenceMLP, EncoderSpec, ImageConv, Modality
 from mmrl_envs.arguments import number, whole
-from mmrl_envs.emulators import SCREEN, SENSE, EmulatorWorlds, Game, decisions_per_second
+from mmrl_envs.atari.emulators import SCREEN, SENSE, EmulatorWorlds, Game, decisions_per_second
 from mmrl_envs.multimodal import SingleWorld
 
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
@@ -216,11 +216,11 @@ def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str,
 
 gym.register(
     id="mmrl/Pong-v0",
-    entry_point="mmrl_envs.atari:make_pong",
-    vector_entry_point="mmrl_envs.atari:make_pong_vector",
+    entry_point="mmrl_envs.atari.games:make_pong",
+    vector_entry_point="mmrl_envs.atari.games:make_pong_vector",
 )
 gym.register(
     id="mmrl/Atari-v0",
-    entry_point="mmrl_envs.atari:make_atari",
-    vector_entry_point="mmrl_envs.atari:make_atari_vector",
+    entry_point="mmrl_envs.atari.games:make_atari",
+    vector_entry_point="mmrl_envs.atari.games:make_atari_vector",
 )

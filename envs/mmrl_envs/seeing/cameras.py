@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmrl_envs.physics.rendering import Renderer, make_renderer
 from mmrl_envs.physics.world import World
-from mmrl_envs.tasks.workcell import POLICY_GROUPS, VIDEO_GROUPS
+from mmrl_envs.scenes.groups import POLICY_GROUPS, VIDEO_GROUPS
 
 
 class SceneCameras:

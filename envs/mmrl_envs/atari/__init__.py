@@ -1,0 +1,1 @@
+"""Atari games on native emulators, as multimodal environments."""

@@ -1,0 +1,1 @@
+"""Controllers: how actions drive a robot."""

@@ -1,0 +1,1 @@
+"""Light, cameras of scenes, conditions of sight, the window on screen."""
