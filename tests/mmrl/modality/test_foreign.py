@@ -164,7 +164,10 @@ def test_declared_senses_are_what_the_policy_gets() -> None:
             "observation 'force': no kind 'picture'; there are vector, window, image, image_chw, image_stack",
         ),
         ({"force.kind": "image_chw"}, "observation 'force': kind 'image_chw' reads a Box (C, H, W)"),
-        ({"force.kind": "window", "force.encoder": "LSTM"}, "observation 'force': no encoder 'LSTM'; there are Custom, DifferenceMLP, ImageC"),
+        (
+            {"force.kind": "window", "force.encoder": "LSTM"},
+            "observation 'force': no encoder 'LSTM'; there are Custom, DifferenceMLP, ImageC",
+        ),
         (
             {"force.kind": "window", "force.hidden": [8]},
             "has no setting 'hidden'; with TemporalConv there are kind, enc",
