@@ -45,11 +45,11 @@ def test_packages_say_that_they_are_typed(names: set[str], package: str) -> None
 
 
 def test_published_policies_are_in_the_wheel(names: set[str]) -> None:
-    policies = {name.split("/")[2] for name in names if name.startswith("mmrl_agents/pretrained/")}
+    policies = {name.split("/")[2] for name in names if name.startswith("mmrl_agents/policies/pretrained/")}
     assert {"peg_insertion", "pong"} <= policies  # those that README names
     for policy in policies:
         parts = {
-            f"mmrl_agents/pretrained/{policy}/{part}" for part in ("config.json", "model.safetensors", "README.md")
+            f"mmrl_agents/policies/pretrained/{policy}/{part}" for part in ("config.json", "model.safetensors", "README.md")
         }
         assert parts <= names
 
