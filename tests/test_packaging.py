@@ -45,7 +45,7 @@ def test_packages_say_that_they_are_typed(names: set[str], package: str) -> None
 
 
 def test_published_policies_are_in_the_wheel(names: set[str]) -> None:
-    policies = {name.split("/")[2] for name in names if name.startswith("mmrl_agents/policies/pretrained/")}
+    policies = {name.split("/")[3] for name in names if name.startswith("mmrl_agents/policies/pretrained/")}
     assert {"peg_insertion", "pong"} <= policies  # those that README names
     for policy in policies:
         parts = {
