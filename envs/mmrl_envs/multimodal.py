@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl_envs.arguments import checked_seed
 
@@ -30,6 +31,11 @@ class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def privileged_size(self) -> int:
         """Size P of `info["privileged"]`, (N, P), which only a critic may see; 0 without any."""
         return 0
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures that describe an episode; `info` holds each under its name, (N,), for the episode so far."""
+        return ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -74,6 +80,7 @@ class SingleWorld(gym.Env[Observation, Any]):
         self.action_space = vector.single_action_space
         self.modalities = vector.modalities
         self.privileged_size = vector.privileged_size
+        self.figures = vector.figures
         rate = {"render_fps": vector.metadata["render_fps"]}
         self.metadata = {**self.metadata, **rate}  # type: ignore[misc]  # see the class attribute
 

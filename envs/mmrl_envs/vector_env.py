@@ -21,6 +21,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
@@ -56,6 +57,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 DEFAULT_SENSORS = ("camera", "force_torque", "proprioception")
+_FIGURES = (
+    Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
+    Figure("mean_force_n", "N", "mean", "low", "The mean contact force over the episode."),
+    Figure("depth_m", "m", "last", "high", "How deep the tip is in the hole."),
+)
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -164,6 +170,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def privileged_size(self) -> int:
         """Size P of `info["privileged"]`."""
         return self.task.privileged_size
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Contact forces, and how deep the tip is."""
+        return _FIGURES
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
 
     def describe() -> dict[str, Any]:
         env = worlds[0]
-        names = ("observation_space", "action_space", "metadata", "modalities", "contexts")
+        names = ("observation_space", "action_space", "metadata", "modalities", "contexts", "figures")
         return {name: env.get_wrapper_attr(name) for name in names if env.has_wrapper_attr(name)}
 
     def reset(seeds: Seeds, options: dict[str, Any] | None) -> list[Begun]:
