@@ -49,7 +49,8 @@ def test_published_policies_are_in_the_wheel(names: set[str]) -> None:
     assert {"peg_insertion", "pong"} <= policies  # those that README names
     for policy in policies:
         parts = {
-            f"mmrl_agents/policies/pretrained/{policy}/{part}" for part in ("config.json", "model.safetensors", "README.md")
+            f"mmrl_agents/policies/pretrained/{policy}/{part}"
+            for part in ("config.json", "model.safetensors", "README.md")
         }
         assert parts <= names
 
