@@ -96,7 +96,7 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl_agents.learning.ppo import PPO, PPOConfig
     from mmrl_agents.machine.cpu import keep_freed_memory
     from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.settings.config import action_space_of, make_envs, modalities_and_privileged_size
+    from mmrl_agents.worlds.making import action_space_of, make_envs, modalities_and_privileged_size
 
     torch.set_num_threads(threads)
     keep_freed_memory()

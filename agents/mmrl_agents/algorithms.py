@@ -22,7 +22,8 @@ from mmrl_agents.learning.ppo import PPO
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Algorithm
 from mmrl_agents.networks import Network
-from mmrl_agents.settings.config import TrainConfig, action_space_of
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.worlds.making import action_space_of
 
 
 class Agent(Protocol):

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mmrl_agents.records.refusals import PACKAGES, explained, is_for_the_user
 from mmrl_agents.records.terminal import exit_status, release_output, say, terminal
-from mmrl_agents.settings.refusals import PACKAGES, explained, is_for_the_user
 from mmrl_agents.training.interruption import interrupted_once
 
 # As shells report a program that SIGINT ended.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mmrl.policy import ActorCritic
 from mmrl_agents.learning.sb3_algorithms import ALGORITHMS
-from mmrl_agents.settings.config import TrainConfig, Worlds, action_space_of, modalities_and_privileged_size
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.worlds.making import Worlds, action_space_of, modalities_and_privileged_size
 
 if TYPE_CHECKING:
     from mmrl_agents.sb3.network import SB3Network

@@ -21,10 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrl.evaluation.aggregate import aggregate
-from mmrl_agents.records.checkpoint import write_atomically
-from mmrl_agents.records.files import read_json, read_json_lines
+from mmrl_agents.records.files import read_json, read_json_lines, write_atomically, write_json
 from mmrl_agents.records.line_styles import line_style
-from mmrl_agents.records.runs import RunFolder, library_versions, write_json
+from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say
 from mmrl_agents.training.judge import RETURN, SUCCESS
 

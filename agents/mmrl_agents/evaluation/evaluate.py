@@ -29,18 +29,19 @@ from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes
 from mmrl.evaluation.rates import Report, Row, divisor_worlds, evaluate
 from mmrl.worth import BrokenWays, SensesReport
 from mmrl_agents.machine.description import machine
+from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.records.checkpoint import require_place, weights_digest
+from mmrl_agents.records.checkpoint import weights_digest
+from mmrl_agents.records.files import require_place, write_json
 from mmrl_agents.records.marks import EVALUATION, marked
-from mmrl_agents.records.runs import RunFolder, library_versions, write_json
+from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.config import Settings, require_context_known
+from mmrl_agents.settings.config import Settings
 from mmrl_agents.settings.effects import require_effect
-from mmrl_agents.settings.history import world_settings
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
-from mmrl_agents.training.trainer import choose_device
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
+from mmrl_agents.worlds.making import require_context_known, world_settings
 from mmrl_envs.atari.emulators import EmulatorWorlds
 
 STICKY = 0.25

@@ -29,16 +29,16 @@ from mmrl_agents.evaluation.evaluate import (
 )
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.senses_picture import draw_senses
+from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy, load_policy
-from mmrl_agents.records.checkpoint import require_place
-from mmrl_agents.records.runs import library_versions, write_json
+from mmrl_agents.records.files import require_place, write_json
+from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.effects import require_effect
-from mmrl_agents.settings.history import world_settings
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
-from mmrl_agents.training.trainer import choose_device
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
+from mmrl_agents.worlds.making import world_settings
 
 
 def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> SensesReport:

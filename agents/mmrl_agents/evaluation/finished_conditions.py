@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_agents.records.checkpoint import leftovers, write_atomically
-from mmrl_agents.records.files import UnfitFile, read_regular, require_folder
+from mmrl_agents.records.files import UnfitFile, leftovers, read_regular, require_folder, write_atomically
 from mmrl_agents.records.marks import is_ours, mark
 
 # An array may have any name, also that of a parameter of numpy.savez.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmrl.worth import SenseRow, SensesReport
-from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.line_styles import COLOURS
 
 _NEUTRAL = "#4D4D4D"

@@ -15,27 +15,13 @@ import torch
 from torch import Tensor
 
 from mmrl_agents.networks import Network, build_network
-from mmrl_agents.records.checkpoint import (
-    CheckpointError,
-    require_same_senses,
-    unpacking,
-    weights_digest,
-    write_atomically,
-)
-from mmrl_agents.records.files import read_regular
+from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
+from mmrl_agents.records.files import read_regular, write_atomically
 from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import (
-    TrainConfig,
-    Worlds,
-    config_to_dict,
-    described_config,
-    make_envs,
-    modalities_and_privileged_size,
-    recorded_config,
-    world_kwargs,
-)
+from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config, recorded_config, world_kwargs
+from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
 PRETRAINED = Path(__file__).parent / "pretrained"

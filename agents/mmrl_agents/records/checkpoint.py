@@ -6,8 +6,6 @@ holds the SHA-256 of all that stands before it, so that no changed byte goes unn
 
 import hashlib
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmrl_agents.records.files import MOST_DEPTH, UnfitFile, read_regular
+from mmrl_agents.records.files import MOST_DEPTH, UnfitFile, read_regular, write_atomically
 
 FORMAT = "mmrl-checkpoint"
 VERSION = 2
@@ -30,7 +28,6 @@ _MOST_VALUES = 2_000_000
 _MARK = b"mmrl sha256 "
 # A zip archive ends with the length of its comment, in two bytes, and the comment.
 _NO_COMMENT = b"\0\0"
-_UNFINISHED = ".unfinished-"
 _COMMENT_SIZE = len(_MARK) + 2 * hashlib.sha256().digest_size
 
 
@@ -90,58 +87,6 @@ def _sealed(archive: bytes) -> bytes:
         raise ValueError("torch.save wrote an archive that has a comment already")
     body = archive[: -len(_NO_COMMENT)] + _COMMENT_SIZE.to_bytes(2, "little")
     return body + _MARK + hashlib.sha256(body).hexdigest().encode()
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Call `write(binary stream)` on a neighbour of `path`, then move it into place, synced.
-
-    Whatever goes wrong, a full disk among it, `path` keeps what it held and the neighbour is gone; only a killed
-    process leaves one, named as `leftovers` finds it.
-    """
-    name = unfinished(path)
-    try:
-        # Not through tempfile, whose files only their owner may read.
-        with name.open("xb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    except BaseException:
-        name.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def unfinished(path: Path) -> Path:
-    """A new name beside `path` for what is to become it, which nobody can have put a link under."""
-    return path.with_name(f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}")
-
-
-def require_place(path: Path) -> None:
-    """Make the folder of a file that is to be written later; raises OSError now where none can be written there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.parent / f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}"
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}; choose another place with --output", str(path)) from error
-
-
-def leftovers(folder: Path) -> list[Path]:
-    """Files that a process was killed over while it wrote them."""
-    return sorted(folder.glob(f".*{_UNFINISHED}*"))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable; only POSIX can open a folder."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.records.checkpoint import write_atomically
-from mmrl_agents.records.files import parse_line, read_regular
+from mmrl_agents.records.files import parse_line, read_regular, write_atomically
 from mmrl_agents.records.line_styles import COLOURS
 from mmrl_agents.records.runs import RunFolder
 

@@ -9,9 +9,10 @@ import json
 import math
 import os
 import re
+import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +37,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+_UNFINISHED = ".unfinished-"
 
 
 class UnfitFile(ValueError):
@@ -117,6 +121,68 @@ def _opened(path: Path, flags: int, mode: str) -> IO[Any]:
         os.close(descriptor)
         raise UnfitFile(f"{path} is not a regular file; put the file itself there")
     return os.fdopen(descriptor, mode)
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call `write(binary stream)` on a neighbour of `path`, then move it into place, synced.
+
+    Whatever goes wrong, a full disk among it, `path` keeps what it held and the neighbour is gone; only a killed
+    process leaves one, named as `leftovers` finds it.
+    """
+    name = unfinished(path)
+    try:
+        # Not through tempfile, whose files only their owner may read.
+        with name.open("xb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """A new name beside `path` for what is to become it, which nobody can have put a link under."""
+    return path.with_name(f".{path.name}{_UNFINISHED}{secrets.token_hex(8)}")
+
+
+def require_place(path: Path) -> None:
+    """Make the folder of a file that is to be written later; raises OSError now where none can be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = unfinished(path)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; choose another place with --output", str(path)) from error
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files that a process was killed over while it wrote them."""
+    return sorted(folder.glob(f".*{_UNFINISHED}*"))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming itself durable; only POSIX can open a folder."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically; ValueError for numbers that are not finite, and all else that is not read again."""
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be written, a number in it is not finite: {error}") from error
+    parse_json(text.encode(), f"{path} cannot be written")
+    write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.records.checkpoint import write_atomically
-from mmrl_agents.records.files import overwrite_regular, read_json
+from mmrl_agents.records.files import overwrite_regular, read_json, write_atomically
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 STATES = (RUNNING, FINISHED, INTERRUPTED, FAILED)

@@ -17,22 +17,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
-from mmrl_agents.records.checkpoint import (
-    CheckpointError,
-    leftovers,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mmrl_agents.records.curves import EventFile
 from mmrl_agents.records.files import (
     append_regular,
-    parse_json,
+    leftovers,
     parse_line,
     read_json,
     read_regular,
     require_folder,
     require_regular,
+    write_atomically,
+    write_json,
 )
 from mmrl_agents.records.lock import FolderLock
 from mmrl_envs.physics.version import PHYSICS_VERSION
@@ -70,16 +66,6 @@ def library_versions() -> dict[str, str]:
     used = [name for module, name in _WHERE_USED.items() if module in sys.modules]
     versions = {name: importlib.metadata.version(name) for name in (*_RECORDED, *used)}
     return {"python": platform.python_version(), **versions, "physics": str(PHYSICS_VERSION)}
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically; ValueError for numbers that are not finite, and all else that is not read again."""
-    try:
-        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be written, a number in it is not finite: {error}") from error
-    parse_json(text.encode(), f"{path} cannot be written")
-    write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
 class RunFolder:

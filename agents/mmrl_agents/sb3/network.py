@@ -26,7 +26,8 @@ from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
 from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Algorithm
 from mmrl_agents.sb3.extractor import MultimodalExtractor
-from mmrl_agents.settings.config import TrainConfig, Worlds, action_space_of, modalities_and_privileged_size
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.worlds.making import Worlds, action_space_of, modalities_and_privileged_size
 
 
 class Acted(NamedTuple):

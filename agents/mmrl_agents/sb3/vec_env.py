@@ -23,7 +23,7 @@ from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
-from mmrl_agents.settings.config import Worlds, make_envs, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
 
 Listener = Callable[[int, "dict[str, Any] | None", Mapping[str, Any]], None]
 

@@ -5,24 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmrl_agents.records.runs import library_versions
-from mmrl_agents.settings.config import TrainConfig, Worlds, config_to_dict, described_config
-from mmrl_envs.multimodal import MultimodalVectorEnv
+from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config
 
 RESUMES = "resumes"
 """Where config.json lists them, the first one first."""
 # Where a run lies and what its reader trusts is no part of the training.
 _NO_SETTINGS = ("run_dir", "runs_root", "resume", "trust")
-
-
-def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
-    """What worlds of mmrl are built with, as they are without any option; {} of worlds of others.
-
-    Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the
-    evaluation changes; of games those of the console.
-    """
-    worlds = envs.unwrapped
-    settings = worlds.settings if isinstance(worlds, MultimodalVectorEnv) else {}
-    return {**settings, "context": {**settings["context"], **context}} if "context" in settings else settings
 
 
 def resumes_of(before: Mapping[str, Any], now: TrainConfig, step: int) -> list[Any]:

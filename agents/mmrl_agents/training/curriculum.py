@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
 from mmrl_agents.experience.episodes import Ended
-from mmrl_agents.settings.config import TrainConfig, require_context_known
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.worlds.making import require_context_known
 from mmrl_agents.worlds.replaying import let_choose
 from mmrl_envs.vector_env import RobotVectorEnv
 

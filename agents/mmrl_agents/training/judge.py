@@ -7,8 +7,9 @@ from collections.abc import Callable
 from mmrl.evaluation.rates import Row, divisor_worlds, evaluate
 from mmrl_agents.networks import Network
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.settings.config import TrainConfig, make_envs, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, world_kwargs
 from mmrl_agents.worlds.global_random import spared
+from mmrl_agents.worlds.making import make_envs
 
 SUCCESS = "judged/success_rate"
 RETURN = "judged/mean_return"

@@ -14,25 +14,19 @@ from mmrl.documents import build
 from mmrl_agents.algorithms import AGENTS, Setting
 from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
 from mmrl_agents.machine.description import machine
+from mmrl_agents.machine.device import choose_device
 from mmrl_agents.networks import build_network
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.runs import RunFolder, library_versions
-from mmrl_agents.settings.config import (
-    TrainConfig,
-    config_to_dict,
-    make_envs,
-    modalities_and_privileged_size,
-    require_context_known,
-    world_kwargs,
-)
+from mmrl_agents.settings.config import TrainConfig, config_to_dict, world_kwargs
 from mmrl_agents.settings.effects import require_effect
-from mmrl_agents.settings.history import world_settings
 from mmrl_agents.settings.readers import of_actions
 from mmrl_agents.training.curriculum import make_teacher
 from mmrl_agents.training.judge import SUCCESS, Judge
 from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size, require_context_known, world_settings
 from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
 from mmrl_envs.snapshot import OtherWorlds
 from mmrl_envs.vector_env import RobotVectorEnv
@@ -41,23 +35,6 @@ from mmrl_envs.vector_env import RobotVectorEnv
 _EPISODES_TO_JUDGE = 50
 # What must be as it was for worlds to be put back as they stood.
 _DECIDES_WORLDS = ("env", "env_kwargs", "sensors", "context", "num_worlds", "agent", "curriculum", "vary")
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of a name; "auto" is CUDA where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"no device is called {name!r}: auto, cpu, cuda or cuda:1, say") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {name!r} is none that mmrl trains on: auto, cpu, cuda or cuda:1, say")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} was asked for, but torch sees no CUDA device")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} was asked for, but there are {torch.cuda.device_count()}, the first cuda:0")
-    return device
 
 
 def seeds(entropy: int | list[int], count: int) -> list[int]:

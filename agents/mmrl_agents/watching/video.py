@@ -11,7 +11,7 @@ from typing import Self, cast
 import av
 import numpy as np
 
-from mmrl_agents.records.checkpoint import unfinished
+from mmrl_agents.records.files import unfinished
 from mmrl_agents.watching.palette import Palette
 from mmrl_agents.watching.panels import Pixels
 

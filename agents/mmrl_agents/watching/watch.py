@@ -22,13 +22,13 @@ from mmrl.evaluation.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.evaluation.evaluate import reset_options
+from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy
-from mmrl_agents.records.checkpoint import require_place, write_atomically
+from mmrl_agents.records.files import require_place, write_atomically
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.config import Settings, known_as
+from mmrl_agents.settings.config import Settings
 from mmrl_agents.settings.effects import Reads, require_effect
-from mmrl_agents.training.trainer import choose_device
 from mmrl_agents.watching.decisions import Decision, Introspection
 from mmrl_agents.watching.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace
@@ -36,6 +36,7 @@ from mmrl_agents.watching.pictures import picture_of
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.making import known_as
 from mmrl_envs.atari.emulators import Game
 
 SPAN_S = 2.0

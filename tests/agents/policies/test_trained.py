@@ -14,7 +14,7 @@ from rich.console import Console
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.policies.trained import export, load_policy
-from mmrl_agents.records.checkpoint import write_atomically
+from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.list_runs import summary
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train

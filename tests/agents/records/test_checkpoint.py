@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from mmrl_agents.records import checkpoint
 from mmrl_agents.records.checkpoint import (
     CheckpointError,
-    leftovers,
     load_checkpoint,
     numpy_tree,
     plain,
     require_same_senses,
     save_checkpoint,
 )
+from mmrl_agents.records.files import leftovers
 
 
 def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mmrl_agents.cli import main
+from mmrl_agents.records.files import write_json
 from mmrl_agents.records.list_runs import RunsConfig, Summary, list_runs, summary
 from mmrl_agents.records.run_status import RunStatus, write_status
-from mmrl_agents.records.runs import RunFolder, write_json
+from mmrl_agents.records.runs import RunFolder
 
 PEG = "mmrl/PegInsertion-v0"
 

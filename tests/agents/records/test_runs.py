@@ -11,7 +11,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
-from mmrl_agents.records.runs import DamagedCheckpoint, NotLogged, RunFolder, run_name, write_json
+from mmrl_agents.records.files import write_json
+from mmrl_agents.records.runs import DamagedCheckpoint, NotLogged, RunFolder, run_name
 
 
 def test_name_says_what_ran() -> None:

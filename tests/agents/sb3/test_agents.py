@@ -19,8 +19,9 @@ from mmrl_agents.networks import Network, build_network
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import TrainConfig, make_envs
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.trainer import Trainer
+from mmrl_agents.worlds.making import make_envs
 
 ENV_ID = "mmrl/PegInsertion-v0"
 TOUCH = ("force_torque", "proprioception")

@@ -13,8 +13,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecMonitor, VecNormalize
 
 from mmrl_agents.sb3 import MultimodalExtractor, WorldsVecEnv, make_vec_env, multimodal_policy
-from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.making import make_envs
 
 PEG = "mmrl/PegInsertion-v0"
 TOUCH = {"sensors": ("force_torque", "proprioception"), "max_episode_steps": 5}

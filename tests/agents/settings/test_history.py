@@ -17,9 +17,10 @@ from rich.console import Console
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.runs import RunFolder, library_versions
-from mmrl_agents.settings.config import TrainConfig, make_envs
-from mmrl_agents.settings.history import resumes_of, world_settings
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.settings.history import resumes_of
 from mmrl_agents.training.train import train
+from mmrl_agents.worlds.making import make_envs, world_settings
 
 POLE = TrainConfig(
     env="CartPole-v1",

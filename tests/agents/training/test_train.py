@@ -22,19 +22,15 @@ from mmrl.policy import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.trained import export, load_policy
 from mmrl_agents.recipes import RECIPES, recipe_for
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import (
-    TrainConfig,
-    config_from_dict,
-    config_to_dict,
-    make_envs,
-    recorded_config,
-)
+from mmrl_agents.settings.config import TrainConfig, config_from_dict, config_to_dict, recorded_config
 from mmrl_agents.training.train import TrainResult, train
-from mmrl_agents.training.trainer import IdleGoal, Trainer, choose_device
+from mmrl_agents.training.trainer import IdleGoal, Trainer
+from mmrl_agents.worlds.making import make_envs
 
 
 def short(folder: Path, **changes: Any) -> TrainConfig:

@@ -5,8 +5,8 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from mmrl_agents.settings.config import known_as, make_envs
 from mmrl_agents.worlds.accepted import accepted_arguments
+from mmrl_agents.worlds.making import known_as, make_envs
 
 
 class Base(gym.Env[Any, Any]):

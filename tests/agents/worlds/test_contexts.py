@@ -15,9 +15,10 @@ from rich.console import Console
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import numpy_tree, plain
-from mmrl_agents.settings.config import TrainConfig, make_envs, require_context_known
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.making import make_envs, require_context_known
 from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
 
 

@@ -9,8 +9,8 @@ import pytest
 from gymnasium import spaces
 
 from mmrl_agents.cli import main
-from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.failures import CloseFailed, EnvironmentFailed
+from mmrl_agents.worlds.making import make_envs
 
 
 class Fine(gym.Env[Any, Any]):

@@ -13,10 +13,11 @@ from gymnasium import spaces
 
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.settings.config import TrainConfig, action_space_of, make_envs
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import declared_senses, make_world
+from mmrl_agents.worlds.making import action_space_of, make_envs
 
 
 class Workbench(gym.Env[Any, Any]):

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from mmrl_agents.experience.episodes import episode_from
-from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.infos import ReadableInfo, SideBySide, readable
+from mmrl_agents.worlds.making import make_envs
 
 COUNTER = f"{__name__}:Counter"
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrl_agents.records.checkpoint import numpy_tree, plain
-from mmrl_agents.settings.config import make_envs
 from mmrl_agents.worlds.global_random import seed_globally, spared
+from mmrl_agents.worlds.making import make_envs
 from mmrl_agents.worlds.replaying import Actions, Replayable, restore_worlds, worlds_state
 from mmrl_envs.snapshot import OtherWorlds
 

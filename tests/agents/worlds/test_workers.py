@@ -15,11 +15,12 @@ import pytest
 
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.settings.config import TrainConfig, make_envs
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.incidents import incidents_of
+from mmrl_agents.worlds.making import make_envs
 from mmrl_agents.worlds.worker_failures import WorkerReplaced, WorkersFailed
 from mmrl_agents.worlds.workers import WorkerWorlds
 

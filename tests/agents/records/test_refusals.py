@@ -11,8 +11,8 @@ from torch import nn
 from mmrl.policy import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.storage import RolloutStorage
+from mmrl_agents.records.refusals import explained, is_for_the_user
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.settings.refusals import explained, is_for_the_user
 from mmrl_envs.sensors import make_sensor
 
 TOO_MUCH: tuple[Callable[[], Any], ...] = (

@@ -1,0 +1,144 @@
+"""The worlds of a command, made from what it says of them, and what they answer about themselves."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+
+from mmrl.modality import Modality
+from mmrl.modality.foreign import overrides_from, with_encoders
+from mmrl.settings import joined
+from mmrl_agents.records.refusals import raised_by_us
+from mmrl_agents.worlds.accepted import refused_arguments
+from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
+from mmrl_agents.worlds.replaying import require_context
+from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
+from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.vector_env import RobotVectorEnv
+
+Worlds = VectorEnv[Any, Any, Any]
+
+
+def make_envs(
+    env_id: str,
+    num_worlds: int,
+    env_kwargs: Mapping[str, Any],
+    modalities: Mapping[str, Any] = MappingProxyType({}),
+    workers: int = 0,
+    worker_timeout_s: float = TIMEOUT_S,
+) -> Worlds:
+    """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
+
+    Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
+    id may name the module that registers it, as in "package:Env-v0"; "module:function" is what makes a single
+    one, and "ALE/Breakout-v5" means that game as `mmrl/Atari-v0`. `modalities` says how keys of other packages'
+    observations are read and which encoders read those of mmrl, as `TrainConfig.modalities`, and `workers` in how many
+    processes they step; one that gives no answer for `worker_timeout_s` is replaced.
+
+    Raises ValueError on an unknown id, on keyword arguments that the environment does not take, on observations that
+    could be read in more ways than one, and on workers for environments of mmrl.
+    """
+    module, _, name = env_id.rpartition(":")
+    name, env_kwargs = known_as(name, env_kwargs)
+    try:
+        if find_maker(env_id) is None and gym.spec(name).vector_entry_point is not None:
+            envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
+            if isinstance(envs.unwrapped, MultimodalVectorEnv):
+                return _with_encoders(envs, modalities, env_id, workers)
+            envs.close()  # its resets take a step of their own
+        return make_worlds(
+            f"{module}:{name}" if module else name, num_worlds, env_kwargs, modalities, workers, worker_timeout_s
+        )
+    except gym.error.UnregisteredEnv as error:
+        ours = ", ".join(sorted(name for name, spec in gym.registry.items() if spec.namespace == "mmrl"))
+        raise ValueError(f"{error} Of mmrl there are: {ours}.") from error
+    except gym.error.Error:
+        raise
+    except Exception as error:  # of a constructor that may be anybody's
+        if isinstance(error, ValueError) and raised_by_us(error):
+            raise
+        raise refused_arguments(env_id, env_kwargs, error, name) from error
+
+
+_ATARI = re.compile(r"ALE/(?P<game>\w+)-v5")
+
+
+def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and arguments under which Gymnasium makes an environment: those given, but for Atari games.
+
+    ale-py's own "ALE/MsPacman-v5" would show single colour frames; ours is "mmrl/Atari-v0" with game="ms_pacman".
+    """
+    atari = _ATARI.fullmatch(env_id)
+    if atari is None:
+        usual = gym.registry[env_id].kwargs if env_id in gym.registry else {}
+        # settings within a mapping join those it is registered with, of which Gymnasium would keep none
+        shared = [name for name, value in env_kwargs.items() if _are_mappings(usual.get(name), value)]
+        within = {name: joined(usual[name], env_kwargs[name]) for name in shared}
+        return env_id, {**env_kwargs, **within}
+    game = re.sub(r"(?<=[A-Za-z])(?=[0-9]?[A-Z])", "_", atari["game"]).lower()
+    return "mmrl/Atari-v0", {"game": game, **env_kwargs}
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
+    """Raise ValueError for a context given to worlds that have none, or read nothing of it."""
+    if not context or isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+        return
+    if isinstance(worlds.unwrapped, MultimodalVectorEnv | SingleWorld):
+        raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
+    require_context(worlds, context)
+
+
+def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, workers: int) -> Worlds:
+    """Worlds of ours, their senses read as asked; closed, with a ValueError, where that is not possible."""
+    worlds = envs.unwrapped
+    assert isinstance(worlds, MultimodalVectorEnv)
+    try:
+        if workers:
+            raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
+        worlds.modalities = with_encoders(worlds.modalities, overrides_from(modalities))
+    except ValueError:
+        envs.close()
+        raise
+    return envs
+
+
+def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:
+    """The senses an environment declares and the size of what only the critic sees.
+
+    Those of other packages follow from the observation space and what the run says of it.
+    """
+    worlds = envs.unwrapped
+    if isinstance(worlds, MultimodalVectorEnv):
+        return dict(worlds.modalities), worlds.privileged_size
+    return dict(declared_senses(envs)), 0
+
+
+def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
+    """The action space of one world; raises ValueError on a kind no policy has a head for."""
+    space = envs.single_action_space
+    if not isinstance(space, spaces.Box | spaces.Discrete):
+        raise ValueError(f"policies act in a Box or a Discrete space, this environment in {space}")
+    if isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"policies act in a Box of floats, this environment in one of {space.dtype}: {space}")
+    return space
+
+
+def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What worlds of mmrl are built with, as they are without any option; {} of worlds of others.
+
+    Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the
+    evaluation changes; of games those of the console.
+    """
+    worlds = envs.unwrapped
+    settings = worlds.settings if isinstance(worlds, MultimodalVectorEnv) else {}
+    return {**settings, "context": {**settings["context"], **context}} if "context" in settings else settings
