@@ -19,10 +19,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -32,31 +31,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.pong_against_sb3 import in_process
+from benchmarks.race_against_sb3 import race, setting
+from benchmarks.sb3_contenders import ENV_ID, EPOCHS, MINIBATCH, SENSES, peak_mib, sb3_model, single_world
 
-ENV_ID = "mmrl/PegInsertion-v0"
-SENSES: Mapping[str, tuple[str, ...]] = {
-    "camera and windows": ("camera", "force_torque", "proprioception"),
-    "windows": ("force_torque", "proprioception"),
-}
 WORLDS = (8, 64)
-ROLLOUT, MINIBATCH, EPOCHS = 2048, 512, 3
+ROLLOUT = 2048
 RATES = ("steps_per_second", "steps_per_cpu_second")
 
 
 MOST_PROCESSES = 8
-
-
-def peak_mib(*others: int) -> float:
-    """Most memory that this process ever held; Linux counts in ru_maxrss what the parent held when it forked.
-
-    What the processes `others` held at most is added; libraries that they share with this one count in each.
-    """
-    try:
-        files = [Path(f"/proc/{process}/status") for process in ("self", *others)]
-        lines = [line for file in files for line in file.read_text().splitlines() if line.startswith("VmHWM")]
-        return sum(int(line.split()[1]) for line in lines) / 1024
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def processor_seconds(others: Sequence[int]) -> float:
@@ -142,33 +125,6 @@ def sb3_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int, 
         return speed(step, updates, others)
 
 
-def single_world(senses: tuple[str, ...]) -> Any:
-    """One environment, on one thread."""
-    import gymnasium as gym
-
-    import mmrl_envs  # noqa: F401  # registers the environments
-
-    return gym.make(ENV_ID, sensors=senses)
-
-
-def sb3_model(ours: Any, envs: Any, num_steps: int, seed: int, **changes: Any) -> Any:
-    """SB3's PPO with the network of our recipe, over worlds that `ours` declares the senses of."""
-    from stable_baselines3 import PPO
-
-    from mmrl_agents.recipes import PEG_INSERTION
-    from mmrl_agents.sb3 import multimodal_policy
-
-    sizes = PEG_INSERTION.policy
-    policy = multimodal_policy(
-        ours,
-        features=sizes.fused_features,
-        net_arch={"pi": list(sizes.actor_hidden), "vf": list(sizes.critic_hidden)},
-        log_std_init=sizes.log_std_init,
-    )
-    settings = {"n_steps": num_steps, "batch_size": MINIBATCH, "n_epochs": EPOCHS, "policy_kwargs": policy}
-    return PPO("MultiInputPolicy", envs, seed=seed, device="cpu", **{**settings, **changes})
-
-
 def throughput(options: argparse.Namespace) -> dict[str, Any]:
     """A table of ratios; contenders take turns `repeats` times, and the median counts."""
     contenders: dict[str, tuple[Callable[..., dict[str, float]], tuple[Any, ...]]] = {
@@ -209,8 +165,6 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from benchmarks.race_against_sb3 import race, setting
-
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(required=True)
     speeds = commands.add_parser("throughput")

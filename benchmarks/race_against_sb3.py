@@ -19,8 +19,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.against_sb3 import ENV_ID, SENSES, peak_mib, sb3_model, single_world
 from benchmarks.pong_against_sb3 import in_process
+from benchmarks.sb3_contenders import ENV_ID, SENSES, peak_mib, sb3_model, single_world
 
 LEVEL, EPISODES = 0.9, 200
 # Over which SB3 lets its step size fall; the level or the clock ends its training.
