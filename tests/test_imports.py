@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import mmrl_envs
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,6 +19,13 @@ def test_import_contracts_hold() -> None:
     lint = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True, no_logo=True))"
     result = run(sys.executable, "-c", lint)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def loaded_by(program: str) -> set[str]:
+    """The packages that a new process has loaded at the end of a program."""
+    said = run(sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)")
+    assert said.returncode == 0, said.stderr
+    return {name.partition(".")[0] for name in said.stdout.split()}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +40,16 @@ def test_import_contracts_hold() -> None:
         "mmrl_envs",
     ],
 )
-def test_module_loads_no_torch(module: str) -> None:
+def test_module_loads_no_torch_and_no_physics_engine(module: str) -> None:
     """The contracts see the imports between our modules; this also sees those of other packages."""
-    result = run(sys.executable, "-c", f"import {module}, sys; sys.exit('torch' in sys.modules)")
-    assert result.returncode == 0, result.stderr or f"import {module} loads torch"
+    loaded = loaded_by(f"import {module}")
+    assert not {"torch", "mujoco", "pybullet"} & loaded
+
+
+def test_a_sensor_is_imported_when_it_is_named() -> None:
+    assert "mujoco" in loaded_by("from mmrl_envs import Camera; assert Camera().modality.name == 'camera'")
+
+
+def test_a_name_that_the_suite_does_not_have_is_refused() -> None:
+    with pytest.raises(AttributeError, match="'mmrl_envs' has no attribute 'Nose'"):
+        mmrl_envs.Nose  # noqa: B018

@@ -5,9 +5,12 @@ import mmrl_envs
 
 env = gym.make("mmrl/PegInsertion-v0")
 envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=64)
+
+Registering loads no physics engine: tasks and sensors are imported when they are made or named.
 """
 
-from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
@@ -18,28 +21,35 @@ from mmrl_envs.physics import gl
 gl.configure()
 
 from mmrl_envs.atari import games  # noqa: E402, F401
-from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names  # noqa: E402
-from mmrl_envs.sensors.camera import Camera, Depth  # noqa: E402
-from mmrl_envs.sensors.force_torque import ForceTorque  # noqa: E402
-from mmrl_envs.sensors.hole_estimate import HoleEstimate  # noqa: E402
-from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception  # noqa: E402
-from mmrl_envs.sensors.registry import SensorFactory  # noqa: E402
 from mmrl_envs.tasks import peg_variants  # noqa: E402, F401
 
-_FACTORIES: dict[str, SensorFactory] = {
-    "camera": Camera,
-    "fixed_camera": partial(Camera, name="fixed_camera", view="fixed"),
-    "coarse_camera": partial(Camera, name="coarse_camera", height=16, width=16),
-    "depth": Depth,
-    "fixed_depth": partial(Depth, name="fixed_depth", view="fixed"),
-    "force_torque": ForceTorque,
-    "tip_force_torque": partial(ForceTorque, name="tip_force_torque", about="tip"),
-    "proprioception": Proprioception,
-    "joint_proprioception": JointProprioception,
-    "hole_estimate": HoleEstimate,
+if TYPE_CHECKING:
+    from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names
+    from mmrl_envs.sensors.camera import Camera, Depth
+    from mmrl_envs.sensors.force_torque import ForceTorque
+    from mmrl_envs.sensors.hole_estimate import HoleEstimate
+    from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
+
+_LOADED_WHEN_NAMED = {
+    "Camera": "mmrl_envs.sensors.camera",
+    "Depth": "mmrl_envs.sensors.camera",
+    "ForceTorque": "mmrl_envs.sensors.force_torque",
+    "HoleEstimate": "mmrl_envs.sensors.hole_estimate",
+    "JointProprioception": "mmrl_envs.sensors.proprioception",
+    "Proprioception": "mmrl_envs.sensors.proprioception",
+    "Sensor": "mmrl_envs.sensors",
+    "View": "mmrl_envs.sensors",
+    "make_sensor": "mmrl_envs.sensors",
+    "register_sensor": "mmrl_envs.sensors",
+    "sensor_names": "mmrl_envs.sensors",
 }
-for _name, _factory in _FACTORIES.items():
-    register_sensor(_name, _factory)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a sensor, or what deals with sensors, when it is first named."""
+    if name not in _LOADED_WHEN_NAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LOADED_WHEN_NAMED[name]), name)
 
 
 def task_ids() -> list[str]:

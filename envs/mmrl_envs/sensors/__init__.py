@@ -1,6 +1,29 @@
 """Sensors: what the robot can sense, chosen by name or passed as objects."""
 
-from mmrl_envs.sensors.base import Sensor, View
-from mmrl_envs.sensors.registry import make_sensor, make_sensors, register_sensor, sensor_names
+from functools import partial
 
-__all__ = ["Sensor", "View", "make_sensor", "make_sensors", "register_sensor", "sensor_names"]
+from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.sensors.camera import Camera, Depth
+from mmrl_envs.sensors.force_torque import ForceTorque
+from mmrl_envs.sensors.hole_estimate import HoleEstimate
+from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
+from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
+
+__all__ = ["SENSORS", "Sensor", "View", "make_sensor", "make_sensors", "register_sensor", "sensor_names"]
+
+SENSORS: dict[str, SensorFactory] = {
+    "camera": Camera,
+    "fixed_camera": partial(Camera, name="fixed_camera", view="fixed"),
+    "coarse_camera": partial(Camera, name="coarse_camera", height=16, width=16),
+    "depth": Depth,
+    "fixed_depth": partial(Depth, name="fixed_depth", view="fixed"),
+    "force_torque": ForceTorque,
+    "tip_force_torque": partial(ForceTorque, name="tip_force_torque", about="tip"),
+    "proprioception": Proprioception,
+    "joint_proprioception": JointProprioception,
+    "hole_estimate": HoleEstimate,
+}
+"""The sensors of the suite by name."""
+
+for _name, _factory in SENSORS.items():
+    register_sensor(_name, _factory)

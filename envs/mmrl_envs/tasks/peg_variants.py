@@ -1,17 +1,20 @@
-"""The tasks made of peg insertion, registered with Gymnasium: as published, blurred and blind."""
+"""The tasks made of peg insertion, registered with Gymnasium: as published, blurred and blind.
+
+The engine and the task are imported when worlds are made, so that registering is quick.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
-from mmrl_envs.controllers.impedance import Impedance
-from mmrl_envs.robot_env import RobotEnv
-from mmrl_envs.tasks.peg_insertion import PegInsertion
-from mmrl_envs.vector_env import RobotVectorEnv
+if TYPE_CHECKING:
+    from mmrl_envs.controllers.impedance import Impedance
+    from mmrl_envs.robot_env import RobotEnv
+    from mmrl_envs.vector_env import RobotVectorEnv
 
 
 def make_vector(
@@ -27,6 +30,9 @@ def make_vector(
 
     Keyword arguments as of `PegInsertion` and `RobotVectorEnv`.
     """
+    from mmrl_envs.tasks.peg_insertion import PegInsertion
+    from mmrl_envs.vector_env import RobotVectorEnv
+
     task = PegInsertion(action=action, reward=reward, reward_weights=reward_weights, impedance=impedance)
     return RobotVectorEnv(task, num_envs, **kwargs)
 
@@ -40,6 +46,9 @@ def make_single(
     **kwargs: Any,
 ) -> RobotEnv:
     """`gym.make("mmrl/PegInsertion-v0")`; keyword arguments as of `PegInsertion` and `RobotEnv`."""
+    from mmrl_envs.robot_env import RobotEnv
+    from mmrl_envs.tasks.peg_insertion import PegInsertion
+
     task = PegInsertion(action=action, reward=reward, reward_weights=reward_weights, impedance=impedance)
     return RobotEnv(task, **kwargs)
 
