@@ -155,9 +155,9 @@ def _context() -> Iterable[tuple[str, str]]:
 
 
 def _encoders() -> Iterable[tuple[str, str]]:
-    from mmrl.modality import EncoderSpec
+    from mmrl.modality.kinds import KINDS
 
-    return ((spec.__name__, _first_line(spec)) for spec in EncoderSpec.__subclasses__())
+    return ((kind.spec.__name__, f"{kind.name}: {_first_line(kind.spec)}") for kind in KINDS.values())
 
 
 def _fusions() -> Iterable[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Networks of senses, built from their declarations: one file for each kind."""
 
-from mmrl.encoders.base import Encoder, build_encoder, build_token_encoder, register_encoder, register_tokens
+from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.building import build_encoder, build_signal, build_token_encoder
 from mmrl.encoders.custom import build_custom
 from mmrl.encoders.frames import DifferenceEncoder
 from mmrl.encoders.image import ImageEncoder, ImageMaps, ImageTokens, pixel_scaling
@@ -16,11 +17,11 @@ __all__ = [
     "ImageMaps",
     "ImageTokens",
     "MLPEncoder",
+    "Networks",
     "TemporalTokens",
     "build_custom",
     "build_encoder",
+    "build_signal",
     "build_token_encoder",
     "pixel_scaling",
-    "register_encoder",
-    "register_tokens",
 ]

@@ -1,24 +1,23 @@
-"""One small network per kind of sense, built from the sense's declaration.
+"""What an encoder is, and which networks a kind of sense has.
 
 Shapes: B rows, T readings of a window (oldest first), C features of one reading or channels of an
 image, H x W pixels, L positions along a convolved window, D = `Encoder.features`, K = `Encoder.tokens`.
 
-An encoder of your own needs a spec: `Custom`, which names a factory, or a subclass of `EncoderSpec`
-whose encoder is decorated with `register_encoder`.
+An encoder of your own needs a spec: `Custom`, which names a factory, or a kind of your own (`mmrl.modality.kinds`),
+whose `Networks` stand beside its encoder.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import singledispatch
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from mmrl.modality import EncoderSpec, Modality
-
-Builder = TypeVar("Builder", bound="Callable[..., Encoder]")
+from mmrl.encoders.clock import Clock
+from mmrl.modality import Modality
 
 
 class Encoder(nn.Module, ABC):
@@ -45,49 +44,20 @@ class Encoder(nn.Module, ABC):
         return x.to(next(self.parameters()).dtype)
 
 
-@singledispatch
-def _build(spec: EncoderSpec, modality: Modality) -> Encoder:
-    known = sorted(kind.__name__ for kind in _build.registry if kind is not object)
-    raise TypeError(
-        f"no encoder for spec {type(spec).__name__} of modality {modality.name!r}; "
-        f"known specs: {', '.join(known)} (add one with register_encoder)"
-    )
+Builder: TypeAlias = Callable[[Any, Modality], Encoder]
+"""An untrained encoder from a spec of the kind and the sense that it declares."""
+SignalBuilder: TypeAlias = Callable[[Any, Modality, Clock, int], Encoder]
+"""The raw readings of a sense on a clock, from a spec of the kind, the sense, the clock and the side of an image."""
 
 
-def register_encoder(spec_type: type[EncoderSpec]) -> Callable[[Builder], Builder]:
-    """Decorator: build encoders for `spec_type` and its subclasses by calling (spec, modality)."""
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one kind of sense; those that it has not are made of what it has."""
 
-    def register(builder: Builder) -> Builder:
-        _build.register(spec_type, builder)
-        return builder
-
-    return register
-
-
-def build_encoder(modality: Modality) -> Encoder:
-    """The untrained encoder that `modality.encoder` describes; TypeError for an unknown spec."""
-    return _build(modality.encoder, modality)
-
-
-def build_token_encoder(modality: Modality) -> Encoder:
-    """The untrained encoder of `modality`, with a token for each part of a reading where it can tell parts apart.
-
-    ImageConv gives the positions of its feature maps, TemporalConv those along its window, anything
-    else one vector, which is one token.
-    """
-    return _build_tokens(modality.encoder, modality)
-
-
-@singledispatch
-def _build_tokens(spec: EncoderSpec, modality: Modality) -> Encoder:
-    return build_encoder(modality)
-
-
-def register_tokens(spec_type: type[EncoderSpec]) -> Callable[[Builder], Builder]:
-    """Decorator: build encoders with tokens for `spec_type` and its subclasses by calling (spec, modality)."""
-
-    def register(builder: Builder) -> Builder:
-        _build_tokens.register(spec_type, builder)
-        return builder
-
-    return register
+    encoder: Builder
+    """One vector (B, D) of a reading."""
+    tokens: Builder | None = None
+    """A token for each part of a reading, (B, K, D); without, its one vector is its one token."""
+    signal: SignalBuilder | None = None
+    """The raw readings on the clock of early fusion, (B, L, C), on the scale that the encoder gives them; without, all
+    numbers of a reading side by side, by their running mean and deviation."""

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders.base import Encoder, register_encoder
+from mmrl.encoders.base import Encoder, Networks
 from mmrl.modality import Custom, Modality
 
 
-@register_encoder(Custom)
 def build_custom(spec: Custom, modality: Modality) -> Encoder:
     """Import and call the user's factory, and try its network on two rows of zeros.
 
@@ -55,3 +54,6 @@ def _check_network(network: object, spec: Custom, modality: Modality) -> None:
     if not isinstance(output, Tensor) or output.shape != (2, spec.features):
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"{spec.target!r} must map {tuple(dummy.shape)} to (2, {spec.features}), got {got}")
+
+
+NETWORKS = Networks(build_custom)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders.base import Encoder, register_encoder
+from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.image import ImageSignal, pixel_scaling
 from mmrl.modality import DifferenceMLP, Modality
 
 
-@register_encoder(DifferenceMLP)
 class DifferenceEncoder(Encoder):
     """relu(W^T (newest - previous)) of two frames (H, W, 2), in units of the declared range of a pixel.
 
@@ -45,3 +45,9 @@ class DifferenceEncoder(Encoder):
             pixels, self.weight, starts, mode="sum", per_sample_weights=changes * self.scale
         )
         return functional.relu(summed)
+
+
+NETWORKS = Networks(
+    DifferenceEncoder,
+    signal=lambda spec, modality, clock, pixels: ImageSignal(modality, clock, pixels, pixel_scaling(modality)),
+)

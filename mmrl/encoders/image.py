@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,11 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders.base import Encoder, register_encoder, register_tokens
+from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.clock import Clock
 from mmrl.encoders.layers import PixelConv, orthogonal_
+from mmrl.encoders.signal import Signal
 from mmrl.modality import ImageConv, Modality
 from mmrl.modality.image import usual_conv
 from mmrl.normalization import RunningStatistics
+
+Scaling: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Scale and offset (C,) of the channels of an image."""
 
 
 class ImageMaps(Encoder, ABC):
@@ -61,7 +67,6 @@ class ImageMaps(Encoder, ABC):
             self.statistics.update(x)
 
 
-@register_encoder(ImageConv)
 class ImageEncoder(ImageMaps):
     """`ImageMaps` and a linear layer over all positions, with a ReLU."""
 
@@ -75,7 +80,6 @@ class ImageEncoder(ImageMaps):
         return functional.relu(self.linear(self.convolve(x).flatten(1)))
 
 
-@register_tokens(ImageConv)
 class ImageTokens(ImageMaps):
     """`ImageMaps` with a token for each position, row by row."""
 
@@ -87,9 +91,33 @@ class ImageTokens(ImageMaps):
         return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
 
 
-def pixel_scaling(
-    modality: Modality, zero: float | None = None, unit: float | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+class ImageSignal(Signal):
+    """One image, the same at every tick: (B, H, W, channels) -> (B, L, C)."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, modality: Modality, clock: Clock, pixels: int, scaling: Scaling | None) -> None:
+        height, width, channels = modality.shape
+        self._sides = (min(height, pixels), min(width, pixels))
+        super().__init__(modality, clock, math.prod(self._sides) * channels)
+        self.statistics = None if scaling else RunningStatistics(channels)
+        for name, values in zip(("scale", "offset"), scaling or (np.ones(1), np.zeros(1)), strict=True):
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = self._floats(x)
+        pixels = pixels if self.statistics is None else self.statistics(pixels)
+        areas = functional.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2), self._sides)  # (B, channels, H, W)
+        seen = areas.permute(0, 2, 3, 1) * self.scale + self.offset
+        return self.resampling @ seen.flatten(1).unsqueeze(1)
+
+    def update_statistics(self, x: Tensor) -> None:
+        if self.statistics is not None:
+            self.statistics.update(x)
+
+
+def pixel_scaling(modality: Modality, zero: float | None = None, unit: float | None = None) -> Scaling | None:
     """Scale and offset (C,) that bring the pixels of an image to [-0.5, 0.5]; None where they have no bounds.
 
     With `zero` that pixel value becomes 0, with `unit` so many steps of it become 1.
@@ -114,3 +142,12 @@ def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:
             )
         side = (side - kernel) // stride + 1
     return side
+
+
+NETWORKS = Networks(
+    ImageEncoder,
+    ImageTokens,
+    lambda spec, modality, clock, pixels: ImageSignal(
+        modality, clock, pixels, pixel_scaling(modality, spec.zero, spec.unit)
+    ),
+)

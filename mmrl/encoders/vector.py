@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmrl.encoders.base import Encoder, register_encoder
+from mmrl.encoders.base import Encoder, Networks
 from mmrl.encoders.layers import mlp
+from mmrl.encoders.signal import VectorSignal
 from mmrl.modality import MLP, Modality
 from mmrl.normalization import make_normalizer
 
 
-@register_encoder(MLP)
 class MLPEncoder(Encoder):
     """Fully connected layers with tanh over a reading (C,), or over a window (T, C) or its last."""
 
@@ -32,3 +32,6 @@ class MLPEncoder(Encoder):
 
     def _read(self, x: Tensor) -> Tensor:
         return x[:, -1] if self.last_only else x
+
+
+NETWORKS = Networks(MLPEncoder, signal=lambda spec, modality, clock, pixels: VectorSignal(modality, clock, spec.squash))

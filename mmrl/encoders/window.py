@@ -12,8 +12,9 @@ from abc import ABC
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders.base import Encoder, register_encoder, register_tokens
+from mmrl.encoders.base import Encoder, Networks
 from mmrl.encoders.layers import LEAKY_GAIN, LEAKY_SLOPE, CausalConv, orthogonal_
+from mmrl.encoders.signal import VectorSignal
 from mmrl.modality import Modality, TemporalConv
 from mmrl.normalization import make_normalizer
 
@@ -48,7 +49,6 @@ class CausalWindows(Encoder, ABC):
         self.normalizer.update(x)
 
 
-@register_encoder(TemporalConv)
 class CausalTemporalEncoder(CausalWindows):
     """`CausalWindows` and a linear layer over the positions that remain, with a leaky ReLU."""
 
@@ -62,7 +62,6 @@ class CausalTemporalEncoder(CausalWindows):
         return functional.leaky_relu(self.linear(self.convolve(x).flatten(1)), LEAKY_SLOPE)
 
 
-@register_tokens(TemporalConv)
 class TemporalTokens(CausalWindows):
     """`CausalWindows` with a token for each position that remains, the newest last."""
 
@@ -72,3 +71,10 @@ class TemporalTokens(CausalWindows):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x)
+
+
+NETWORKS = Networks(
+    CausalTemporalEncoder,
+    TemporalTokens,
+    lambda spec, modality, clock, pixels: VectorSignal(modality, clock, spec.squash),
+)

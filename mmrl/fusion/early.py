@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders import Encoder
+from mmrl.encoders import Encoder, build_signal
+from mmrl.encoders.clock import shared_clock
 from mmrl.encoders.layers import LEAKY_SLOPE, CausalConv
 from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, Size, project, require_sizes
-from mmrl.fusion.clock import build_signal, shared_clock
 from mmrl.modality import Modality
 
 _KERNEL = _STRIDE = 2
@@ -37,7 +37,7 @@ class EarlyFusion(Fusion):
     """Early fusion (Baltrusaitis et al. 2019): raw signals of all senses on one clock, then one encoder for them all.
 
     "Multimodal Machine Learning: A Survey and Taxonomy", sec. 6.1. Windows are resampled to common instants, images
-    averaged to a few pixels and held (`mmrl.fusion.clock`), everything is put side by side, (B, L, sum of C_s), and
+    averaged to a few pixels and held (`mmrl.encoders.signal`), everything is put side by side, (B, L, sum of C_s), and
     read by causal convolutions along the L instants. An absent sense contributes learned readings, the same at every
     instant.
     """

@@ -4,6 +4,8 @@ from mmrl.modality.custom import Custom
 from mmrl.modality.declaration import Bound, EncoderSpec, Modality
 from mmrl.modality.frames import DifferenceMLP
 from mmrl.modality.image import ImageConv
+from mmrl.modality.kinds import Kind, register_kind
+from mmrl.modality.space_reading import SpaceReader
 from mmrl.modality.vector import MLP, Squash
 from mmrl.modality.window import TemporalConv
 
@@ -14,7 +16,10 @@ __all__ = [
     "DifferenceMLP",
     "EncoderSpec",
     "ImageConv",
+    "Kind",
     "Modality",
+    "SpaceReader",
     "Squash",
     "TemporalConv",
+    "register_kind",
 ]

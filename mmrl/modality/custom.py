@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
+from mmrl.modality.kinds import Kind, register_kind
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -26,3 +27,6 @@ class Custom(EncoderSpec):
 
     def check(self, modality: Modality) -> None:
         """Every modality is accepted: only the user's factory knows what it reads."""
+
+
+register_kind(Kind("custom", Custom, "mmrl.encoders.custom:NETWORKS"))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mmrl.documents import build
 from mmrl.modality import EncoderSpec, Modality
-from mmrl.modality.reading_kinds import IGNORE, KINDS, Reading, Space, Unreadable, kind_without_doubt, kinds_for
+from mmrl.modality.kinds import IGNORE, able_words, certain_word, readers, specs
+from mmrl.modality.space_reading import Reading, Space, Unreadable
 
 Override = Modality | Mapping[str, Any]
 """How a key is to be read: its declaration, or settings of it such as {"kind": "window", "features": 32}."""
@@ -186,13 +187,13 @@ def _is_ignored(override: Override) -> bool:
 def _sense(name: str, path: tuple[Any, ...], leaf: Space, override: Override, rate_hz: float) -> ForeignSense:
     if isinstance(override, Modality):
         return ForeignSense(_fitting(override, name, leaf), path, _as_it_is(override))
-    kind = override.get("kind") or kind_without_doubt(leaf)
+    kind, known = override.get("kind") or certain_word(leaf), readers()
     if kind is None:
         raise ValueError(_doubt(name, leaf))
-    if kind not in KINDS:
-        raise ValueError(f"observation {name!r}: no kind {kind!r}; there are {', '.join((*KINDS, IGNORE))}")
+    if kind not in known:
+        raise ValueError(f"observation {name!r}: no kind {kind!r}; there are {', '.join((*known, IGNORE))}")
     try:
-        reading = KINDS[kind](leaf)
+        reading = known[kind].read(leaf)
     except Unreadable as error:
         raise ValueError(f"observation {name!r}: kind {kind!r} {error}") from error
     modality = Modality(
@@ -212,24 +213,24 @@ def _sense(name: str, path: tuple[Any, ...], leaf: Space, override: Override, ra
 
 def _encoder(name: str, override: Mapping[str, Any], usual: EncoderSpec) -> EncoderSpec:
     """The encoder that settings choose, and its options, which are all the settings that are not of the key."""
-    specs = {spec.__name__: spec for spec in EncoderSpec.__subclasses__()}
+    known_specs = {**specs(), type(usual).__name__: type(usual)}
     chosen = override.get("encoder", type(usual).__name__)
-    if chosen not in specs:
-        raise ValueError(f"observation {name!r}: no encoder {chosen!r}; there are {', '.join(specs)}")
+    if chosen not in known_specs:
+        raise ValueError(f"observation {name!r}: no encoder {chosen!r}; there are {', '.join(specs())}")
     options = {key: value for key, value in override.items() if key not in _OF_THE_KEY}
-    known = [field.name for field in fields(specs[chosen])]
+    known = [field.name for field in fields(known_specs[chosen])]
     for option in options:
         if option not in known:
             listed = ", ".join((*_OF_THE_KEY, *known))
             raise ValueError(f"observation {name!r} has no setting {option!r}; with {chosen} there are {listed}")
     # What is left open stays as it suits the space, such as convolutions for a small image.
     given = vars(usual) if chosen == type(usual).__name__ else {}
-    return build(specs[chosen], {**given, **options}, f"{name}.")
+    return build(known_specs[chosen], {**given, **options}, f"{name}.")
 
 
 def _doubt(name: str, space: Space) -> str:
     """Why a space is not declared, and how to say what it is."""
-    able = kinds_for(space)
+    able = able_words(space)
     if not able:
         return (
             f"observation {name!r} is {space}, which no sense can be read from: turn it into a Box with gymnasium."

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
+from mmrl.modality.kinds import Kind, register_kind
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,6 @@ class DifferenceMLP(EncoderSpec):
                 f"{name}: DifferenceMLP counts changes in units of high - low and needs both declared, "
                 f"got low {modality.low} and high {modality.high}"
             )
+
+
+register_kind(Kind("frames", DifferenceMLP, "mmrl.encoders.frames:NETWORKS"))

@@ -1,12 +1,28 @@
 """Vectors, and windows read as one: fully connected networks."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from gymnasium import spaces
 
 from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
+from mmrl.modality.kinds import Kind, register_kind
+from mmrl.modality.space_reading import (
+    Array,
+    Reading,
+    Space,
+    SpaceReader,
+    Unreadable,
+    feature_bounds,
+    require_box,
+    to_floats,
+)
+
+MOST_CHOICES = 1024
+"""Choices of a Discrete entry that are one-hot without being asked for."""
 
 Squash = tuple[float | tuple[float, ...], ...]
 
@@ -57,3 +73,53 @@ def require_scales_fit(name: str, squash: Squash, modality: Modality) -> None:
             raise ValueError(
                 f"modality {modality.name!r}: {name} gives {len(scale)} values for {modality.shape[-1]} features"
             )
+
+
+def read_vector(space: Space) -> Reading:
+    """Any Box or MultiBinary, its axes run together: (d,) floats."""
+    if isinstance(space, spaces.MultiBinary):
+        size = math.prod(space.shape)
+        return Reading((size,), to_floats((size,)), MLP(), low=0.0, high=1.0)
+    box = require_box(space, "a Box or a MultiBinary")
+    size = math.prod(box.shape)
+    low, high = feature_bounds(box.low.reshape(-1), box.high.reshape(-1))
+    return Reading((size,), to_floats((size,)), MLP(), low=low, high=high)
+
+
+def read_one_hot(space: Space) -> Reading:
+    """A Discrete of n choices as (n,) zeros and a one, a MultiDiscrete as those of its entries in a row."""
+    if isinstance(space, spaces.Discrete):
+        first, counts = np.array([space.start]), np.array([space.n])
+    elif isinstance(space, spaces.MultiDiscrete):
+        first, counts = space.start.reshape(-1), space.nvec.reshape(-1)
+    else:
+        raise Unreadable(f"reads a Discrete or a MultiDiscrete, not {space}")
+    offsets = np.cumsum(counts) - counts - first
+    size = int(counts.sum())
+
+    def convert(value: Any) -> Array:
+        ones = np.zeros(size, np.float32)
+        ones[np.asarray(value).reshape(-1) + offsets] = 1.0
+        return ones
+
+    return Reading((size,), convert, MLP(), low=0.0, high=1.0)
+
+
+def _is_a_vector(space: Space) -> bool:
+    if isinstance(space, spaces.Box):
+        return np.issubdtype(space.dtype, np.floating) and len(space.shape) < 2
+    return isinstance(space, spaces.MultiBinary)
+
+
+def _is_a_choice(space: Space) -> bool:
+    return isinstance(space, spaces.Discrete) and space.n <= MOST_CHOICES
+
+
+register_kind(
+    Kind(
+        "vector",
+        MLP,
+        "mmrl.encoders.vector:NETWORKS",
+        {"vector": SpaceReader(read_vector, _is_a_vector), "one_hot": SpaceReader(read_one_hot, _is_a_choice)},
+    )
+)

@@ -1,9 +1,12 @@
 """Windows of readings (T, d): convolutions along time."""
 
+import math
 from dataclasses import dataclass
 
 from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_sizes, require_units
+from mmrl.modality.kinds import Kind, register_kind
+from mmrl.modality.space_reading import Reading, Space, SpaceReader, Unreadable, feature_bounds, require_box, to_floats
 from mmrl.modality.vector import Squash, require_scales, require_scales_fit
 
 
@@ -37,3 +40,16 @@ class TemporalConv(EncoderSpec):
                 f"history >= 1, got shape {modality.shape} and history {modality.history}"
             )
         require_scales_fit("TemporalConv.squash", self.squash, modality)
+
+
+def read_window(space: Space) -> Reading:
+    """A Box (T,) or (T, d), oldest reading first: T readings of d features."""
+    box = require_box(space, "a Box (T,) or (T, d)")
+    if len(box.shape) not in (1, 2):
+        raise Unreadable(f"reads a Box (T,) or (T, d), time first, not one of shape {box.shape}")
+    length, size = box.shape[0], math.prod(box.shape[1:])
+    low, high = feature_bounds(box.low.reshape(length, size).min(axis=0), box.high.reshape(length, size).max(axis=0))
+    return Reading((size,), to_floats((length, size)), TemporalConv(), history=length, low=low, high=high)
+
+
+register_kind(Kind("window", TemporalConv, "mmrl.encoders.window:NETWORKS", {"window": SpaceReader(read_window)}))

@@ -20,7 +20,7 @@ import tyro
 from rich.console import Console
 
 from mmrl.documents import fit
-from mmrl.modality.reading_kinds import IGNORE
+from mmrl.modality.kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.recipes import started_from

@@ -161,7 +161,7 @@ def test_declared_senses_are_what_the_policy_gets() -> None:
         ({"force": "window"}, "the reading of a key is set by NAME.OPTION=VALUE, got force=window"),
         (
             {"force.kind": "picture"},
-            "observation 'force': no kind 'picture'; there are vector, window, image, image_chw, image_stack",
+            "observation 'force': no kind 'picture'; there are image, image_chw, image_stack, vector, one_hot, window",
         ),
         ({"force.kind": "image_chw"}, "observation 'force': kind 'image_chw' reads a Box (C, H, W)"),
         (

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.fusion.clock import Clock, build_signal, shared_clock
+from mmrl.encoders import build_signal
+from mmrl.encoders.clock import Clock, shared_clock
 from mmrl.modality import MLP, Custom, DifferenceMLP, ImageConv, Modality, TemporalConv
 
 
