@@ -90,7 +90,7 @@ class RawPhysics:
         for action in actions:
             envs.step(action)
             control = np.zeros((NUM_WORLDS, 6))
-            control[:, [0, 1, 2, 5]] = envs.setpoint * (1, -1, -1, -1)
+            control[:, [0, 1, 2, 5]] = envs.controller.arrays()["setpoint"] * (1, -1, -1, -1)
             self._controls.append(control)
 
     def rate(self) -> float:

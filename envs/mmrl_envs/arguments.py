@@ -12,6 +12,7 @@ from math import inf, isfinite
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 RENDER_MODES = (None, "rgb_array", "human")
@@ -155,12 +156,26 @@ def _require_shape(name: str, array: NDArray[Any], num_worlds: int) -> None:
         raise ValueError(f"option {name!r} needs shape ({num_worlds},), got {array.shape}")
 
 
-def checked_actions(actions: NDArray[Any], num_worlds: int, size: int) -> NDArray[np.float64]:
-    """The actions (N, A) as float64; ValueError if they are no numbers, have another shape or are not finite."""
-    checked: NDArray[np.float64] = number_array("actions", actions).astype(np.float64)
-    if checked.shape != (num_worlds, size):
-        raise ValueError(f"actions need shape ({num_worlds}, {size}), got {checked.shape}")
-    if not np.isfinite(checked).all():
-        bad = np.flatnonzero(~np.isfinite(checked).all(axis=1))
-        raise ValueError(f"actions must be finite; those of worlds {bad.tolist()} are not")
+def checked_actions(
+    actions: NDArray[Any], num_worlds: int, space: spaces.Box | spaces.Discrete
+) -> NDArray[np.float64] | NDArray[np.intp]:
+    """The actions as the space of one world has them: (N, A) as float64, or choices (N,).
+
+    Raises ValueError if they are no numbers, have another shape, are not finite, or are none of the choices.
+    """
+    array = number_array("actions", actions)
+    shape = (num_worlds, *(space.shape or ()))
+    if array.shape != shape:
+        raise ValueError(f"actions need shape {shape}, got {array.shape}")
+    if isinstance(space, spaces.Discrete):
+        first, last = int(space.start), int(space.start + space.n) - 1
+        _require_all(np.isin(array, np.arange(first, last + 1)), f"whole numbers from {first} to {last}")
+        return array.astype(np.intp)
+    checked: NDArray[np.float64] = array.astype(np.float64)
+    _require_all(np.isfinite(checked).all(axis=1), "finite")
     return checked
+
+
+def _require_all(good: Any, what: str) -> None:
+    if not good.all():
+        raise ValueError(f"actions must be {what}; those of worlds {np.flatnonzero(~good).tolist()} are not")

@@ -1,67 +1,148 @@
-"""What the present episodes have come to so far.
+"""What the present episodes have come to so far, and how vector infos say it: an entry, and a mask of its worlds.
 
-Letters: N = worlds, n = a subset, S = physics steps per control step.
+Letters: N = worlds, n = a subset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_envs.contact_force import ContactForces
+from mmrl.evaluation.figures import Figure, OverEpisode, require_distinct
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+_FOLDED: Mapping[OverEpisode, Callable[[FloatArray, FloatArray, IntArray], FloatArray]] = {
+    "last": lambda so_far, new, steps: new,
+    "max": lambda so_far, new, steps: np.where(steps == 0, new, np.maximum(so_far, new)),
+    "mean": lambda so_far, new, steps: so_far + new,
+    "sum": lambda so_far, new, steps: so_far + new,
+}
+"""What is kept of a figure after one more step, from what was kept of so many before; of a mean the sum."""
 
-class RunningEpisodes:
-    """Length, success, contact forces and context of one episode per world.
+
+class RunningFigures:
+    """Figures of one episode per world, up to the present step.
 
     Args:
+        figures: what is declared.
         num_worlds: N.
     """
 
-    def __init__(self, num_worlds: int) -> None:
+    def __init__(self, figures: Sequence[Figure], num_worlds: int) -> None:
+        require_distinct(figures)
+        self.figures = tuple(figures)
+        self._kept: dict[str, FloatArray] = {figure.name: np.zeros(num_worlds) for figure in figures}
+        self._steps: IntArray = np.zeros(num_worlds, np.intp)
+
+    def begin(self, worlds: IntArray, at_start: Mapping[str, FloatArray]) -> None:
+        """New episodes in worlds (n,), with figures (n,) each of the instant at which they begin."""
+        self._steps[worlds] = 0
+        for name, kept in self._kept.items():
+            kept[worlds] = at_start.get(name, 0.0)
+
+    def add(self, values: Mapping[str, FloatArray], valid: BoolArray) -> None:
+        """One control step: a value (N,) of each figure, which counts where the physics is valid, (N,)."""
+        for figure in self.figures:
+            kept = self._kept[figure.name]
+            folded = _FOLDED[figure.over_episode](kept, values[figure.name], self._steps)
+            self._kept[figure.name] = np.where(valid, folded, kept)
+        self._steps += valid
+
+    def present(self) -> dict[str, FloatArray]:
+        """The figures of the episodes so far, name -> (N,), in arrays of their own."""
+        steps = np.maximum(self._steps, 1)
+        kept = self._kept
+        return {f.name: kept[f.name] / (steps if f.over_episode == "mean" else 1) for f in self.figures}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue exactly."""
+        return {"kept": {name: kept.copy() for name, kept in self._kept.items()}, "steps": self._steps.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
+        self._steps = np.array(state["steps"])
+        self._kept = {name: np.array(kept) for name, kept in state["kept"].items()}
+
+    def load_peak_and_mean(self, state: Mapping[str, Any]) -> None:
+        """Continues from what runs before figures were declared have saved: one peak, one mean."""
+        self._steps = np.array(state["count"])
+        for figure in self.figures:
+            if figure.over_episode in ("max", "mean"):
+                self._kept[figure.name] = np.array(state["peak" if figure.over_episode == "max" else "sum"])
+
+
+class RunningEpisodes:
+    """Length, success, figures and context of one episode per world.
+
+    Args:
+        num_worlds: N.
+        figures: what the task declares.
+    """
+
+    def __init__(self, num_worlds: int, figures: Sequence[Figure] = ()) -> None:
         self.num_worlds = num_worlds
         self.elapsed: IntArray = np.zeros(num_worlds, np.intp)
         """Control steps so far, (N,)."""
         self.success_once: BoolArray = np.zeros(num_worlds, np.bool_)
         """Whether the task was fulfilled at any instant, (N,)."""
-        self.forces = ContactForces(num_worlds)
+        self.figures = RunningFigures(figures, num_worlds)
         self.context: dict[str, FloatArray] = {}
         """Drawn value of each parameter, (N,); never written in place, so that it may be handed out."""
 
-    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray]) -> None:
-        """New episodes in worlds (n,), of drawn values (n,)."""
+    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], figures: Mapping[str, FloatArray]) -> None:
+        """New episodes in worlds (n,), of drawn values (n,), with figures (n,) of the instant at which they begin."""
         self.elapsed[worlds] = 0
         self.success_once[worlds] = False
-        self.forces.reset(worlds)
+        self.figures.begin(worlds, figures)
         for name, values in context.items():
             present = self.context.get(name)
             present = np.full(self.num_worlds, np.nan) if present is None else present.copy()
             present[worlds] = values
             self.context[name] = present
 
-    def add(self, success: BoolArray, force: FloatArray, valid: BoolArray) -> None:
-        """One control step: success (N,) and forces (N, S, 3), which count where the physics is valid, (N,)."""
+    def add(self, success: BoolArray, figures: Mapping[str, FloatArray], valid: BoolArray) -> None:
+        """One control step: success (N,) and figures (N,), which count where the physics is valid, (N,)."""
         self.success_once |= success
-        self.forces.add(force, valid)
+        self.figures.add(figures, valid)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly."""
         return {
             "elapsed": self.elapsed.copy(),
             "success_once": self.success_once.copy(),
-            "forces": self.forces.state_dict(),
+            "figures": self.figures.state_dict(),
             "context": dict(self.context),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undoes `state_dict`."""
         self.elapsed, self.success_once = np.array(state["elapsed"]), np.array(state["success_once"])
-        self.forces.load_state_dict(state["forces"])
+        if "forces" in state:  # of a run before figures were declared
+            self.figures.load_peak_and_mean(state["forces"])
+        else:
+            self.figures.load_state_dict(state["figures"])
         self.context = {name: np.array(values) for name, values in state["context"].items()}
+
+
+def masked(entries: Mapping[str, Any], worlds: BoolArray) -> dict[str, Any]:
+    """The entries, and beside each a mask of its own that says it is about these worlds, (N,)."""
+    return {**entries, **masks(entries, worlds)}
+
+
+def masks(names: Iterable[str], worlds: BoolArray) -> dict[str, BoolArray]:
+    """A mask of its own for each name, under "_name"."""
+    return {f"_{name}": worlds.copy() for name in names}
+
+
+def only_of(worlds: BoolArray, info: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a masked info that says it is about these worlds, (N,), and so does the context in it."""
+    return {
+        name: worlds.copy() if name.startswith("_") else only_of(worlds, value) if name == "context" else value.copy()
+        for name, value in info.items()
+    }

@@ -1,7 +1,7 @@
-"""What a task states: its scene, what may vary, how an episode begins, what is good, when it has succeeded.
+"""A task puts a robot into a scene and says what may vary, how an episode begins, what is good, and what is success.
 
 Everything that happens at control rate is array code over all worlds; no task knows of windows, noise or
-rates.
+rates. `scenes`, `begin` and `assess` are a task; the rest has defaults.
 
 Letters: N = worlds, n = those being reset, P = size of the privileged state.
 """
@@ -10,17 +10,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
-from mmrl_envs.controllers.impedance import Impedance
+from mmrl_envs.physics.engines import make_world
 from mmrl_envs.physics.world import World
+from mmrl_envs.robots.base import Robot
+
+if TYPE_CHECKING:
+    from mmrl_envs.sensors.base import Sensor
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -33,8 +38,12 @@ class Start:
 
     qpos: FloatArray
     """Generalised positions, (n, nq)."""
-    setpoint: FloatArray
-    """Tip poses that the controller holds: x, y, z in metres, yaw in radians, in W, (n, 4)."""
+    qvel: FloatArray | None = None
+    """Generalised velocities, (n, nv); at rest where None."""
+    setpoint: FloatArray | None = None
+    """What the controller holds at first, in its own terms, (n, ...); where None, the robot as it stands."""
+    figures: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Figures of the instant, (n,) each, of those whose newest value is that of the episode; 0 where not given."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,10 @@ class Outcome:
     """Reward, (N,)."""
     success: BoolArray
     """Whether the task is fulfilled at this instant, (N,)."""
-    info: Mapping[str, FloatArray]
-    """Figures for `info`, each (N,)."""
+    ended: BoolArray | None = None
+    """Whether the episode is over by the task's own rule, (N,): fallen, off the track; in no world where None."""
+    figures: Mapping[str, FloatArray] = field(default_factory=dict)
+    """The task's figures of this step, (N,) each."""
     broken: BoolArray | None = None
     """Whether the state is one that physics forbids, (N,); none where None. Such an episode ends as a physics error."""
 
@@ -54,26 +65,26 @@ class Outcome:
 class Task(ABC):
     """One task on N worlds. Its fields are state of the present episodes."""
 
-    impedance: Impedance
-    """The controller that turns actions into forces."""
-    action_size: int
-    """Size of an action: 3 (x y z) or 4 (x y z yaw)."""
-    parameters: Sequence[Parameter | Choice]
+    robot: Robot
+    """What acts."""
+    senses: Sequence[str | Sensor] = ()
+    """The senses that a policy has where nobody chooses others."""
+    parameters: Sequence[Parameter | Choice] = ()
     """What a context may set."""
-    privileged_size: int
+    figures: Sequence[Figure] = ()
+    """What is reported about an episode."""
+    fields: Sequence[str] = ()
+    """Names of the quantities that `field` gives."""
+    privileged_size: int = 0
     """P."""
 
     @abstractmethod
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
-        """The variants of the scene, all of one layout; sensors are installed before they are compiled."""
-
-    @abstractmethod
-    def attach(self, world: World) -> None:
-        """Called once with the compiled worlds, before anything else."""
+        """The variants of the scene, robot included, all of one layout; sensors are installed before they compile."""
 
     @abstractmethod
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
-        """Sets model fields and mocap poses of some worlds for their next episode and says how they start.
+        """Prepares some worlds for their next episode and says how they start.
 
         Args:
             worlds: which, (n,).
@@ -85,35 +96,32 @@ class Task(ABC):
     def assess(self) -> Outcome:
         """Judges the control step that has just been simulated."""
 
-    @abstractmethod
-    def tip_pose(self) -> FloatArray:
-        """Tip poses x, y, z in metres and yaw in radians in W, (N, 4), as of the newest sensor reading."""
+    def make_world(
+        self, models: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int, num_threads: int, engine: str
+    ) -> World:
+        """N worlds of compiled scenes; a task whose worlds are not a physics engine's makes its own.
 
-    @abstractmethod
-    def figures_at_start(self) -> dict[str, FloatArray]:
-        """The entries of `Outcome.info` before the first step, each (N,)."""
+        Raises:
+            ValueError: on an engine that the task does not know.
+        """
+        return make_world(engine, models, num_worlds, substeps=substeps, num_threads=num_threads)
 
-    @abstractmethod
+    def attach(self, world: World) -> None:
+        """Called once with the worlds, before anything else; whoever has state of its own makes room for it."""
+        self.world = world
+
     def privileged(self) -> NDArray[np.float32]:
         """State that only a critic may see, of order one, (N, P)."""
+        return np.zeros((self.world.num_worlds, self.privileged_size), np.float32)
 
-    @abstractmethod
     def field(self, name: str) -> FloatArray:
         """A quantity that sensors may read besides MuJoCo's sensors, (N, ...).
 
         Raises:
             ValueError: listing the fields there are.
         """
+        raise ValueError(f"{type(self).__name__} has no field {name!r}; it has {sorted(self.fields)}")
 
-    @abstractmethod
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """All state of the present episodes, name -> (N, ...): the arrays themselves, no copies."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to continue exactly, as copies."""
-        return {name: array.copy() for name, array in self.arrays().items()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`."""
-        for name, array in self.arrays().items():
-            array[...] = state[name]
+        return {}

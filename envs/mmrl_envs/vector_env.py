@@ -1,11 +1,11 @@
 """N robots in N worlds behind Gymnasium's vector interface.
 
-A control step is: move the setpoints, simulate S physics steps of all worlds in one native call, judge, take the
-readings that fell due, and start finished worlds anew (same-step autoreset). A world whose physics breaks, as the
-engine or the task finds, ends its episode as a failure and touches no other.
+A control step is: turn actions into controls, simulate S physics steps of all worlds in one native call, judge, take
+the readings that fell due, and start finished worlds anew (same-step autoreset). A world whose physics breaks, as the
+engine or the task finds, ends its episode as a failure and touches no other; a task may end episodes by a rule of its
+own.
 
-Letters: N = worlds, n = a subset, S = physics steps per control step, A = size of an action, P = size of the
-privileged vector.
+Letters: N = worlds, n = a subset, S = physics steps per control step, P = size of the privileged vector.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.evaluation.figures import Figure
-from mmrl.modality import Modality
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.arguments import (
@@ -38,49 +36,38 @@ from mmrl_envs.arguments import (
     whole,
 )
 from mmrl_envs.context import Context, ContextSource, with_defaults
-from mmrl_envs.controllers.impedance import SetpointController
-from mmrl_envs.episodes import RunningEpisodes
-from mmrl_envs.infos import masked, masks, only_of
+from mmrl_envs.episodes import RunningEpisodes, masked, masks, only_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
-from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
+from mmrl_envs.physics.engines import DEFAULT_ENGINE
 from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.window import Viewer
 from mmrl_envs.sensors import Sensor, make_sensors
-from mmrl_envs.sensors.installation import compile_scenes
+from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
 from mmrl_envs.sensors.senses import Senses, noise_parameter
 from mmrl_envs.sensors.world_view import WorldView
 from mmrl_envs.task import Task
 
 BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-
-DEFAULT_SENSORS = ("camera", "force_torque", "proprioception")
-_FIGURES = (
-    Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
-    Figure("mean_force_n", "N", "mean", "low", "The mean contact force over the episode."),
-    Figure("depth_m", "m", "last", "high", "How deep the tip is in the hole."),
-)
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
     """A task on N worlds with chosen senses.
 
-    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32.
-    Actions are (N, A) in [-1, 1]. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool,
-    `peak_force_n`, `mean_force_n` (N,) of the contacts so far in the episode, `privileged` (N, P) float32 for
-    a critic, `context`, a dict of what was drawn for the present episodes, name -> (N,), and the task's own
-    figures.
+    Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions are
+    those of the robot's controller. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool, the task's
+    figures of the episode so far, (N,) each, `privileged` (N, P) float32 for a critic, and `context`, a dict of what
+    was drawn for the present episodes, name -> (N,).
 
     `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
     `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
-    worlds only. A `context_source` is asked besides whenever worlds begin an episode, be it by themselves.
+    worlds only. A `context_source` is asked besides whenever worlds begin an episode, also by themselves.
 
     Args:
-        task: what is to be done.
+        task: what is to be done, and by which robot.
         num_envs: N.
-        sensors: senses by name, or ready `Sensor` objects.
+        sensors: senses by name, or ready `Sensor` objects; unset are those of the task.
         context: overrides of the context parameters, those of the task and those of `mmrl_envs.seeing.conditions`.
         defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
@@ -113,7 +100,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         task: Task,
         num_envs: int = 1,
         *,
-        sensors: Sequence[str | Sensor] = DEFAULT_SENSORS,
+        sensors: Sequence[str | Sensor] | None = None,
         context: Mapping[str, Any] | None = None,
         defaults: Mapping[str, Any] | None = None,
         control_hz: int = 20,
@@ -137,12 +124,12 @@ class RobotVectorEnv(MultimodalVectorEnv):
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         present = {"autoreset_mode": mode, "render_fps": control_hz}
         self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
-        self.sensors = make_sensors(sensors, control_hz, physics_hz)
+        self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors)
         substeps = physics_hz // control_hz
-        num_envs = self.num_envs = checked_num_envs(num_envs, _bytes_of_a_world(models[0], self.modalities, substeps))
-        self.world = make_world(engine, models, num_envs, substeps=substeps, num_threads=num_threads)
+        num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
+        self.world = task.make_world(models, num_envs, substeps=substeps, num_threads=num_threads, engine=engine)
         task.attach(self.world)
         self._cameras = SceneCameras(self.world, num_threads)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
@@ -151,16 +138,15 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.context = Context(parameters, num_envs, context)
         self._given_context = dict(context or {})
         self._viewing = Viewing(self.world)
-        self._controller = SetpointController(
-            task.impedance, num_envs, self.world.substeps, task.action_size, control_hz
-        )
+        self.controller = task.robot.controller.start(self.world, control_hz)
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
-        self.single_action_space = spaces.Box(-1.0, 1.0, (task.action_size,), np.float32)
+        self.single_action_space: spaces.Box | spaces.Discrete = task.robot.controller.action_space
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._every = np.arange(num_envs)
-        self._episodes = RunningEpisodes(num_envs)
+        self._episodes = RunningEpisodes(num_envs, task.figures)
         self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
+        self._nothing = np.zeros(num_envs, np.bool_)
         self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
         self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
@@ -173,8 +159,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """Contact forces, and how deep the tip is."""
-        return _FIGURES
+        """The figures that the task declares."""
+        return tuple(self.task.figures)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -189,11 +175,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "max_episode_steps": self.max_episode_steps,
             "context": {**defaults, **self._given_context},
         }
-
-    @property
-    def setpoint(self) -> FloatArray:
-        """Tip poses that the controllers hold at present: x, y, z in metres, yaw in radians, in W, (N, 4)."""
-        return self._controller.setpoint
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -224,7 +205,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         worlds = np.flatnonzero(mask)
         self._begin(worlds)
         self._episodes.elapsed[worlds] = elapsed[worlds]
-        return self._senses.observe(), self._info(self._no_figures(), known=mask)
+        return self._senses.observe(), self._info(self._nothing, self._nothing, known=mask)
 
     def step(
         self, actions: NDArray[np.float32]
@@ -239,26 +220,26 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """
         if not self._begun.all():
             raise gym.error.ResetNeeded("the worlds have not begun: call reset() before step()")
-        checked = checked_actions(actions, self.num_envs, self.task.action_size)
-        failed = self.world.step(self._controller.command(checked, self.task.tip_pose()))
+        checked = checked_actions(actions, self.num_envs, self.single_action_space)
+        failed = self.world.step(self.controller.command(checked))
         self._episodes.elapsed += 1
         outcome = self.task.assess()  # first, so that all that is sensed is of one instant and no broken step is
         if outcome.broken is not None:
             failed = failed | outcome.broken
         self._senses.read(self._every if not failed.any() else np.flatnonzero(~failed))
         success = outcome.success & ~failed
-        self._episodes.add(success, self.world.recorded("contact_force"), ~failed)
+        self._episodes.add(success, outcome.figures, ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
+        terminated = failed if outcome.ended is None else failed | outcome.ended
         limit = self.max_episode_steps
-        truncated = (self._episodes.elapsed >= limit) & ~failed if limit else np.zeros(self.num_envs, np.bool_)
-        info = self._info({"is_success": success, "physics_error": failed, **_zero_where(failed, outcome.info)})
-        observation = self._senses.observe()
-        done = failed | truncated
+        truncated = (self._episodes.elapsed >= limit) & ~terminated if limit else self._nothing.copy()
+        info, observation = self._info(success, failed), self._senses.observe()
+        done = terminated | truncated
         if done.any() and self._autoreset:
             observation, info = self._restart(np.flatnonzero(done), done, observation, info)
         if self.render_mode == "human":
             self.render()
-        return observation, reward, failed, truncated, info
+        return observation, reward, terminated, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Frames (height, width, 3) of every world in mode "rgb_array"; updates the window in "human"."""
@@ -303,8 +284,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         return {
             "context": self.context,
             "world": self.world,
-            "task": self.task,
-            "controller": self._controller,
+            "task": snapshot.Arrays(self.task.arrays()),
+            "controller": snapshot.Arrays(self.controller.arrays()),
             "episodes": self._episodes,
             "task_streams": self._task_streams,
             **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
@@ -340,9 +321,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         values = self.context.draw(worlds, self._context_streams)
         start = self.task.begin(worlds, values, self._task_streams)
         self._viewing.begin(worlds, values, self._context_streams[Viewing.group])
-        self.world.reset(worlds, start.qpos)
-        self.world.set_control(worlds, self._controller.reset(worlds, start.setpoint))
-        self._episodes.begin(worlds, values)
+        self.world.reset(worlds, start.qpos, start.qvel)
+        self.world.set_control(worlds, self.controller.begin(worlds, start.setpoint))
+        self._episodes.begin(worlds, values, start.figures)
         self._begun[worlds] = True
         self._context_info = self._describe_contexts()
         self._senses.begin(worlds, values)
@@ -361,10 +342,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._begin(worlds)
         for name, seen in self._senses.observe(worlds).items():
             observation[name][worlds] = seen
-        figures = {key: info[key] for key in info if not key.startswith("_")}
-        for key, value in self._no_figures().items():
-            figures[key] = np.where(done, value, figures[key]).astype(figures[key].dtype)
-        info = self._info(figures)
+        info = self._info(info["is_success"] & ~done, info["physics_error"] & ~done)
         info["final_obs"], info["_final_obs"] = final_obs, done.copy()
         info["final_info"], info["_final_info"] = final_info, done.copy()
         return observation, info
@@ -374,32 +352,15 @@ class RobotVectorEnv(MultimodalVectorEnv):
         told = {name: self.context.spelled(name, values) for name, values in self._episodes.context.items()}
         return masked(told, np.ones(self.num_envs, np.bool_))
 
-    def _no_figures(self) -> dict[str, NDArray[Any]]:
-        """Figures of an episode that has not begun."""
-        nothing = np.zeros(self.num_envs, np.bool_)
-        return {"is_success": nothing, "physics_error": nothing, **self.task.figures_at_start()}
-
-    def _info(self, figures: Mapping[str, NDArray[Any]], known: BoolArray | None = None) -> dict[str, Any]:
-        """The info of a step or a reset; the figures are masked where they are not `known`, (N,)."""
+    def _info(self, success: BoolArray, failed: BoolArray, known: BoolArray | None = None) -> dict[str, Any]:
+        """The info of a step or a reset; success and failure of the step are masked where not `known`, (N,)."""
+        of_step = {"is_success": success, "physics_error": failed}
         values = {
-            **figures,
+            **of_step,
+            **self._episodes.figures.present(),
             "success_once": self._episodes.success_once.copy(),
-            "peak_force_n": self._episodes.forces.peak.copy(),
-            "mean_force_n": self._episodes.forces.mean,
             "privileged": self.task.privileged(),
             "context": self._context_info,
         }
         present = np.ones(self.num_envs, np.bool_)
-        return masked(values, present) | masks(figures, present if known is None else known)
-
-
-def _bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality], substeps: int) -> int:
-    """Memory that a world takes at least: its model, its readings, and an observation of it."""
-    observed = sum(int(np.prod(m.window_shape)) * np.dtype(m.dtype).itemsize for m in modalities.values())
-    own: int = model.nbuffer + 8 * model.nsensordata * substeps
-    return own + 2 * observed
-
-
-def _zero_where(failed: BoolArray, figures: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The figures, each (N,), with zeros for worlds whose physics failed: their state means nothing."""
-    return {name: np.where(failed, 0, values).astype(values.dtype) for name, values in figures.items()}
+        return masked(values, present) | masks(of_step, present if known is None else known)

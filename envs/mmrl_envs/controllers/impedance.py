@@ -16,17 +16,21 @@ Letters: N = worlds, n = a subset, S = physics steps per control step, A = size 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import mujoco
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mmrl.documents import build, fit
+from mmrl_envs.controllers.base import FloatArray, IntArray, actions_of_size
+from mmrl_envs.physics.world import World
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+ACTIONS: Mapping[str, int] = MappingProxyType({"xyz": 3, "xyz_yaw": 4})
+"""Kinds of action, by what they move, and their sizes A."""
 
 _TO_TOOL_FRAME = np.array([1.0, -1.0, -1.0, -1.0])
 """W (x, y, z, yaw) to the actuators' frame, which is W turned by pi about x."""
@@ -77,28 +81,6 @@ class Impedance:
         """Bound of the static force per axis in newtons."""
         return self.stiffness * self.lead_m
 
-    def install(self, spec: mujoco.MjSpec, *, tip_site: str, reference_site: str) -> None:
-        """Adds the six actuators to a scene that has both sites."""
-        for axis in range(6):
-            kp, kd = (
-                (self.stiffness, self.damping) if axis < 3 else (self.rotational_stiffness, self.rotational_damping)
-            )
-            gear = [0.0] * 6
-            gear[axis] = 1.0
-            gain, bias = np.zeros(10), np.zeros(10)
-            gain[0], bias[1], bias[2] = kp, -kp, -kd
-            spec.add_actuator(
-                name=f"impedance_{('x', 'y', 'z', 'rx', 'ry', 'rz')[axis]}",
-                trntype=mujoco.mjtTrn.mjTRN_SITE,
-                target=tip_site,
-                refsite=reference_site,
-                gear=gear,
-                gaintype=mujoco.mjtGain.mjGAIN_FIXED,
-                biastype=mujoco.mjtBias.mjBIAS_AFFINE,
-                gainprm=gain,
-                biasprm=bias,
-            )
-
 
 def impedance_with(settings: Mapping[str, Any]) -> Impedance:
     """The usual controller, some settings changed. Raises ValueError for an unknown name, and lists those there are."""
@@ -107,44 +89,105 @@ def impedance_with(settings: Mapping[str, Any]) -> Impedance:
     return build(Impedance, settings, "Impedance.")
 
 
-class SetpointController:
-    """Turns actions into interpolated setpoints for N worlds."""
+@dataclass(frozen=True)
+class ImpedanceController:
+    """A `mmrl_envs.controllers.base.Controller`: actions displace the setpoint of an impedance at a tool's tip.
 
-    def __init__(
-        self, impedance: Impedance, num_worlds: int, substeps: int, action_size: int, control_hz: float
-    ) -> None:
-        self.impedance = impedance
+    The robot has the site of the tip; the scene has that of the frame in its world body, z up; the robot installs the
+    MuJoCo sensors "tip_position" and "tip_xaxis", of the tip in the frame.
+    """
+
+    impedance: Impedance = field(default_factory=Impedance)
+    """Stiffness, damping and limits."""
+    action: str = "xyz"
+    """What actions move: "xyz" at fixed orientation, or "xyz_yaw"."""
+    tip: str = "tip"
+    """Name of the site of the tip."""
+    frame: str = "workspace"
+    """Name of the site whose frame is W."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for another kind of action."""
+        if self.action not in ACTIONS:
+            raise ValueError(f"unknown action {self.action!r}; actions are {sorted(ACTIONS)}")
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """Displacements as shares of the largest step, (A,)."""
+        return actions_of_size(ACTIONS[self.action])
+
+    def install(self, spec: mujoco.MjSpec) -> None:
+        """Adds the six actuators, and the site of the frame in which they act."""
+        reference = f"{self.frame}_z_down"
+        spec.worldbody.add_site(name=reference, pos=spec.site(self.frame).pos, quat=[0, 1, 0, 0], group=5)
+        impedance = self.impedance
+        linear = (impedance.stiffness, impedance.damping)
+        angular = (impedance.rotational_stiffness, impedance.rotational_damping)
+        for axis, name in enumerate(("x", "y", "z", "rx", "ry", "rz")):
+            kp, kd = linear if axis < 3 else angular
+            gear, gain, bias = np.eye(6)[axis], np.zeros(10), np.zeros(10)
+            gain[0], bias[1], bias[2] = kp, -kp, -kd
+            spec.add_actuator(
+                name=f"impedance_{name}",
+                trntype=mujoco.mjtTrn.mjTRN_SITE,
+                target=self.tip,
+                refsite=reference,
+                gear=gear,
+                gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+                biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+                gainprm=gain,
+                biasprm=bias,
+            )
+
+    def start(self, world: World, control_hz: float) -> Setpoints:
+        """Setpoints of N worlds."""
+        return Setpoints(self, world, control_hz)
+
+
+class Setpoints:
+    """Turns actions into interpolated setpoints for N worlds: a `mmrl_envs.controllers.base.ControllerProcess`.
+
+    Args:
+        controller: what is at work.
+        world: the worlds.
+        control_hz: actions per second.
+    """
+
+    def __init__(self, controller: ImpedanceController, world: World, control_hz: float) -> None:
+        impedance, self._world = controller.impedance, world
         lag_s = (impedance.damping / impedance.stiffness,) * 3 + (
             impedance.rotational_damping / impedance.rotational_stiffness,
         )
         self._lag = np.array(lag_s) * control_hz
-        self.setpoint: FloatArray = np.zeros((num_worlds, 4))
-        self._control: FloatArray = np.zeros((num_worlds, substeps, 6))
-        self._fraction = (np.arange(substeps) + 1.0)[:, None] / substeps
-        self._size = action_size
-        step = (impedance.step_m,) * 3 + (impedance.step_rad,)
-        self._step = np.array(step[:action_size])
+        self.setpoint: FloatArray = np.zeros((world.num_worlds, 4))
+        """Tip poses that are held: x, y, z in metres, yaw in radians, in W, (N, 4)."""
+        self._control: FloatArray = np.zeros((world.num_worlds, world.substeps, 6))
+        self._fraction = (np.arange(world.substeps) + 1.0)[:, None] / world.substeps
+        self._size = ACTIONS[controller.action]
+        self._step = np.array((impedance.step_m,) * 3 + (impedance.step_rad,))[: self._size]
         self._lead = np.array((impedance.lead_m,) * 3 + (impedance.lead_rad,))
         self._low, self._high = np.array(impedance.low), np.array(impedance.high)
 
-    def reset(self, worlds: IntArray, pose: FloatArray) -> FloatArray:
-        """Puts setpoints at tip poses (n, 4): x, y, z, yaw in W. Returns controls that hold them, (n, 6)."""
+    def tip_pose(self) -> FloatArray:
+        """Tip poses x, y, z in metres and yaw in radians in W by the newest reading, (N, 4)."""
+        axis = self._world.current("tip_xaxis")
+        yaw = np.arctan2(axis[:, 1], axis[:, 0])
+        return np.concatenate([self._world.current("tip_position"), yaw[:, None]], axis=1)
+
+    def begin(self, worlds: IntArray, setpoint: FloatArray | None) -> FloatArray:
+        """Puts setpoints at tip poses (n, 4), by default the present ones. Returns controls that hold them, (n, 6)."""
+        pose = self.tip_pose()[worlds] if setpoint is None else setpoint
         self.setpoint[worlds] = pose
         control = np.zeros((len(worlds), 6))
         control[:, [0, 1, 2, 5]] = pose * _TO_TOOL_FRAME
         return control
 
-    def command(self, action: FloatArray, pose: FloatArray) -> FloatArray:
-        """Moves the setpoints and returns the controls of the coming physics steps.
+    def command(self, action: NDArray[Any]) -> FloatArray:
+        """Moves the setpoints by actions (N, A) in [-1, 1]; controls of the coming physics steps, (N, S, 6).
 
-        Args:
-            action: displacements in [-1, 1], (N, A).
-            pose: present tip poses x, y, z, yaw in W, (N, 4).
-
-        Returns:
-            Controls at each physics step, (N, S, 6), overwritten by the next call.
+        The array is overwritten by the next call.
         """
-        start = self.setpoint
+        start, pose = self.setpoint, self.tip_pose()
         goal = start.copy()
         goal[:, : self._size] += np.clip(action, -1.0, 1.0) * self._step
         goal = np.clip(goal, pose - self._lead, pose + self._lead)
@@ -155,13 +198,9 @@ class SetpointController:
         path *= _TO_TOOL_FRAME
         self._control[:, :, :3] = path[:, :, :3]
         self._control[:, :, 5] = path[:, :, 3]
-        self.setpoint = goal
+        self.setpoint[:] = goal
         return self._control
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to continue exactly."""
-        return {"setpoint": self.setpoint.copy()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`."""
-        self.setpoint = np.array(state["setpoint"])
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The setpoints."""
+        return {"setpoint": self.setpoint}

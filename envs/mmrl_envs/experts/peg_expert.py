@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl_envs.controllers.impedance import Setpoints
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.tasks.peg_yaw import wrap
 from mmrl_envs.tasks.pegs import HOLE_DEPTH
@@ -32,7 +33,9 @@ class PegExpert:
     def __init__(self, envs: RobotVectorEnv) -> None:
         if not isinstance(envs.task, PegInsertion):
             raise TypeError(f"PegExpert needs a peg-insertion environment, got {type(envs.task).__name__}")
-        self._envs, self._task = envs, envs.task
+        assert isinstance(envs.controller, Setpoints)
+        self._task, self._setpoints = envs.task, envs.controller
+        (self._size,) = envs.task.robot.controller.action_space.shape
         self._aligned = np.zeros(envs.num_envs, np.bool_)
 
     def reset(self) -> None:
@@ -41,8 +44,8 @@ class PegExpert:
 
     def act(self) -> NDArray[np.float32]:
         """Actions for the present state, (N, A)."""
-        tip, size = self._task.tip_pose(), self._task.action_size
-        setpoint = self._envs.setpoint
+        tip = self._task.tip_pose()
+        setpoint = self._setpoints.setpoint
         error = self._task.hole - tip
         error[:, 3] = wrap(error[:, 3], self._task.symmetry)
         distance = np.linalg.norm(error[:, :2], axis=1)
@@ -61,5 +64,5 @@ class PegExpert:
         # A landing in a tight hole is slow, or it bounces off the edge.
         speed = np.where(self._task.clearance < 1e-3, 0.15, 0.5)
         action[:, 2] = np.clip(action[:, 2], -speed, 1.0)
-        bounded: NDArray[np.float32] = np.clip(action[:, :size], -1.0, 1.0).astype(np.float32)
+        bounded: NDArray[np.float32] = np.clip(action[:, : self._size], -1.0, 1.0).astype(np.float32)
         return bounded

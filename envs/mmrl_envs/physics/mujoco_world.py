@@ -54,6 +54,7 @@ class MujocoWorld:
         size = (num_worlds, substeps, self.template.nsensordata)
         self._recorded: FloatArray = np.zeros(size)
         self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}
+        self._newest: FloatArray = np.zeros((num_worlds, self.template.nsensordata))
         self._slices = SensorSlices(self.template)
         _living.add(self)
 
@@ -66,7 +67,7 @@ class MujocoWorld:
         self.qvel: FloatArray = batch.bind("qvel")
         self.mocap_pos: FloatArray = batch.bind("mocap_pos")
         self.mocap_quat: FloatArray = batch.bind("mocap_quat")
-        self._current: FloatArray = batch.bind("sensordata")
+        self._sensordata: FloatArray = batch.bind("sensordata")  # as the last call left it
         self._warnings = batch.warning[:, :, 1]
 
     @property
@@ -89,8 +90,8 @@ class MujocoWorld:
         return self._recorded[:, :, self._slices[sensor]]
 
     def current(self, sensor: str) -> FloatArray:
-        """Reading of a MuJoCo sensor at the last reset or forward call, (N, dim), a view."""
-        return self._current[:, self._slices[sensor]]
+        """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view."""
+        return self._newest[:, self._slices[sensor]]
 
     def step(self, control: FloatArray) -> BoolArray:
         """Advances every world by one control step.
@@ -113,6 +114,7 @@ class MujocoWorld:
         failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
         if failed.any():
             self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
+        self._newest[:] = self._recorded[:, -1]
         return failed
 
     def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
@@ -122,40 +124,52 @@ class MujocoWorld:
         """
         return self._models.choose(world, variant)
 
-    def reset(self, worlds: IntArray, qpos: FloatArray) -> None:
-        """Puts worlds at rest in given configurations and computes their sensor readings.
+    def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
+        """Puts worlds in given configurations, at rest or moving, and computes their sensor readings.
 
         Mocap poses and model fields are the caller's to set before.
 
         Args:
             worlds: which, (n,).
             qpos: generalised positions, (n, nq).
+            qvel: generalised velocities, (n, nv); at rest where None.
         """
         mocap = self.mocap_pos[worlds].copy(), self.mocap_quat[worlds].copy()
         self._batch.set_models(self.models)
         self._batch.reset(worlds, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
         self.mocap_pos[worlds], self.mocap_quat[worlds] = mocap
         self.qpos[worlds] = qpos
-        self._batch.forward(worlds)
+        if qvel is not None:
+            self.qvel[worlds] = qvel
+        self._forward(worlds)
 
     def set_control(self, worlds: IntArray, control: FloatArray) -> None:
         """Sets the actuator inputs of worlds, (n, U), and recomputes their sensor readings."""
         self._batch.bind("ctrl")[worlds] = control
+        self._forward(worlds)
+
+    def _forward(self, worlds: IntArray) -> None:
         self._batch.forward(worlds)
+        self._newest[worlds] = self._sensordata[worlds]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly.
 
         The integration state of all worlds (with mocap poses and the solver's warm start), the variant each runs
-        on, and the model fields in which some world differs from its variant, each (N, ...).
+        on, the model fields in which some world differs from its variant, each (N, ...), and the newest readings.
         """
-        return {"state": self._batch.state.copy(), **self._models.state_dict()}
+        return {"state": self._batch.state.copy(), "newest": self._newest.copy(), **self._models.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
         self._models.load_state_dict(state)
         self._batch.set_models(self.models)
         self._batch.state[...] = state["state"]
+        if "newest" in state:
+            self._newest[...] = state["newest"]
+        else:  # saved before they were: those of the state itself, which are one physics step newer
+            self._forward(np.arange(self.num_worlds))
+            self._batch.state[...] = state["state"]
 
     def close(self) -> None:
         """Nothing: MuJoCo's memory goes with its objects."""

@@ -59,7 +59,7 @@ class World(Protocol):
         """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
 
     def current(self, sensor: str) -> FloatArray:
-        """Reading of a MuJoCo sensor at the last reset or `set_control`, (N, dim), a view."""
+        """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view."""
 
     def step(self, control: FloatArray) -> BoolArray:
         """Advances every world by one control step.
@@ -78,14 +78,15 @@ class World(Protocol):
         Returns the world's model for editing; edits take effect with the next `reset`.
         """
 
-    def reset(self, worlds: IntArray, qpos: FloatArray) -> None:
-        """Puts worlds at rest in given configurations and computes their sensor readings.
+    def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
+        """Puts worlds in given configurations, at rest or moving, and computes their sensor readings.
 
         Mocap poses and model fields are the caller's to set before.
 
         Args:
             worlds: which, (n,).
             qpos: generalised positions, (n, nq).
+            qvel: generalised velocities, (n, nv); at rest where None.
         """
 
     def set_control(self, worlds: IntArray, control: FloatArray) -> None:
@@ -95,7 +96,7 @@ class World(Protocol):
         """Everything needed to continue exactly."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
 
     def close(self) -> None:
         """Gives back what the engine holds outside of Python."""

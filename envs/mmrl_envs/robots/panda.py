@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NUM_JOINTS = 7
+JOINT_NAMES = tuple(f"panda_joint{i}" for i in range(1, NUM_JOINTS + 1))
 
 # a_{i-1} [m], d_i [m], alpha_{i-1} [rad] of the seven joints (modified Denavit-Hartenberg).
 DH_A = (0.0, 0.0, 0.0, 0.0825, -0.0825, 0.0, 0.088)
@@ -142,7 +143,7 @@ def _add_link(parent: mujoco.MjsBody, i: int, link: LinkInertia, group: int) -> 
         gravcomp=1,
     )
     body.add_joint(
-        name=f"panda_joint{i + 1}",
+        name=JOINT_NAMES[i],
         type=mujoco.mjtJoint.mjJNT_HINGE,
         axis=[0, 0, 1],
         range=[JOINT_LOW[i], JOINT_HIGH[i]],

@@ -1,10 +1,7 @@
-"""The bench that tasks share.
-
-A Panda on a table, a straight tool pointing down, a Cartesian controller, and the senses' anchors.
+"""The bench that tasks share: a table under a lamp, and a frame to work in.
 
 Frames: the base frame has its origin on the table under the arm; the workspace frame W is parallel to it, z
-up, with its origin at `WORKSPACE`, the centre of the workspace at the height of the block's top face. The
-tool's frame ("hand") has z out of the flange.
+up, with its origin at `WORKSPACE`, the centre of the workspace at the height of the block's top face.
 
 Geom groups: 0 the table, 1 what a policy camera should see, 2 the arm (left out of policy cameras), 5 nothing
 to see.
@@ -15,14 +12,10 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from mmrl_envs.controllers.impedance import Impedance
-from mmrl_envs.robots import panda
-from mmrl_envs.scenes.groups import ARM_GROUP, TABLE_GROUP
+from mmrl_envs.scenes.groups import TABLE_GROUP
 
 WORKSPACE = np.array([0.50, 0.0, 0.04])
 """Origin of W in the base frame, metres."""
-ADAPTER_LENGTH = 0.04
-"""Length of the part between flange and peg, metres."""
 
 
 # A wall gives way by 0.10 mm under 15 N, the most that the controller presses along an axis: a hole plays like one
@@ -32,17 +25,8 @@ ADAPTER_LENGTH = 0.04
 CONTACT = {"solref": (0.02, 0.5), "solimp": (0.5, 0.98, 0.0007, 0.5, 2.0)}
 
 
-def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> mujoco.MjSpec:
-    """Arm, table, lights, tool body "hand" with sites "flange" and "tip", controller and task-level sensors.
-
-    Args:
-        physics_hz: physics steps per second.
-        tool_length: distance from flange to tip in metres.
-        impedance: the controller.
-
-    Returns:
-        A scene whose body "hand" still lacks the tool itself.
-    """
+def make_bench(physics_hz: int) -> mujoco.MjSpec:
+    """A table, a lamp, the spectator's camera and the site "workspace": a scene that still lacks robot and task."""
     spec = mujoco.MjSpec()
     spec.modelname = "mmrl_workcell"
     spec.compiler.degree = False
@@ -84,13 +68,7 @@ def make_bench(*, physics_hz: int, tool_length: float, impedance: Impedance) -> 
         **CONTACT,
     )
     world.add_site(name="workspace", pos=WORKSPACE, group=5)
-    world.add_site(name="setpoint_frame", pos=WORKSPACE, quat=[0, 1, 0, 0], group=5)
     _add_scene_camera(world)
-    hand = panda.add_panda(spec, geom_group=ARM_GROUP).add_body(name="hand", gravcomp=1)
-    hand.add_site(name="flange", group=5)
-    hand.add_site(name="tip", pos=[0, 0, tool_length], group=5)
-    impedance.install(spec, tip_site="tip", reference_site="setpoint_frame")
-    _add_task_sensors(spec)
     return spec
 
 
@@ -103,24 +81,3 @@ def _add_scene_camera(world: mujoco.MjsBody) -> None:
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).ravel())
     world.add_camera(name="scene_camera", pos=eye, quat=quat, fovy=44)
-
-
-def _add_task_sensors(spec: mujoco.MjSpec) -> None:
-    """What reward, success and `info` are computed from, whatever senses the policy has."""
-    site, kinds = mujoco.mjtObj.mjOBJ_SITE, mujoco.mjtSensor
-    for name, kind, reference in (
-        ("tip_position", kinds.mjSENS_FRAMEPOS, "workspace"),
-        ("tip_xaxis", kinds.mjSENS_FRAMEXAXIS, "workspace"),
-        ("tip_zaxis", kinds.mjSENS_FRAMEZAXIS, "workspace"),
-        ("tip_velocity", kinds.mjSENS_FRAMELINVEL, "workspace"),
-        ("tip_angular_velocity", kinds.mjSENS_FRAMEANGVEL, "workspace"),
-    ):
-        spec.add_sensor(name=name, type=kind, objtype=site, objname="tip", reftype=site, refname=reference)
-    # Net force of all contacts of the tool (reduce = 3, net force; data = bit 1, force): what `info` reports.
-    spec.add_sensor(
-        name="contact_force",
-        type=kinds.mjSENS_CONTACT,
-        objtype=mujoco.mjtObj.mjOBJ_BODY,
-        objname="hand",
-        intprm=[1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1],
-    )

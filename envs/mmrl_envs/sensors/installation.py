@@ -5,13 +5,14 @@ n is the number of worlds being read, k the number of instants per world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
 from mmrl_envs.sensors.base import Sensor, View
 
@@ -30,6 +31,13 @@ def compile_scenes(scenes: Scenes, sensors: Sequence[Sensor]) -> list[mujoco.MjM
         for sensor in sensors:
             _require_fit(sensor, scenes()[0])
         raise
+
+
+def bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality], substeps: int) -> int:
+    """Memory that a world takes at least: its model, its readings, and an observation of it."""
+    observed = sum(int(np.prod(m.window_shape)) * np.dtype(m.dtype).itemsize for m in modalities.values())
+    own: int = model.nbuffer + 8 * model.nsensordata * substeps
+    return own + 2 * observed
 
 
 def read_checked(sensor: Sensor, view: View, instants: int) -> NDArray[Any]:

@@ -17,17 +17,18 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
-from mmrl_envs.controllers.impedance import Impedance, impedance_with
+from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
 from mmrl_envs.physics.world import World
-from mmrl_envs.robots import panda
+from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, HAND, ToolArm
 from mmrl_envs.scenes.groups import SCENE_GROUP
-from mmrl_envs.scenes.workcell import ADAPTER_LENGTH, CONTACT, WORKSPACE, make_bench
+from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE, make_bench
 from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
 from mmrl_envs.tasks import peg_geometry, pegs
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
 from mmrl_envs.tasks.peg_reward import dense_reward
-from mmrl_envs.tasks.peg_yaw import fold_yaw, joints_near, wrap
+from mmrl_envs.tasks.peg_yaw import fold_yaw, wrap
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
@@ -41,12 +42,11 @@ BROKEN_FORCE_N = 500.0
 KEYPOINT_RADIUS = 0.02
 """Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 HOLE_FLOOR = 0.01
-ACTIONS = {"xyz": 3, "xyz_yaw": 4}
 REWARDS = ("dense", "sparse")
 
 _BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
-_PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": 0.15, **CONTACT}
-_ADAPTER_MASS = 0.20
+_PEG_MASS = 0.15
+_PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": _PEG_MASS, **CONTACT}
 
 
 class PegInsertion(Task):
@@ -61,7 +61,15 @@ class PegInsertion(Task):
         impedance: the controller, or settings of it that differ from the usual ones.
     """
 
+    robot: ToolArm
     privileged_size = 26
+    senses = ("camera", "force_torque", "proprioception")
+    fields = ("hole_estimate", "tool_wrench")
+    figures = (
+        Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
+        Figure("mean_force_n", "N", "mean", "low", "The mean contact force over the episode."),
+        Figure("depth_m", "m", "last", "high", "How deep the tip is in the hole."),
+    )
 
     def __init__(
         self,
@@ -71,12 +79,10 @@ class PegInsertion(Task):
         reward_weights: Mapping[str, float] | None = None,
         impedance: Impedance | Mapping[str, Any] | None = None,
     ) -> None:
-        if action not in ACTIONS:
-            raise ValueError(f"unknown action {action!r}; actions are {sorted(ACTIONS)}")
         if reward not in REWARDS:
             raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
         self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
-        self.action_size = ACTIONS[action]
+        self.robot = ToolArm(TOOL_LENGTH, ImpedanceController(self.impedance, action))
         self.dense = dense_reward(reward_weights) if reward == "dense" else None
         if reward_weights and self.dense is None:
             raise ValueError(
@@ -89,27 +95,17 @@ class PegInsertion(Task):
         return [self._scene(shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
 
     def _scene(self, shape: pegs.PegShape, physics_hz: int) -> mujoco.MjSpec:
-        spec = make_bench(physics_hz=physics_hz, tool_length=TOOL_LENGTH, impedance=self.impedance)
+        spec = make_bench(physics_hz)
+        self.robot.install(spec)
         pegs.add_peg_meshes(spec)
-        hand = spec.body("hand")
-        hand.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-            size=[0.025, ADAPTER_LENGTH / 2, 0],
-            pos=[0, 0, ADAPTER_LENGTH / 2],
-            rgba=(0.3, 0.32, 0.35, 1),
-            group=SCENE_GROUP,
-            mass=_ADAPTER_MASS,
-            contype=0,
-            conaffinity=0,
-        )
-        pegs.add_peg(hand, shape, ADAPTER_LENGTH, **_PEG)
+        pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, **_PEG)
         hole = spec.worldbody.add_body(name="hole", mocap=True, pos=WORKSPACE)
         pegs.add_hole(hole, shape, floor=HOLE_FLOOR, **_BLOCK)
         return spec
 
     def attach(self, world: World) -> None:
         """Prepares the per-world state."""
-        self.world = world
+        super().attach(world)
         n = world.num_worlds
         self._every = np.arange(n)
         model = world.template
@@ -127,7 +123,7 @@ class PegInsertion(Task):
         self._force: FloatArray = np.zeros((n, 3))
         self._in_block: FloatArray = np.zeros(n)  # metres
         self._tilt: FloatArray = np.zeros(n)  # radians
-        weight = 9.81 * (_ADAPTER_MASS + _PEG_MASS)
+        weight = 9.81 * (ADAPTER_MASS + _PEG_MASS)
         self._tool_wrench = np.tile([0.0, 0.0, weight, 0.0, 0.0, 0.0], (n, 1))
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
@@ -166,27 +162,23 @@ class PegInsertion(Task):
         self._velocity[worlds] = 0.0
         self._force[worlds] = 0.0
         self._in_block[worlds], self._tilt[worlds] = 0.0, 0.0
-        qpos = panda.inverse_kinematics(
-            start[:, :3] + WORKSPACE, start[:, 3], tool_length=TOOL_LENGTH, guess=joints_near(start[:, 3])
-        )
-        return Start(qpos=qpos, setpoint=start)
+        depth = {"depth_m": self.depth()[worlds]}
+        return Start(self.robot.joints_at(start), setpoint=start, figures=depth)
 
     def assess(self) -> Outcome:
-        """Reward, success and the depth of the tip below the block's face in metres."""
+        """Reward, success, contact forces and depth of the tip."""
         self._observe()
         bottomed = self.bottomed()
         self._held = np.where(bottomed, self._held + 1, 0)
         success = self._held >= self.hold_steps
         depth = self.depth()
         reward = self.dense(*self.keypoint_distances(), depth, success) if self.dense else success.astype(np.float64)
-        broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (self._largest_force() > BROKEN_FORCE_N)
-        return Outcome(reward, success, {"depth_m": depth}, broken)
-
-    def _largest_force(self) -> FloatArray:
-        """Of the physics steps of the last control step, N, (N,)."""
-        force = self.world.recorded("contact_force")  # (N, S, 3)
-        largest: FloatArray = np.sqrt(np.einsum("nsd,nsd->ns", force, force).max(axis=1))
-        return largest
+        force = self.world.recorded("contact_force")
+        magnitude = np.sqrt(np.einsum("nsd,nsd->ns", force, force))  # (N, S, 3) -> (N, S)
+        peak = magnitude.max(axis=1)
+        figures = {"peak_force_n": peak, "mean_force_n": magnitude.mean(axis=1), "depth_m": depth}
+        broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (peak > BROKEN_FORCE_N)
+        return Outcome(reward, success, figures=figures, broken=broken)
 
     def depth(self) -> FloatArray:
         """How far the tip is in the hole, metres, (N,)."""
@@ -286,15 +278,7 @@ class PegInsertion(Task):
             relative = self._estimate - self._tip
             relative[:, 3] = wrap(relative[:, 3], self._symmetry)
             return relative
-        raise ValueError(f"peg insertion has no field {name!r}; it has ['hole_estimate', 'tool_wrench']")
-
-    def tip_pose(self) -> FloatArray:
-        """Tip poses (N, 4)."""
-        return self._tip
-
-    def figures_at_start(self) -> dict[str, FloatArray]:
-        """The depth."""
-        return {"depth_m": self.depth()}
+        return super().field(name)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Where hole and tip are, what the hole is like, how long success has been held."""
@@ -312,6 +296,10 @@ class PegInsertion(Task):
             "tilt": self._tilt,
         }
 
+    def tip_pose(self) -> FloatArray:
+        """Tip poses x, y, z in metres and yaw in radians in W, (N, 4): ground truth, for experts and tests."""
+        return self._tip
+
     @property
     def symmetry(self) -> FloatArray:
         """Smallest turn in radians that maps each world's peg onto itself, 0 if every turn does, (N,)."""
@@ -326,6 +314,3 @@ class PegInsertion(Task):
     def hole(self) -> FloatArray:
         """Hole poses x, y, z, yaw in W, (N, 4): ground truth, for experts and tests."""
         return self._hole
-
-
-_PEG_MASS = float(_PEG["mass"])  # type: ignore[arg-type]  # the dict mixes colours and numbers

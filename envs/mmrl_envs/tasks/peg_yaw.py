@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmrl_envs.robots import panda
 from mmrl_envs.task import FloatArray
 
 MAX_HOLE_YAW = 2.4
 """Largest hole yaw in radians, for shapes without symmetry: the last joint reaches it with room to spare."""
-_FAR_YAW = 1.5
 
 
 def wrap(angle: FloatArray, period: FloatArray) -> FloatArray:
@@ -25,14 +23,3 @@ def fold_yaw(yaw: FloatArray, symmetry: FloatArray) -> FloatArray:
     """Hole yaw in radians within the reach of the last joint, the same hole wherever symmetry allows."""
     folded = wrap(yaw, symmetry)
     return np.where(symmetry > 2 * MAX_HOLE_YAW, folded * (MAX_HOLE_YAW / np.pi), folded)
-
-
-def joints_near(yaw: FloatArray) -> FloatArray:
-    """Joint angles (n, 7) from which the inverse kinematics finds the arm with the tool turned so far, (n,).
-
-    `READY` has the tool at -45 degrees, and more than half a turn from there the search would go the wrong way round.
-    """
-    guess = np.tile(panda.READY, (len(yaw), 1))
-    far = yaw > _FAR_YAW
-    guess[far, -1] = -yaw[far]
-    return guess

@@ -74,7 +74,10 @@ class BulletWorld:
         return self._recorded[:, :, self._slices[sensor]]
 
     def current(self, sensor: str) -> FloatArray:
-        """Reading of a MuJoCo sensor at the last reset or `set_control`, (N, dim), a view; contacts not counted."""
+        """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view.
+
+        At a reset contacts are not counted.
+        """
         return self._current[:, self._slices[sensor]]
 
     def step(self, control: FloatArray) -> BoolArray:
@@ -90,6 +93,7 @@ class BulletWorld:
         failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
         if failed.any():
             self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
+        self._current[:] = self._recorded[:, -1]
         return failed
 
     def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
@@ -99,9 +103,12 @@ class BulletWorld:
         """
         return self._models.choose(world, variant)
 
-    def reset(self, worlds: IntArray, qpos: FloatArray) -> None:
-        """Builds worlds anew from their models, at rest in configurations (n, nq), and reads their sensors."""
-        self.qpos[worlds], self.qvel[worlds] = qpos, 0.0
+    def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
+        """Builds worlds anew from their models, in configurations (n, nq), and reads their sensors.
+
+        Velocities are (n, nv), or 0 where None.
+        """
+        self.qpos[worlds], self.qvel[worlds] = qpos, 0.0 if qvel is None else qvel
         self._build(worlds.tolist())
         self.set_control(worlds, np.zeros((len(worlds), self.template.nu)))
 
@@ -116,17 +123,20 @@ class BulletWorld:
             **self._models.state_dict(),
             "mocap_pos": self.mocap_pos.copy(),
             "mocap_quat": self.mocap_quat.copy(),
+            "newest": self._current.copy(),
             "scenes": [scene.state_dict() for scene in self._scenes],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`. Readings are computed with the next step or reset."""
+        """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
         self._models.load_state_dict(state)
         self.mocap_pos[...], self.mocap_quat[...] = state["mocap_pos"], state["mocap_quat"]
         self._build(range(self.num_worlds))
         for w, (scene, saved) in enumerate(zip(self._scenes, state["scenes"], strict=True)):
             scene.load_state_dict(saved)
             self.qpos[w], self.qvel[w] = scene.state
+        if "newest" in state:  # not in those saved before they were
+            self._current[...] = state["newest"]
 
     def close(self) -> None:
         """Ends the simulations, which hold memory outside of Python."""

@@ -146,7 +146,7 @@ def test_no_success_counts_that_geometry_forbids(engine: str, action: str) -> No
         envs.reset(seed=seed)
         for step in range(60):
             if step % 5 == 0:
-                push = directions.choice([-1.0, 1.0], (n, envs.task.action_size)).astype(np.float32)
+                push = directions.choice([-1.0, 1.0], (n, envs.single_action_space.shape[0])).astype(np.float32)
             *_, info = envs.step(push)
             assert not info["physics_error"].any()
             assert info["peak_force_n"].max() < 500.0
