@@ -13,8 +13,8 @@ from mmrl_envs.vector_env import RobotVectorEnv
 class RobotEnv(SingleWorld):
     """The N = 1 face of `RobotVectorEnv`: the same task, senses, context, numbers, without the leading axis.
 
-    `terminated` comes true when physics failed or the task ends the episode, `truncated` never: the time limit is left to Gymnasium's
-    `TimeLimit` wrapper, which `gym.make` adds.
+    `terminated` comes true when physics failed or the task ends the episode, `truncated` never: the time limit is left
+    to Gymnasium's `TimeLimit` wrapper, which `gym.make` adds.
 
     Args:
         task: what is to be done.

@@ -9,6 +9,7 @@ Letters: N = worlds, A = size of an action.
 from __future__ import annotations
 
 import numpy as np
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
 from mmrl_envs.controllers.impedance import Setpoints
@@ -35,7 +36,7 @@ class PegExpert:
             raise TypeError(f"PegExpert needs a peg-insertion environment, got {type(envs.task).__name__}")
         assert isinstance(envs.controller, Setpoints)
         self._task, self._setpoints = envs.task, envs.controller
-        (self._size,) = envs.task.robot.controller.action_space.shape
+        self._size = flatdim(envs.single_action_space)
         self._aligned = np.zeros(envs.num_envs, np.bool_)
 
     def reset(self) -> None:

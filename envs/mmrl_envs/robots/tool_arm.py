@@ -72,7 +72,7 @@ class ToolArm(Robot):
         _add_sensors(spec)
 
     def joints_at(self, tip: FloatArray) -> FloatArray:
-        """Joint angles (n, 7) in radians that put the tip at poses x, y, z in metres and yaw in radians in W, (n, 4)."""
+        """Joint angles in radians, (n, 7), that put the tip at poses x, y, z (metres), yaw (radians) in W, (n, 4)."""
         yaw = tip[:, 3]
         return panda.inverse_kinematics(
             tip[:, :3] + WORKSPACE, yaw, tool_length=self.tool_length, guess=_joints_near(yaw)

@@ -72,6 +72,29 @@ def test_reset_leaves_other_worlds_alone() -> None:
     assert world.current("angle")[0, 0] == 0.7
 
 
+def test_a_world_may_begin_in_motion() -> None:
+    world = MujocoWorld([pendulum()], 2, substeps=SUBSTEPS)
+    world.reset(np.arange(2), np.full((2, 1), 0.3), np.array([[0.0], [2.0]]))
+    assert world.qvel[:, 0].tolist() == [0.0, 2.0]
+    world.reset(np.array([1]), np.array([[0.3]]))
+    assert world.qvel[1, 0] == 0.0
+
+
+def test_the_newest_reading_is_of_the_last_step_or_of_the_reset_since_and_goes_on() -> None:
+    world, fresh = (MujocoWorld([pendulum()], 2, substeps=SUBSTEPS) for _ in range(2))
+    world.reset(np.arange(2), np.full((2, 1), 0.3))
+    world.step(np.ones((2, SUBSTEPS, 1)))
+    np.testing.assert_array_equal(world.current("angle"), world.recorded("angle")[:, -1])
+    world.reset(np.array([0]), np.array([[0.7]]))
+    assert world.current("angle")[0, 0] == 0.7
+    fresh.load_state_dict(world.state_dict())
+    np.testing.assert_array_equal(fresh.current("angle"), world.current("angle"))
+    older = {name: value for name, value in world.state_dict().items() if name != "newest"}
+    fresh.load_state_dict(older)
+    # what older runs have saved tells the readings of the state itself, one physics step newer
+    np.testing.assert_array_equal(fresh.current("angle"), world.qpos)
+
+
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e12])
 def test_a_diverging_world_is_reported_and_others_go_on(poison: float) -> None:
     worlds = [MujocoWorld([pendulum()], 2, substeps=SUBSTEPS) for _ in range(2)]
