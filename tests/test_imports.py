@@ -53,3 +53,10 @@ def test_a_sensor_is_imported_when_it_is_named() -> None:
 def test_a_name_that_the_suite_does_not_have_is_refused() -> None:
     with pytest.raises(AttributeError, match="'mmrl_envs' has no attribute 'Nose'"):
         mmrl_envs.Nose  # noqa: B018
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("runs",)])
+def test_commands_that_only_show_load_neither_torch_nor_an_engine(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    program = f"import os, sys; os.chdir({str(tmp_path)!r}); from mmrl_agents.cli import main; main({list(words)!r})"
+    assert not {"torch", "stable_baselines3", "mujoco", "tensorboard", "matplotlib", "numpy"} & loaded_by(program)

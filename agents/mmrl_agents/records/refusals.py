@@ -17,11 +17,11 @@ def raised_by_us(error: BaseException) -> bool:
 
 def is_for_the_user(error: Exception) -> bool:
     """Whether our own code refused something, Gymnasium looked up an id in vain, the system or its memory said no."""
-    from gymnasium.error import Error
-
-    if isinstance(error, Error | OSError) or is_beyond_memory(error):
+    if isinstance(error, OSError) or is_beyond_memory(error) or (isinstance(error, ValueError) and raised_by_us(error)):
         return True
-    return isinstance(error, ValueError) and raised_by_us(error)
+    from gymnasium.error import Error  # takes a moment, and few commands have it already
+
+    return isinstance(error, Error)
 
 
 # How torch and NumPy say it where it is no MemoryError.

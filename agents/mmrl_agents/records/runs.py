@@ -1,4 +1,7 @@
-"""The folder of a training run: its config, curves, checkpoints and evaluation."""
+"""The folder of a training run: its config, curves, checkpoints and evaluation.
+
+Torch and TensorBoard are imported with the first checkpoint and the first curve: `mmrl runs` needs neither.
+"""
 
 import importlib.metadata
 import json
@@ -12,13 +15,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from mmrl_agents.records.curves import EventFile
 from mmrl_agents.records.files import (
     append_regular,
     leftovers,
@@ -31,7 +32,9 @@ from mmrl_agents.records.files import (
     write_json,
 )
 from mmrl_agents.records.lock import FolderLock
-from mmrl_envs.physics.version import PHYSICS_VERSION
+
+if TYPE_CHECKING:
+    from mmrl_agents.records.curves import EventFile
 
 _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 # Modules that decide a result where they are used, and what installs them.
@@ -63,6 +66,8 @@ def run_name(env_id: str, agent: str, seed: int, now: datetime) -> str:
 
 def library_versions() -> dict[str, str]:
     """Versions that decide a result: trajectories differ between releases of MuJoCo and of the tasks' own physics."""
+    from mmrl_envs.physics.version import PHYSICS_VERSION
+
     used = [name for module, name in _WHERE_USED.items() if module in sys.modules]
     versions = {name: importlib.metadata.version(name) for name in (*_RECORDED, *used)}
     return {"python": platform.python_version(), **versions, "physics": str(PHYSICS_VERSION)}
@@ -83,8 +88,13 @@ class RunFolder:
         self.best_path = self.checkpoints / "best.pt"
         self.weights_path = path / "model.safetensors"
         self._lock = FolderLock(path)
-        self._events = EventFile(path)
         self._starved = False  # the disk was full when something was logged last
+
+    @cached_property
+    def _events(self) -> "EventFile":
+        from mmrl_agents.records.curves import EventFile
+
+        return EventFile(self.path)
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -183,6 +193,8 @@ class RunFolder:
 
         Nothing is dropped before the new one is in place.
         """
+        from mmrl_agents.records.checkpoint import save_checkpoint
+
         path = self.checkpoints / f"step_{step:09d}.pt"
         save_checkpoint(path, state)
         if best:
@@ -210,6 +222,8 @@ class RunFolder:
 
     def checkpoint(self, which: str | Path) -> Path:
         """The path of "last", "best" or of a file; "best" is "last" until one was chosen."""
+        from mmrl_agents.records.checkpoint import CheckpointError
+
         numbered = self.list_checkpoints()
         if which not in ("last", "best"):
             return Path(which)
@@ -225,6 +239,8 @@ class RunFolder:
         A damaged "last" or "best" is passed over, with a `DamagedCheckpoint` warning, for the newest one that is
         whole. Raises CheckpointError, naming all that were tried, where none is.
         """
+        from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
+
         first = self.checkpoint(which)
         if which not in ("last", "best"):
             return first, load_checkpoint(first.resolve())  # which whoever named it may have made a link
