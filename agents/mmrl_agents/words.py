@@ -16,6 +16,7 @@ from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig, config_to_dict, present_settings
 from mmrl_agents.settings.effects import require_effect, require_given_once, written
+from mmrl_agents.settings.help_page import EVERY_OPTION, OF_A_TRAINING, OF_AN_ABLATION, asks_for_help, show_most_used
 from mmrl_agents.settings.readers import OPTIONS, by
 from mmrl_agents.settings.starting_points import JOINED_BY_NAME, over
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
@@ -26,6 +27,11 @@ MOST_BYTES = 1 << 20
 """Largest file of settings."""
 
 _SHORT = {"--fusion": "--policy.fusion", "--fusion-options": "--policy.fusion-options"}
+_SHOWN_AS = {
+    **{setting: option for option, setting in OPTIONS.items()},
+    **{setting[2:].replace("-", "_"): option[2:] for option, setting in _SHORT.items()},
+}
+"""Settings by another name than their own in the short help."""
 _OF_A_PLACE = ("resume", "run_dir")
 """What the settings of a recorded run say of its own folder."""
 
@@ -74,7 +80,8 @@ def ask(
     usual: dict[str, Any] = {} if default is None else {"default": Asked(default)}
     asked = cast(Any, Asked)[kind]
     described = description or (kind.__doc__ or "").partition("\n")[0]
-    found: Asked[Config] = tyro.cli(asked, args=words, prog=f"mmrl {command}", description=described, **usual)
+    tyros = ["--help" if word == EVERY_OPTION else word for word in words]
+    found: Asked[Config] = tyro.cli(asked, args=tyros, prog=f"mmrl {command}", description=described, **usual)
     return found
 
 
@@ -172,7 +179,7 @@ def starting_point(
     resume = value_of("--resume", words)
     if resume is not None:
         return over(resumed(Path(resume), values_of("--trust", words)), document)
-    if (not words and not document) or _asks_for_help(words):
+    if (not words and not document) or _asks_for_help_alone(words):
         return None
     env = _environment_in(words) or environment(over(GENERAL, document))
     if env != document.get("env"):
@@ -184,8 +191,8 @@ def starting_point(
     return over(base, {name: value for name, value in document.items() if name not in ("env", "agent", "recipe")})
 
 
-def _asks_for_help(words: Sequence[str]) -> bool:
-    return bool(words) and words[0].startswith("-") and bool({"-h", "--help"} & set(words))
+def _asks_for_help_alone(words: Sequence[str]) -> bool:
+    return bool(words) and words[0].startswith("-") and bool({"-h", "--help", EVERY_OPTION} & set(words))
 
 
 def merged(base: TrainConfig, asked: TrainConfig) -> TrainConfig:
@@ -206,6 +213,8 @@ def training_in(words: Sequence[str]) -> TrainConfig | None:
     words, document = spelled_out(words), document_of(words)
     command, description = "train", "Train a policy; the defaults are those of the environment's recipe."
     base = starting_point(words, document, lambda blank: ask(TrainConfig, words, command, default=blank).settings.env)
+    if asks_for_help(words):
+        show_most_used(OF_A_TRAINING, base or GENERAL, _SHOWN_AS, f"mmrl {command}", description)
     require_our_names(words, "ppo" if base is None else base.agent)
     asked = ask(TrainConfig, words, command, description, base)
     config, given = asked.settings if base is None else merged(base, asked.settings), written(words, OPTIONS)
@@ -234,6 +243,8 @@ def ablation_in(words: Sequence[str]) -> AblateConfig | None:
     if value_of("--resume", words) is not None:
         raise ValueError("resume would have no effect: an ablation goes on by itself where its folder is the same")
     base = starting_point(words, trained, environment)
+    if asks_for_help(words):
+        show_most_used(OF_AN_ABLATION, AblateConfig(base or GENERAL), _SHOWN_AS, f"mmrl {command}", description)
     require_our_names(words, "ppo" if base is None else base.agent)
     asked = ask(AblateConfig, words, command, description, None if base is None else over(AblateConfig(base), rest))
     train = asked.settings.train if base is None else merged(base, asked.settings.train)
