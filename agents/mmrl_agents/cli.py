@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,7 +31,18 @@ class ListConfig:
     """Show what can be chosen by name."""
 
     what: tyro.conf.Positional[
-        Literal["all", "environments", "context", "sensors", "encoders", "fusions", "agents", "curricula", "pretrained"]
+        Literal[
+            "all",
+            "environments",
+            "context",
+            "figures",
+            "sensors",
+            "encoders",
+            "fusions",
+            "agents",
+            "curricula",
+            "pretrained",
+        ]
     ] = "all"
     """Which kind of thing."""
 
@@ -154,6 +165,20 @@ def _context() -> Iterable[tuple[str, str]]:
         envs.close()
 
 
+def _figures() -> Iterable[tuple[str, str]]:
+    import gymnasium as gym
+
+    from mmrl.evaluation.figures import Figure, figures_of
+    from mmrl_envs import task_ids
+
+    declared_by: dict[Figure, list[str]] = {}
+    for env_id in task_ids():
+        with closing(gym.make_vec(env_id, num_envs=1)) as envs:
+            for figure in figures_of(envs):
+                declared_by.setdefault(figure, []).append(env_id)
+    return ((figure.heading, f"{figure.describe()} Of {', '.join(ids)}.") for figure, ids in declared_by.items())
+
+
 def _encoders() -> Iterable[tuple[str, str]]:
     from mmrl.modality.kinds import KINDS
 
@@ -195,6 +220,7 @@ def _first_line(thing: object) -> str:
 CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "environments": _environments,
     "context": _context,
+    "figures": _figures,
     "sensors": _sensors,
     "encoders": _encoders,
     "fusions": _fusions,

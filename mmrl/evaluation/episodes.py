@@ -9,7 +9,7 @@ episodes, and a world that has given them is stepped on but no longer counted.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.evaluation.figures import Figure, figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.modality.readings import finite_rows
 
@@ -28,6 +29,8 @@ Envs: TypeAlias = VectorEnv[Any, Any, Any]
 
 # What environments call success: Stable-Baselines3, LeRobot, Fetch; ManiSkill, Meta-World.
 SUCCESS_KEYS = ("success", "is_success")
+
+FIGURE = "figure"
 
 LONGEST_EPISODE = 30_000
 """Steps after which an episode that goes on is cut; more than the 27,000 of the longest games of Atari."""
@@ -55,14 +58,33 @@ class Episodes:
     success_once: BoolArray  # in any step; never true when the physics or a number broke
     episode_return: FloatArray  # sum of rewards, undiscounted
     length: IntArray  # control steps
-    peak_force_n: FloatArray  # largest contact force, nan where the environment reports none
-    mean_force_n: FloatArray  # mean contact force, nan where the environment reports none
     physics_error: BoolArray  # the simulation diverged and ended the episode
     cut: BoolArray  # it was still going on after the most steps
     not_finite: BoolArray  # a reading or a reward was no finite number; counted are the rewards before that
+    declared: tuple[Figure, ...]  # what the environment says of an episode besides
+    figures: Mapping[str, FloatArray]  # each of them by its name, nan where an episode has none
 
     def __len__(self) -> int:
         return len(self.world)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All columns by name, those of the figures under FIGURE/name."""
+        columns = {name: vars(self)[name] for name in _columns()}
+        return columns | {f"{FIGURE}/{name}": values for name, values in self.figures.items()}
+
+
+def episodes_from(arrays: Mapping[str, NDArray[Any]], declared: tuple[Figure, ...]) -> Episodes | None:
+    """Undo `Episodes.arrays`; None where the columns are others, as of another version of mmrl."""
+    keys = {figure.name: f"{FIGURE}/{figure.name}" for figure in declared}
+    if set(arrays) != {*_columns(), *keys.values()}:
+        return None
+    columns = {name: arrays[name] for name in _columns()}
+    return Episodes(**columns, declared=declared, figures={name: arrays[key] for name, key in keys.items()})
+
+
+def _columns() -> list[str]:
+    """The columns that all episodes have."""
+    return [field.name for field in fields(Episodes) if field.name not in ("declared", "figures")]
 
 
 def run_episodes(  # noqa: PLR0913 - two of them are conveniences with defaults
@@ -94,7 +116,7 @@ def run_episodes(  # noqa: PLR0913 - two of them are conveniences with defaults
     for name, number in (("episodes_per_world", episodes_per_world), ("longest", longest)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1: {number}")
-    tally = _Tally(envs.num_envs, episodes_per_world, longest)
+    tally = _Tally(envs.num_envs, episodes_per_world, longest, figures_of(envs))
     raw, _ = envs.reset(seed=seed, options=None if options is None else dict(options))
     policy.reset(np.arange(envs.num_envs))
     while not tally.full:
@@ -170,14 +192,15 @@ def _reported(info: Mapping[str, Any], done: BoolArray, *keys: str) -> FloatArra
 class _Tally:
     """Running figures (N,) of the episodes under way, and the table (N, E) of those that ended."""
 
-    def __init__(self, num_worlds: int, episodes_per_world: int, longest: int) -> None:
-        self._shape, self._longest = (num_worlds, episodes_per_world), longest
+    def __init__(self, num_worlds: int, episodes_per_world: int, longest: int, declared: tuple[Figure, ...]) -> None:
+        self._shape, self._longest, self._declared = (num_worlds, episodes_per_world), longest, declared
         self.counted = np.zeros(num_worlds, np.int64)
         self._return = np.zeros(num_worlds)
         self._length = np.zeros(num_worlds, np.int64)
         self._once = np.zeros(num_worlds, np.bool_)
         self._lost = np.zeros(num_worlds, np.bool_)
         self._table: dict[str, NDArray[Any]] = {}
+        self._figures: dict[str, NDArray[Any]] = {}
 
     @property
     def full(self) -> bool:
@@ -197,30 +220,35 @@ class _Tally:
         self._once |= success > 0
         physics_error = _reported(info, done, "physics_error") > 0
         sound = ~physics_error & ~self._lost
+        ended = np.flatnonzero((done | cut) & (self.counted < self._shape[1]))
         self._write(
-            np.flatnonzero((done | cut) & (self.counted < self._shape[1])),
+            ended,
+            self._table,
             judged=~np.isnan(success),
             success_at_end=(success > 0) & sound,
             success_once=self._once & sound,
             episode_return=self._return,
             length=self._length,
-            peak_force_n=_reported(info, done, "peak_force_n"),
-            mean_force_n=_reported(info, done, "mean_force_n"),
             physics_error=physics_error,
             cut=cut,
             not_finite=self._lost,
         )
+        told = {figure.name: _reported(info, done, figure.name) for figure in self._declared}
+        self._write(ended, self._figures, **told)
+        self.counted[ended] += 1
         for running in (self._return, self._length, self._once, self._lost):
             running[done | cut] = 0
         return cut
 
-    def _write(self, worlds: IntArray, **columns: NDArray[Any]) -> None:
+    def _write(self, worlds: IntArray, tables: dict[str, NDArray[Any]], **columns: NDArray[Any]) -> None:
         for name, column in columns.items():
-            table = self._table.setdefault(name, np.zeros(self._shape, column.dtype))
+            table = tables.setdefault(name, np.zeros(self._shape, column.dtype))
             table[worlds, self.counted[worlds]] = column[worlds]
-        self.counted[worlds] += 1
 
     def episodes(self) -> Episodes:
         world, index = np.indices(self._shape)
         columns = {name: table.ravel() for name, table in self._table.items()}
-        return Episodes(world=world.ravel(), index_in_world=index.ravel(), **columns)
+        figures = {name: table.ravel() for name, table in self._figures.items()}
+        return Episodes(
+            world=world.ravel(), index_in_world=index.ravel(), declared=self._declared, figures=figures, **columns
+        )

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
 
 from mmrl.documents import fit
 
+FloatArray = NDArray[np.float64]
 OverEpisode = Literal["last", "max", "mean", "sum"]
 Better = Literal["low", "high"]
+
+_OF_INFOS = ("is_success", "success", "success_once", "physics_error", "privileged", "context", "present")
+_OF_METRICS = ("mean_return", "mean_length", "success_rate", "success_once_rate", "episodes", "physics_errors")
+_OVER_EPISODE: Mapping[OverEpisode, str] = MappingProxyType(
+    {
+        "last": "at the end of the episode",
+        "max": "largest of the episode",
+        "mean": "mean over the episode",
+        "sum": "sum over the episode",
+    }
+)
+RESERVED = frozenset((*_OF_INFOS, *_OF_METRICS, "episode", "final_obs", "final_info", "return", "length"))
+"""Names of other things that infos, metrics and reports hold."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +50,13 @@ class Figure:
     """Whether it is the score of the task, printed with an interval beside success."""
 
     def __post_init__(self) -> None:
+        if self.better not in (None, *get_args(Better)):
+            raise ValueError(f"Figure.better must be 'low', 'high' or None, got {self.better!r}")
         fit(self, "Figure.")
         if not self.name.isidentifier():
             raise ValueError(f"Figure.name must be an identifier, got {self.name!r}")
-        if self.over_episode not in get_args(OverEpisode):
-            raise ValueError(f"Figure.over_episode must be one of {get_args(OverEpisode)}, got {self.over_episode!r}")
-        if self.better not in (None, *get_args(Better)):
-            raise ValueError(f"Figure.better must be 'low', 'high' or None, got {self.better!r}")
+        if self.name in RESERVED:
+            raise ValueError(f"Figure.name {self.name!r} is the name of something else in infos, choose another")
 
     @property
     def heading(self) -> str:
@@ -45,6 +65,76 @@ class Figure:
         if self.unit and words[-1] == self.unit.lower():
             words.pop()
         return " ".join(words) + (f" ({self.unit})" if self.unit else "")
+
+    @property
+    def which_way(self) -> str:
+        """Which way is better, in words; "" where neither is."""
+        return "" if self.better is None else f"{self.better}er is better"
+
+    def describe(self) -> str:
+        """One line on the figure, for people to read."""
+        parts = [_OVER_EPISODE[self.over_episode], self.which_way, "the score of the task" if self.score else ""]
+        return f"{self.help} {', '.join(filter(None, parts)).capitalize()}.".lstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """A figure over episodes."""
+
+    median: float
+    """Half of the episodes have less, half have more."""
+    low: float
+    """A quarter of the episodes has less."""
+    high: float
+    """A quarter of the episodes has more."""
+
+    def __str__(self) -> str:
+        return with_ends(self.median, self.low, self.high, decimals_for([self.median, self.low, self.high]))
+
+
+def quartiles_of(values: FloatArray) -> Quartiles | None:
+    """Median and quartiles of the finite values, None where there are none."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    low, high = np.quantile(finite, (0.25, 0.75))
+    return Quartiles(float(np.median(finite)), float(low), float(high))
+
+
+def decimals_for(values: Sequence[float]) -> int:
+    """How many decimals give the largest of some numbers three digits, such as 0.0297, 23.7 or 1204."""
+    largest = max(map(abs, values))
+    decimals = 2 - math.floor(math.log10(largest)) if 0 < largest < math.inf else 2
+    return min(max(decimals, 0), 9)
+
+
+def with_ends(value: float, low: float, high: float, decimals: int) -> str:
+    """A number with those on both sides of it, such as "110 [95, 131]"."""
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+@runtime_checkable
+class DeclaresFigures(Protocol):
+    """Worlds that say which figures their infos hold."""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures."""
+
+
+def figures_of(envs: VectorEnv[Any, Any, Any]) -> tuple[Figure, ...]:
+    """The figures that worlds declare, whatever wraps them; () where they declare none.
+
+    Raises ValueError where two of them have one name, or more than one is the score.
+    """
+    worlds = envs.unwrapped
+    figures = worlds.figures if isinstance(worlds, DeclaresFigures) else ()
+    require_distinct(figures)
+    return figures
 
 
 def require_distinct(figures: Sequence[Figure]) -> None:

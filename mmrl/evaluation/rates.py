@@ -24,10 +24,11 @@ from mmrl.evaluation.episodes import (
     require_known,
     run_episodes,
 )
+from mmrl.evaluation.figures import Figure, Quartiles, quartiles_of
 from mmrl.evaluation.paired import difference_interval, mean_interval
 from mmrl.modality.foreign import flatten_observation
 
-__all__ = ["Episodes", "Paired", "Policy", "Rate", "Report", "Row", "compare", "divisor_worlds", "evaluate"]
+__all__ = ["Episodes", "Paired", "Policy", "Rate", "Report", "Row", "Score", "compare", "divisor_worlds", "evaluate"]
 
 CONFIDENCE = 0.95
 ALL_SENSES = "all senses"
@@ -121,6 +122,20 @@ def compare(reference: Episodes, other: Episodes) -> Paired:
     return Paired(lost=lost, gained=gained, pairs=int(both.sum()))
 
 
+@dataclass(frozen=True)
+class Score:
+    """The score of a task over episodes."""
+
+    figure: Figure
+    """Which of the declared figures it is."""
+    mean: float
+    """Of the episodes that reported it."""
+    low: float
+    """Lower end of the 95 % bootstrap interval of the mean."""
+    high: float
+    """Upper end."""
+
+
 @dataclass(frozen=True, eq=False)
 class Row:
     """The episodes of one condition and the figures drawn from them."""
@@ -164,8 +179,21 @@ class Row:
         """Episodes that returned more than 0: of a game between two, those won."""
         return Rate(int((self.returns > 0).sum()), len(self.returns))
 
+    @property
+    def score(self) -> Score | None:
+        """The task's score; None where it declares none, or no episode reported it."""
+        table = self.episodes
+        figure = next((figure for figure in table.declared if figure.score), None)
+        finite = np.array([]) if figure is None else table.figures[figure.name]
+        finite = finite[np.isfinite(finite)]
+        return None if figure is None or not finite.size else Score(figure, *mean_interval(finite, CONFIDENCE))
+
+    def quartiles(self, figure: Figure) -> Quartiles | None:
+        """Median and quartiles of a declared figure over the episodes; None where no episode reported it."""
+        return quartiles_of(self.episodes.figures[figure.name])
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data; figures the environment does not report are None."""
+        """Plain data; a declared figure that no episode reported is None."""
         table = self.episodes
         _, low, high = self.mean_return
         return {
@@ -178,14 +206,28 @@ class Row:
             "positive_return": self.positive_return.to_json(),
             "different_episodes": len(self.returns) if self.repeats else None,
             "mean_length": _finite(np.mean, table.length),
-            "median_peak_force_n": _finite(np.median, table.peak_force_n),
-            "highest_peak_force_n": _finite(np.max, table.peak_force_n),
-            "median_mean_force_n": _finite(np.median, table.mean_force_n),
+            **self._figures(),
             "physics_errors": int(table.physics_error.sum()),
             "cut_episodes": int(table.cut.sum()),
             "not_finite_episodes": int(table.not_finite.sum()),
             "versus_all": None if self.versus_all is None else self.versus_all.to_json(),
         }
+
+    def _figures(self) -> dict[str, Any]:
+        """Of each declared figure the median, the quartiles, the lowest and the highest, of the score the mean too."""
+        document: dict[str, Any] = {}
+        for figure in self.episodes.declared:
+            values, quartiles = self.episodes.figures[figure.name], self.quartiles(figure)
+            document |= {
+                f"median_{figure.name}": quartiles and quartiles.median,
+                f"quartiles_{figure.name}": quartiles and [quartiles.low, quartiles.high],
+                f"lowest_{figure.name}": _finite(np.min, values),
+                f"highest_{figure.name}": _finite(np.max, values),
+            }
+        if (score := self.score) is not None:
+            name = score.figure.name
+            document |= {f"mean_{name}": score.mean, f"mean_{name}_bootstrap_95": [score.low, score.high]}
+        return document
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +244,7 @@ class Report:
             "seed": self.seed,
             "num_worlds": self.num_worlds,
             "episodes": len(self.rows[0].episodes),
+            "figures": [figure.to_json() for figure in self.rows[0].episodes.declared],
             "rows": [row.to_json() for row in self.rows],
         }
 

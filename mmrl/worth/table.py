@@ -5,7 +5,7 @@ world w can be compared with itself. M is the number of episodes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.evaluation.episodes import LONGEST_EPISODE, Envs, Episodes, Policy, run_episodes
+from mmrl.evaluation.episodes import LONGEST_EPISODE, Envs, Episodes, Policy, episodes_from, run_episodes
+from mmrl.evaluation.figures import figures_of
 from mmrl.faults.wrappers import BrokenVectorSenses
 from mmrl.modality.foreign import flatten_observation
 from mmrl.worth.conditions import BrokenWays, Condition, SpreadMeter, broken, unplugged
@@ -95,6 +96,7 @@ class SensesReport:
             "seed": self.seed,
             "num_worlds": self.num_worlds,
             "episodes": len(self.rows[0].row.episodes),
+            "figures": [figure.to_json() for figure in self.rows[0].row.episodes.declared],
             "rows": [row.to_json() for row in self.rows],
             "worth": self.worth.to_json(),
             "spreads": {name: spread.tolist() for name, spread in self.spreads.items()},
@@ -153,12 +155,10 @@ class _Bench:
         """The episodes of a condition, played now unless they are known or it is to be watched by a policy."""
         kept = self._store.get(condition.key) if policy is None else None
         told = None if self._progress is None else partial(self._tell, condition.label)
-        columns = [field.name for field in fields(Episodes)]
-        if kept is None or set(kept) != set(columns):  # of another version of mmrl
+        table = None if kept is None else episodes_from(kept, figures_of(self._trials.envs))
+        if table is None:
             table = self._trials.run(condition, policy, told)
-            self._store.put(condition.key, {name: getattr(table, name) for name in columns})
-        else:
-            table = Episodes(**kept)
+            self._store.put(condition.key, table.arrays())
         self._done += self._trials.episodes
         self._tell(condition.label, 0)
         return table

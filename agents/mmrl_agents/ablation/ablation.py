@@ -21,7 +21,8 @@ from rich.console import Console
 
 from mmrl.documents import fit
 from mmrl.modality.kinds import IGNORE
-from mmrl_agents.ablation.ablation_report import Judged, Report, write_report
+from mmrl_agents.ablation.ablation_report import write_report
+from mmrl_agents.ablation.results import Judged, Report
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.recipes import started_from
 from mmrl_agents.records.files import read_json, require_folder, write_json

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import tyro
 from gymnasium.vector import VectorEnv
-from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,13 +20,13 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from mmrl.documents import fit
 from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes
 from mmrl.evaluation.rates import Report, Row, divisor_worlds, evaluate
 from mmrl.worth import BrokenWays, SensesReport
+from mmrl_agents.evaluation.figures_table import about_figures, figures_table, plain_table, score_cell
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
@@ -51,7 +50,7 @@ _STICKY_LABEL = f"sticky actions {STICKY}"
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Judge a trained policy: how often it succeeds, how hard it presses, what each sense adds."""
+    """Judge a trained policy: how often it succeeds, what its episodes come to, what each sense adds."""
 
     run: tyro.conf.Positional[str] = DEFAULT_POLICY
     """Folder of a run, or the name of a pretrained policy."""
@@ -263,12 +262,12 @@ def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[st
 
 
 # With the longest label they fill 80 columns.
-_HEADINGS = ("success at end", "once", "change", "p", "peak", "mean", "mean return", "return > 0")
+_HEADINGS = ("success at end", "once", "change", "p", "score", "mean return", "return > 0")
 _OF_RETURNS = ("mean return", "return > 0")
 
 
 _ABOUT_SUCCESS = "In brackets the 95 % Wilson interval."
-_ABOUT_FORCES = "Peak and mean are medians of an episode's peak and mean contact force in N."
+_ABOUT_SCORE = "The score has the bootstrap interval of its mean."
 _ABOUT_RETURNS = (
     "In brackets 95 % intervals: bootstrap of the mean, Wilson of the share of episodes with a positive return, "
     "which are the games won where two play each other."
@@ -277,15 +276,14 @@ _ABOUT_RETURNS = (
 
 def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, console: Console) -> None:
     say(console, f"{trained.env_id}, {trained.source}")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("", no_wrap=True)
+    table = plain_table()
     columns = zip(*(_cells(row) for row in report.rows), strict=True)
     told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
     judged = bool(report.rows[0].success_at_end.trials)
     for heading in _OF_RETURNS if judged else _HEADINGS[:2]:
         told.pop(heading, None)  # returns say less than the success, and 80 columns are full without them
     for heading in told:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(_titled(heading, report), justify="right", no_wrap=True)
     for index, row in enumerate(report.rows):
         table.add_row(Text(row.label), *(cells[index] for cells in told.values()))
     console.print(table)
@@ -294,6 +292,7 @@ def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, consol
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
         f"{report.num_worlds} worlds, seed {report.seed}). " + _about(told)
     )
+    print_figures(report.rows, console)
     if report.rows[0].repeats:
         console.print(
             f"A policy that draws nothing repeats its games: {len(report.rows[0].returns)} of these {episodes} were "
@@ -309,11 +308,24 @@ def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, consol
         say(console, sentence, "yellow")
 
 
+def print_figures(rows: Sequence[Row], console: Console) -> None:
+    """The figures of the task, if it has any."""
+    table = figures_table(rows)
+    if table is not None:
+        console.print(table)
+        console.print(about_figures(rows[0].episodes.declared))
+
+
+def _titled(heading: str, report: Report) -> str:
+    """The score goes by the name that the task gives it."""
+    score = report.rows[0].score
+    return f"mean {score.figure.heading}" if heading == "score" and score is not None else heading
+
+
 def _about(headings: Collection[str]) -> str:
     """What the columns with these headings show."""
-    if "mean return" in headings:
-        return _ABOUT_RETURNS
-    return f"{_ABOUT_SUCCESS} {_ABOUT_FORCES}" if "peak" in headings else _ABOUT_SUCCESS
+    about = _ABOUT_RETURNS if "mean return" in headings else _ABOUT_SUCCESS
+    return f"{about} {_ABOUT_SCORE}" if "score" in headings else about
 
 
 def incidents(rows: Sequence[Episodes], limit: int) -> list[str]:
@@ -332,7 +344,6 @@ def incidents(rows: Sequence[Episodes], limit: int) -> list[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     """A row under `_HEADINGS`; what the environment does not tell is empty."""
-    figures = row.to_json()
     once = row.success_once.rate
     pair = row.versus_all
     return (
@@ -340,8 +351,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         "undefined" if once is None else f"{once:.0%}",
         _number(None if pair is None else pair.difference, "{:+.0%}"),
         _p_value(None if pair is None else pair.p_value),
-        _number(figures["median_peak_force_n"], "{:.0f}"),
-        _number(figures["median_mean_force_n"], "{:.1f}"),
+        score_cell(row),
         "{:.2f} [{:.2f}, {:.2f}]".format(*row.mean_return),
         str(row.positive_return),
     )

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -25,8 +23,10 @@ from mmrl_agents.evaluation.evaluate import (
     games_repeat,
     incidents,
     judged_context,
+    print_figures,
     reset_options,
 )
+from mmrl_agents.evaluation.figures_table import plain_table, score_cell
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.machine.device import choose_device
@@ -128,7 +128,7 @@ def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
 
 _ABOUT_SUCCESS = (
     "In brackets 95 % intervals: of a rate Wilson's, of a change in points the score interval of paired rates (Tango "
-    "1998); p is the exact McNemar test. Peak and mean are medians of an episode's peak and mean contact force in N."
+    "1998); p is the exact McNemar test."
 )
 _ABOUT_RETURNS = "In brackets 95 % bootstrap intervals, of a change over the pairs."
 _ABOUT_BOTH = (
@@ -151,6 +151,7 @@ def _show(report: SensesReport, config: EvaluateConfig, trained: TrainedPolicy, 
         f"{episodes} episodes a row ({episodes // report.num_worlds} in each of {report.num_worlds} worlds, seed "
         f"{report.seed}). {_ABOUT_SUCCESS if report.judged else _ABOUT_RETURNS} {_ABOUT_BOTH}"
     )
+    print_figures([row.row for row in report.rows], console)
     if report.num_worlds == 1:
         console.print("a single world has no other to swap senses with: rows of swapped senses are left out")
     if report.worth.shapley is None:
@@ -160,9 +161,11 @@ def _show(report: SensesReport, config: EvaluateConfig, trained: TrainedPolicy, 
 
 
 def _conditions(report: SensesReport) -> Table:
-    headings = ("success at end", "change", "p", "peak", "mean") if report.judged else ("mean return", "change")
-    told = [_cells(row, report.judged) for row in report.rows]
-    table = _table()
+    score = report.rows[0].row.score
+    titles = ("success at end", "change", "p") if report.judged else ("mean return", "change")
+    headings = (*titles, "" if score is None else f"mean {score.figure.heading}")
+    told = [(*_cells(row, report.judged), score_cell(row.row)) for row in report.rows]
+    table = plain_table()
     used = [column for column in range(len(headings)) if any(cells[column] for cells in told)]
     for column in used:
         table.add_column(headings[column], justify="right", no_wrap=True)
@@ -179,19 +182,13 @@ def _conditions(report: SensesReport) -> Table:
 def _worth(report: SensesReport) -> Table:
     worth = report.worth
     alone = {row.condition.sense: row for row in report.rows if row.condition.group == "only"}
-    table = _table()
+    table = plain_table()
     for heading in ("alone", "lost without it", "Shapley value"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, lost in worth.lost_without.items():
         cells = _cells(alone.get(name, report.rows[0]), report.judged)
         shapley = "" if worth.shapley is None else _estimate(worth.shapley[name], report.judged)
         table.add_row(Text(name), cells[0], _estimate(lost, report.judged), shapley)
-    return table
-
-
-def _table() -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("", overflow="fold")
     return table
 
 
@@ -202,23 +199,16 @@ def _cells(row: SenseRow, judged: bool) -> tuple[str, ...]:
         return _estimate(value, False, sign=""), "" if row.return_change is None else _estimate(
             row.return_change, False
         )
-    pair, episodes = row.row.versus_all, row.row.episodes
+    pair = row.row.versus_all
     change, p_value = "", ""
     if pair is not None and pair.difference is not None and pair.interval is not None and pair.p_value is not None:
         change = _estimate(Estimate(pair.difference, *pair.interval), True)
         p_value = "<.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}"
-    forces = _median(episodes.peak_force_n, ".0f"), _median(episodes.mean_force_n, ".1f")
     rate = row.row.success_at_end
     if rate.rate is None or rate.interval is None:
-        return str(rate), change, p_value, *forces
+        return str(rate), change, p_value
     low, high = rate.interval  # without decimals, which leave no room for long names in 80 columns
-    return f"{rate.rate:.0%} [{100 * low:.0f}, {100 * high:.0f}]", change, p_value, *forces
-
-
-def _median(values: NDArray[np.float64], form: str) -> str:
-    """Of what is reported; empty where nothing is."""
-    finite = values[np.isfinite(values)]
-    return format(float(np.median(finite)), form) if finite.size else ""
+    return f"{rate.rate:.0%} [{100 * low:.0f}, {100 * high:.0f}]", change, p_value
 
 
 def _estimate(estimate: Estimate, judged: bool, sign: str = "+") -> str:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from mmrl.evaluation.figures import Figure as DeclaredFigure
 from mmrl.worth import SenseRow, SensesReport
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.line_styles import COLOURS
@@ -14,7 +13,8 @@ from mmrl_agents.records.line_styles import COLOURS
 _NEUTRAL = "#4D4D4D"
 _HATCHES = {"only": "///", "broken": "..."}
 _GAP = 0.6  # between groups of bars, in bars
-_INCHES_PER_BAR, _WIDTH, _MARGIN = 0.2, 7.0, 1.6
+_INCHES_PER_BAR, _MARGIN = 0.2, 1.6
+_WIDTH, _WIDTH_OF_A_FIGURE = 5.6, 1.4  # inches, of the bars and of each panel beside them
 
 
 def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Path]:
@@ -37,16 +37,17 @@ def draw_senses(report: SensesReport, path: Path, title: str) -> tuple[Path, Pat
             "axes.spines.top": False,
         }
     ):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        declared = [one for one in report.rows[0].row.episodes.declared if _is_reported(one, report.rows)]
+        width = _WIDTH + _WIDTH_OF_A_FIGURE * max(1, len(declared))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=9)
-        forces = any(np.isfinite(row.row.episodes.peak_force_n).any() for row in report.rows)
-        grid = figure.add_gridspec(2, 2, height_ratios=bars, width_ratios=(3, 1))
-        rows = figure.add_subplot(grid[0, 0] if forces else grid[0, :])
+        grid = figure.add_gridspec(2, 1 + len(declared), height_ratios=bars, width_ratios=(3, *[1] * len(declared)))
+        rows = figure.add_subplot(grid[0, 0])
         _draw_rows(rows, places, report, colours)
-        if forces:
-            _draw_forces(figure.add_subplot(grid[0, 1], sharey=rows), places, report.rows, colours)
-        _draw_worth(figure.add_subplot(grid[1, 0] if forces else grid[1, :]), report, colours)
+        for column, one in enumerate(declared, start=1):
+            _draw_figure(figure.add_subplot(grid[0, column], sharey=rows), one, places, report.rows, colours)
+        _draw_worth(figure.add_subplot(grid[1, 0]), report, colours)
         pictures = path.with_suffix(".png"), path.with_suffix(".pdf")
         write_atomically(pictures[0], lambda stream: figure.savefig(stream, format="png", dpi=200))
         without_date = {"CreationDate": None}
@@ -75,17 +76,25 @@ def _draw_rows(panel: Any, places: Sequence[float], report: SensesReport, colour
         panel.xaxis.set_major_formatter("{x:.0%}")
 
 
-def _draw_forces(panel: Any, places: Sequence[float], rows: Sequence[SenseRow], colours: dict[str, str]) -> None:
-    """Median peak contact force of an episode, with its quartiles."""
+def _is_reported(figure: DeclaredFigure, rows: Sequence[SenseRow]) -> bool:
+    return any(row.row.quartiles(figure) for row in rows)
+
+
+def _draw_figure(
+    panel: Any, figure: DeclaredFigure, places: Sequence[float], rows: Sequence[SenseRow], colours: dict[str, str]
+) -> None:
+    """Median of a declared figure over the episodes, with its quartiles."""
+    lowest = 0.0
     for place, row in zip(places, rows, strict=True):
-        peaks = row.row.episodes.peak_force_n[np.isfinite(row.row.episodes.peak_force_n)]
-        if peaks.size:
-            low, median, high = np.quantile(peaks, (0.25, 0.5, 0.75))
-            panel.plot([low, high], [place, place], color=_colour(row, colours), linewidth=1)
-            panel.plot(median, place, "o", color=_colour(row, colours), markersize=3)
+        quartiles = row.row.quartiles(figure)
+        if quartiles is not None:
+            panel.plot([quartiles.low, quartiles.high], [place, place], color=_colour(row, colours), linewidth=1)
+            panel.plot(quartiles.median, place, "o", color=_colour(row, colours), markersize=3)
+            lowest = min(lowest, quartiles.low)
     panel.tick_params(labelleft=False)
-    panel.set_xlim(left=0)
-    panel.set_xlabel("peak contact force in N")
+    if lowest == 0:
+        panel.set_xlim(left=0)
+    panel.set_xlabel(f"{figure.heading}\n{figure.which_way}")
 
 
 def _draw_worth(panel: Any, report: SensesReport, colours: dict[str, str]) -> None:

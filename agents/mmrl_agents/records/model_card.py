@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmrl.evaluation.figures import Figure, decimals_for, with_ends
+from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record, quartiles_on_record
 from mmrl_agents.records.files import in_one_line, read_json, read_json_lines
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.runs import RunFolder
@@ -102,6 +104,7 @@ def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
             f"Without sticky actions a policy that draws nothing repeats its games: {different} were different, "
             "and the figures count each once.",
         ]
+    lines += _figures(report)
     lines += _spoilt(report)
     told = [about + lines[0], *lines[1:], *(unplugged if any(row["absent"] for row in report["rows"]) else [])]
     return told if is_marked(EVALUATION, report) else [_HEARSAY, "", *told]
@@ -117,17 +120,45 @@ def _spoilt(report: Mapping[str, Any]) -> list[str]:
 
 
 def _successes(report: Mapping[str, Any]) -> list[str]:
+    lines = ["95 % Wilson intervals.", "", "| senses | success at end | success once |", "|---|---|---|"]
+    for row in report["rows"]:
+        lines.append(f"| {row['label']} | {_rate(row['success_at_end'])} | {_rate(row['success_once'])} |")
+    return lines
+
+
+def _figures(report: Mapping[str, Any]) -> list[str]:
+    """A table of what the task reports besides, with its score first; nothing where it reports nothing."""
+    figures = sorted(figures_on_record(report), key=lambda figure: not figure.score)
+    if not figures:
+        return []
+    titles = [f"{figure.heading}{f', {figure.which_way}' if figure.better else ''}" for figure in figures]
     lines = [
-        "95 % Wilson intervals; N are medians of an episode's peak and mean contact force.",
         "",
-        "| senses | success at end | success once | peak N | mean N |",
-        "|---|---|---|---|---|",
+        "Medians of the episodes, in brackets their quartiles; of a score the mean with its 95 % bootstrap interval.",
+        "",
+        f"| senses | {' | '.join(titles)} |",
+        f"|---|{'---|' * len(titles)}",
     ]
     for row in report["rows"]:
-        peak, mean = row["median_peak_force_n"], row["median_mean_force_n"]
-        forces = "| | |" if peak is None or mean is None else f"| {peak:.0f} | {mean:.1f} |"
-        lines.append(f"| {row['label']} | {_rate(row['success_at_end'])} | {_rate(row['success_once'])} {forces}")
+        cells = [_mean(row, figure) if figure.score else _median(row, figure) for figure in figures]
+        lines.append(f"| {row['label']} | {' | '.join(cells)} |")
     return lines
+
+
+def _median(row: Mapping[str, Any], figure: Figure) -> str:
+    median = median_on_record(row, figure)
+    if median is None:
+        return ""
+    quartiles = quartiles_on_record(row, figure)
+    return str(quartiles) if quartiles else f"{median:.{decimals_for([median])}f}"
+
+
+def _mean(row: Mapping[str, Any], figure: Figure) -> str:
+    mean = row.get(f"mean_{figure.name}")
+    if mean is None:
+        return ""
+    low, high = row[f"mean_{figure.name}_bootstrap_95"]
+    return with_ends(mean, low, high, decimals_for([mean, low, high]))
 
 
 def _returns(report: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """The infos of other packages' environments, which may hold anything, cut down to what somebody reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from gymnasium.vector import SyncVectorEnv
 
+from mmrl.evaluation.figures import Figure, require_distinct
 from mmrl_agents.experience.episodes import LOST
 
 _READ: Mapping[str, type] = MappingProxyType(
@@ -17,15 +18,25 @@ _READ: Mapping[str, type] = MappingProxyType(
         "success": bool,
         "success_once": bool,
         "physics_error": bool,
-        "peak_force_n": float,
-        "mean_force_n": float,
     }
 )
 _CONTEXT = "context"
 _OURS = ("final_obs", "final_info", "privileged", LOST)
 
 
-def readable(info: Any) -> dict[str, Any]:
+def declared_figures(env: gym.Env[Any, Any]) -> tuple[Figure, ...]:
+    """The figures that an environment declares as its attribute `figures`, () where it has none.
+
+    Of another package it may be anything else. Raises ValueError where two have one name, or more than one is the
+    score.
+    """
+    declared = env.get_wrapper_attr("figures") if env.has_wrapper_attr("figures") else ()
+    known = [figure for figure in declared if isinstance(figure, Figure)] if isinstance(declared, Sequence) else []
+    require_distinct(known)
+    return tuple(known)
+
+
+def readable(info: Any, figures: Sequence[Figure] = ()) -> dict[str, Any]:
     """A dict of its own with the entries that mean something to mmrl, and with other numbers and words.
 
     An array of one element is a number. What is neither number nor word stays out, and so does what mmrl reads where
@@ -37,8 +48,9 @@ def readable(info: Any) -> dict[str, Any]:
     if not info:
         return {}
     plain = {name: _plain(value) for name, value in info.items() if _is_free(name)}
-    kept: dict[str, Any] = {name: value for name, value in plain.items() if not (value is None or name in _READ)}
-    for name, kind in _READ.items():
+    kinds = {**_READ, **{figure.name: float for figure in figures}}
+    kept: dict[str, Any] = {name: value for name, value in plain.items() if not (value is None or name in kinds)}
+    for name, kind in kinds.items():
         value = plain.get(name)
         if isinstance(value, bool | int | float) and np.isfinite(value):
             kept[name] = kind(value)
@@ -68,19 +80,28 @@ def _plain(value: Any) -> bool | int | float | str | None:
 class ReadableInfo(gym.Wrapper[Any, Any, Any, Any]):
     """An environment whose infos are `readable`, each a dict of its own."""
 
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.figures = declared_figures(env)
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, readable(info)
+        return observation, readable(info, self.figures)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, readable(info)
+        return observation, reward, terminated, truncated, readable(info, self.figures)
 
 
 class SideBySide(SyncVectorEnv):
     """Worlds whose infos may differ in type from world to world and from step to step."""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures that the worlds declare, the same in all of them."""
+        return declared_figures(self.envs[0])
 
     def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
         # Gymnasium takes the type of a column from the first world that has the entry.

@@ -1,20 +1,28 @@
 """Curves and scores of an ablation, from what runs leave behind."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from mmrl_agents.ablation.ablation_report import Judged, between, draw, report_of
+from mmrl_agents.ablation.ablation_picture import draw
+from mmrl_agents.ablation.ablation_report import write_report
+from mmrl_agents.ablation.results import Judged, between, report_of
+from tests.toys import COIN_FIGURES
+
+SWING = COIN_FIGURES[0]
 
 
-def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, force: float | None = None) -> Path:
+def leave_run(folder: Path, log: list[dict[str, Any]], rate: float | None, swing: float | None = None) -> Path:
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     row = {"success_at_end": {"rate": rate, "trials": 0 if rate is None else 10}, "mean_return": 3.0}
-    (folder / "evaluation.json").write_text(json.dumps({"rows": [{**row, "median_peak_force_n": force}]}))
+    evaluation = {"rows": [{**row, "median_swing_mm": swing}], "figures": [SWING.to_json()]}
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
     return folder
 
 
@@ -40,8 +48,9 @@ def test_subsets_are_ordered_by_their_score_and_curves_are_means_over_seeds(tmp_
     assert (both.senses, touch.senses) == (("touch", "sight"), ("touch",))
     assert both.score.value == pytest.approx(0.7)
     assert (both.score.low, both.score.high) == (0.5, 0.9)
-    assert touch.peak_force_n is not None
-    assert touch.peak_force_n.value == 6.0
+    assert [figure.name for figure in report.figures] == ["swing_mm"]
+    assert touch.figures["swing_mm"].value == 6.0
+    assert report.to_json()["subsets"][1]["median_swing_mm"]["iqm"] == 6.0
     # At step 50 the seeds have 0.2 and 0.4, at 100 they have 0.4 and, held, 1.0.
     assert both.steps[0] == 50.0
     assert both.curve[:, 0].tolist() == pytest.approx([0.3, 0.2, 0.4])
@@ -58,7 +67,7 @@ def test_the_same_episodes_all_along_are_preferred_and_a_single_seed_has_no_inte
     (touch,) = report.subsets
     assert touch.score.to_json() == {"iqm": 0.25, "bootstrap_95": None, "by_seed": {"4": 0.25}}
     assert touch.score.text(100.0, 1) == "25.0"
-    assert touch.peak_force_n is None
+    assert (report.figures, touch.figures) == ((), {})
     assert touch.to_json()["curve"]["low"] == [None] * len(touch.steps)
     draw(report, tmp_path / "curves.png")
 
@@ -75,3 +84,25 @@ def test_runs_without_a_common_figure_are_named(tmp_path: Path) -> None:
     judged = [Judged(("touch",), 1, leave_run(tmp_path / "run", [{"step": 8, "loss": 1.0}], 0.5))]
     with pytest.raises(ValueError, match=r"no metric in common: .*run"):
         report_of("Any-v0", judged)
+
+
+def test_runs_of_an_older_version_tell_their_figures_by_medians_alone(tmp_path: Path) -> None:
+    folder = leave_run(tmp_path / "run", [{"step": 8, "success_rate": 0.2}], 0.5, 7.0)
+    older = json.loads((folder / "evaluation.json").read_text())
+    del older["figures"]
+    (folder / "evaluation.json").write_text(json.dumps(older))
+    report = report_of("Any-v0", [Judged(("touch",), 1, folder)])
+    assert [figure.heading for figure in report.figures] == ["swing mm"]
+    assert report.subsets[0].figures["swing_mm"].value == 7.0
+
+
+def test_the_tables_and_the_files_show_what_the_environment_declares(tmp_path: Path) -> None:
+    run = leave_run(tmp_path / "run", [{"step": 8, "success_rate": 0.2}], 0.5, 7.0)
+    text = io.StringIO()
+    write_report(tmp_path, "Any-v0", [Judged(("touch",), 1, run)], Console(file=text, width=100))
+    assert "swing (mm)" in text.getvalue()
+    assert "7.00" in text.getvalue()
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert document["figures"] == [SWING.to_json()]
+    assert document["subsets"][0]["median_swing_mm"]["by_seed"] == {"1": 7.0}
+    assert (tmp_path / "curves.png").stat().st_size > 10_000

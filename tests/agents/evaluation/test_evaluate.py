@@ -25,13 +25,16 @@ from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.records.checkpoint import CheckpointError
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
+from tests.toys import COIN_FIGURES
 
 ENV_ID = "test-evaluate/Dial-v0"
 EPISODE_STEPS = 5
 
 
 class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """Turn a dial towards a mark; every step succeeds."""
+    """Turn a dial towards a mark; every step succeeds. It declares two figures and a score."""
+
+    figures = COIN_FIGURES
 
     observation_space = spaces.Dict(
         {"dial": spaces.Box(-4, 4, (2,)), "lamp": spaces.Box(0, 255, (36, 36, 3), np.uint8)}
@@ -52,7 +55,7 @@ class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
         self.steps += 1
         error = abs(self.angle - self.mark)
-        info = {"is_success": True, "peak_force_n": 2.0, "mean_force_n": 1.0}
+        info = {"is_success": True, "swing_mm": 2.0, "luck": 1.0, "share": 80.0 + self.mark}
         return self._observation(), -error, False, self.steps == EPISODE_STEPS, info
 
 
@@ -88,12 +91,15 @@ def test_report_is_printed_and_written_with_all_that_repeats_it(run: Path) -> No
     report, text = judge(run, device="cpu")
     # 6 successes of 6, whose Wilson interval starts at 1 / (1 + 1.96^2 / 6) = 61 %.
     assert "100.0 % [61.0, 100.0]" in text
-    for part in ("all senses", "without dial", "without lamp", "Wilson", "McNemar", "contact force"):
+    for part in ("all senses", "without dial", "without lamp", "Wilson", "McNemar"):
+        assert part in text
+    for part in ("mean share (%)", "80.", "swing (mm)", "2.00 [2.00, 2.00]", "Lower is better: swing (mm)."):
         assert part in text
     document = json.loads((run / "evaluation.json").read_text())
     assert document["rows"] == json.loads(json.dumps(report.to_json()["rows"], allow_nan=False))
     assert [row["absent"] for row in document["rows"]] == [[], ["dial"], ["lamp"]]
-    assert document["rows"][0]["median_peak_force_n"] == 2.0
+    assert document["rows"][0]["median_swing_mm"] == 2.0
+    assert [figure["name"] for figure in document["figures"]] == ["swing_mm", "luck", "share"]
     assert (document["seed"], document["episodes"], document["num_worlds"]) == (10_000, 6, 3)
     assert document["env_id"] == ENV_ID
     assert document["machine"]["device"] == "cpu"

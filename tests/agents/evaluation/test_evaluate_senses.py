@@ -25,6 +25,7 @@ from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
+from tests.toys import COIN_FIGURES
 
 ENV_ID, SILENT_ID = "test-senses/Dial-v0", "test-senses/Silent-v0"
 
@@ -36,7 +37,7 @@ class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     action_space = spaces.Box(-1, 1, (1,))
 
     def __init__(self, told: bool = True) -> None:
-        self.told = told
+        self.told, self.figures = told, COIN_FIGURES if told else ()
 
     def _observation(self) -> dict[str, NDArray[Any]]:
         return {"dial": np.float32([self.angle]), "mark": np.float32([self.mark])}
@@ -49,8 +50,8 @@ class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> Any:
         self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
         self.steps += 1
-        info = {"is_success": self.angle * self.mark > 0, "peak_force_n": abs(self.angle)} if self.told else {}
-        return self._observation(), -abs(self.angle - self.mark), False, self.steps == 4, info
+        told = {"is_success": self.angle * self.mark > 0, "swing_mm": abs(self.angle), "luck": 1.0, "share": 80.0}
+        return self._observation(), -abs(self.angle - self.mark), False, self.steps == 4, told if self.told else {}
 
 
 SHORT = TrainConfig(
@@ -104,7 +105,9 @@ def test_the_table_is_printed_written_and_drawn(
     report, text = judged
     for part in ("without dial", "only mark", "no senses", "mark noisy 1 sd", "dial delayed 1", "mark swapped"):
         assert part in text
-    for part in ("Shapley value", "complementarity: all senses over", "Tango", "peak", "6 episodes a row"):
+    for part in ("Shapley value", "complementarity: all senses over", "Tango", "6 episodes a row"):
+        assert part in text
+    for part in ("mean share (%)", "80.0 [80.0, 80.0]", "swing (mm)", "luck", "Lower is better: swing (mm)."):
         assert part in text
     document = json.loads((run / "senses.json").read_text())
     assert document["rows"] == json.loads(json.dumps(report.to_json()["rows"], allow_nan=False))
@@ -117,7 +120,7 @@ def test_the_table_is_printed_written_and_drawn(
     }
     assert {"versions", "machine", "weights", "env_id"} <= document.keys()
     with Image.open(run / "senses.png") as picture:
-        assert picture.width == 1400  # 7 inches at 200 dots
+        assert picture.width == 1960  # 5.6 inches of bars and 1.4 of each figure, 200 dots each
         assert len(picture.getcolors(1 << 24) or ()) > 20
     assert (run / "senses.pdf").read_bytes().startswith(b"%PDF")
     assert not list(run.glob(".*"))

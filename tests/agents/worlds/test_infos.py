@@ -10,9 +10,11 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
+from mmrl.evaluation.figures import figures_of
 from mmrl_agents.experience.episodes import episode_from
 from mmrl_agents.worlds.infos import ReadableInfo, SideBySide, readable
 from mmrl_agents.worlds.making import make_envs
+from tests.toys import COIN_FIGURES
 
 COUNTER = f"{__name__}:Counter"
 
@@ -92,9 +94,57 @@ def test_what_is_no_number_says_nothing_of_success(success: Any) -> None:
     assert readable({"is_success": success}) == {}
 
 
-def test_forces_become_numbers_and_a_context_stays() -> None:
-    told = {"peak_force_n": np.float32([2.5]), "context": {"mass": np.float64(2), "shape": "round", "mesh": object()}}
-    assert readable(told) == {"peak_force_n": 2.5, "context": {"mass": 2.0, "shape": "round"}}
+def test_numbers_become_plain_and_a_context_stays() -> None:
+    told = {"swing_mm": np.float32([2.5]), "context": {"mass": np.float64(2), "shape": "round", "mesh": object()}}
+    assert readable(told) == {"swing_mm": 2.5, "context": {"mass": 2.0, "shape": "round"}}
+
+
+@pytest.mark.parametrize("value", [np.nan, "far", None, np.ones(3)])
+def test_a_declared_figure_that_is_no_number_says_nothing(value: Any) -> None:
+    assert readable({"swing_mm": value}, COIN_FIGURES) == {}
+    assert readable({"swing_mm": True}, COIN_FIGURES) == {"swing_mm": 1.0}
+
+
+class Swinging(Counter):
+    """Counts, and declares what it counts."""
+
+    figures = COIN_FIGURES[:1]
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, _ = super().step(action)
+        return observation, reward, terminated, truncated, {"swing_mm": self.seen}
+
+
+class Drawing(Counter):
+    """Keeps pictures, which are figures in another sense."""
+
+    figures = ("a plot",)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_worlds_of_other_packages_hand_on_what_they_declare(workers: int) -> None:
+    envs = make_envs(f"{__name__}:Swinging", 2, {}, workers=workers)
+    assert figures_of(envs) == COIN_FIGURES[:1]
+    envs.reset(seed=0)
+    assert envs.step(np.zeros(2, np.int64))[4]["swing_mm"].tolist() == [1.0, 1.0]
+    envs.close()
+
+
+@pytest.mark.parametrize("name", ["Counter", "Drawing"])
+def test_worlds_that_declare_no_figures_have_none(name: str) -> None:
+    envs = make_envs(f"{__name__}:{name}", 1, {})
+    assert figures_of(envs) == ()
+    envs.close()
+
+
+def test_a_wrapper_round_a_task_hands_its_figures_on() -> None:
+    envs = make_envs(f"{__name__}:wrapped_peg", 1, {})
+    assert [figure.name for figure in figures_of(envs)] == ["peak_force_n", "mean_force_n", "depth_m"]
+    envs.close()
+
+
+def wrapped_peg() -> gym.Env[Any, Any]:
+    return gym.wrappers.TimeAwareObservation(gym.make("mmrl/PegInsertion-v0", sensors=("proprioception",)))
 
 
 def test_an_info_that_is_no_dict_is_named() -> None:

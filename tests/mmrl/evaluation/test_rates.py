@@ -1,187 +1,91 @@
-"""Judging policies: which episodes count, what is undefined, how conditions are paired."""
+"""Rates and their comparison: intervals, paired tests, what is undefined, and the report drawn from episodes."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmrl.evaluation.episodes import blank, run_episodes
-from mmrl.evaluation.rates import Paired, Rate, divisor_worlds, evaluate
-
-FAST, SLOW = 2, 7
-
-
-class Coin(gym.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
-    """A coin lies at reset; an episode succeeds while the action has its sign.
-
-    `eye` shows the coin, `clock` the steps taken. A right first guess ends after FAST steps and a
-    wrong one after SLOW: the setting in which counting early finishers is biased.
-    """
-
-    observation_space = spaces.Dict({"eye": spaces.Box(-1, 1, (1,)), "clock": spaces.Box(0, np.inf, (1,))})
-    action_space = spaces.Box(-1, 1, (1,))
-
-    def __init__(self, told: tuple[str, ...] = ("is_success",), broken: bool = False) -> None:
-        self.told, self.broken = told, broken
-        self.coin, self.step_count, self.length = 1.0, 0, FAST
-
-    def _observation(self) -> dict[str, NDArray[np.float32]]:
-        eye, clock = np.float32([self.coin]), np.float32([self.step_count])
-        return {"eye": eye, "clock": clock}
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
-        super().reset(seed=seed)
-        self.step_count = 0
-        self.coin = float(self.np_random.choice([-1.0, 1.0]))
-        if options:
-            self.coin = float(options["context"]["coin"])
-        return self._observation(), {}
-
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
-        right = bool(np.sign(action[0]) == self.coin)
-        if self.step_count == 0:
-            self.length = FAST if right else SLOW
-        self.step_count += 1
-        everything = {
-            "is_success": right,
-            "peak_force_n": 3.0 * self.step_count,
-            "mean_force_n": 2.0,
-            "physics_error": self.broken,
-        }
-        info = {key: everything[key] for key in self.told}
-        return self._observation(), float(right), self.step_count >= self.length, False, info
+from mmrl.evaluation.episodes import Episodes, run_episodes
+from mmrl.evaluation.rates import Paired, Rate, compare, divisor_worlds, evaluate
+from tests.toys import FAST, Heads, Looker, coins, coins_drawn
 
 
-def coins(num_worlds: int, mode: AutoresetMode = AutoresetMode.SAME_STEP, **kwargs: Any) -> Any:
-    return SyncVectorEnv([lambda: Coin(**kwargs)] * num_worlds, autoreset_mode=mode)
+def test_wilson_interval_of_8_in_10() -> None:
+    # Wilson: centre (p + z^2/2n) / (1 + z^2/n), half-width z sqrt(p(1-p)/n + z^2/4n^2) divided by
+    # the same; with p = 0.8, n = 10, z = 1.959964: centre 0.71674, half-width 0.22656.
+    interval = Rate(8, 10).interval
+    assert interval == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert str(Rate(8, 10)) == "80.0 % [49.0, 94.3]"
 
 
-class Looker:
-    """Bets on the coin it sees, on heads where it sees none; keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.seen: list[dict[str, NDArray[Any]]] = []
-        self.masks: list[Mapping[str, NDArray[np.bool_]] | None] = []
-
-    def act(
-        self,
-        observation: dict[str, NDArray[Any]],
-        present: Mapping[str, NDArray[np.bool_]] | None = None,
-    ) -> NDArray[Any]:
-        self.seen.append(observation)
-        self.masks.append(present)
-        return np.where(observation["eye"] < 0, -1.0, 1.0).astype(np.float32)
-
-    def reset(self, worlds: NDArray[np.int64]) -> None:
-        """Nothing is carried between steps."""
+def test_no_trials_are_undefined_not_zero() -> None:
+    assert Rate(0, 0).rate is None
+    assert Rate(0, 0).interval is None
+    assert str(Rate(0, 0)) == "undefined"
+    assert str(Rate(0, 5)).startswith("0.0 %")
 
 
-class Heads(Looker):
-    """Bets on heads without looking."""
-
-    def act(
-        self,
-        observation: dict[str, NDArray[Any]],
-        present: Mapping[str, NDArray[np.bool_]] | None = None,
-    ) -> NDArray[Any]:
-        return np.ones_like(observation["eye"])
+def test_exact_mcnemar_of_8_lost_and_2_gained() -> None:
+    # Sign test on 10 discordant pairs: 2 * (C(10,0) + C(10,1) + C(10,2)) / 2^10 = 2 * 56 / 1024.
+    pair = Paired(lost=8, gained=2, pairs=30)
+    assert pair.p_value == pytest.approx(112 / 1024)
+    assert pair.difference == pytest.approx(-6 / 30)
 
 
-def coins_drawn(world: int, episodes: int, seed: int) -> list[float]:
-    """The coins a world lies, read off a single environment (world w is seeded seed + w)."""
-    env = Coin()
-    drawn = []
-    for episode in range(episodes):
-        env.reset(seed=seed + world if episode == 0 else None)
-        drawn.append(env.coin)
-    return drawn
+def table_of(success: list[bool], judged: list[bool]) -> Episodes:
+    size = len(success)
+    numbers = np.zeros(size)
+    return Episodes(
+        world=np.arange(size),
+        index_in_world=np.zeros(size, np.int64),
+        judged=np.array(judged, np.bool_),
+        success_at_end=np.array(success, np.bool_),
+        success_once=np.array(success, np.bool_),
+        episode_return=numbers,
+        length=np.ones(size, np.int64),
+        physics_error=np.zeros(size, np.bool_),
+        cut=np.zeros(size, np.bool_),
+        not_finite=np.zeros(size, np.bool_),
+        declared=(),
+        figures={},
+    )
 
 
-def test_every_world_counts_its_first_episodes_however_long_they_take() -> None:
-    table = run_episodes(coins(5), Heads(), 8, seed=3)
-    expected = np.array([coins_drawn(world, 8, seed=3) for world in range(5)]) > 0
-    assert table.world.tolist() == np.repeat(np.arange(5), 8).tolist()
-    assert table.index_in_world.tolist() == list(range(8)) * 5
-    assert table.success_at_end.tolist() == expected.ravel().tolist()
-    assert table.length.tolist() == np.where(expected, FAST, SLOW).ravel().tolist()
-    # Reward 1 in every step of a right bet: FAST in all, 0 for a wrong one.
-    assert table.episode_return.tolist() == np.where(expected, FAST, 0.0).ravel().tolist()
+pairs_of_outcomes = st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=30)
 
 
-def test_success_rate_does_not_depend_on_the_number_of_worlds() -> None:
-    few, many = (run_episodes(coins(worlds), Heads(), 6, seed=1) for worlds in (2, 6))
-    assert few.success_at_end.tolist() == many.success_at_end[: len(few)].tolist()
+@given(pairs_of_outcomes)
+def test_comparison_is_antisymmetric_and_equals_the_difference_of_rates(
+    outcomes: list[tuple[bool, bool, bool]],
+) -> None:
+    judged = [judged for _, _, judged in outcomes]
+    one, two = (table_of([o[i] for o in outcomes], judged) for i in (0, 1))
+    forth, back = compare(one, two), compare(two, one)
+    assert (forth.lost, forth.gained, forth.p_value) == (back.gained, back.lost, back.p_value)
+    if forth.difference is not None:
+        rates = [np.mean(t.success_at_end[t.judged]) for t in (one, two)]
+        assert forth.difference == pytest.approx(rates[1] - rates[0])
 
 
-def test_the_early_finish_bias_is_there_to_be_avoided() -> None:
-    """Among the first 40 episodes to end over 40 worlds, quick successes are over-represented."""
-    envs, first = coins(40), []
-    observation, _ = envs.reset(seed=0)
-    while len(first) < 40:
-        step = envs.step(Heads().act(observation))
-        observation, done, info = step[0], step[2] | step[3], step[4]
-        first += info["final_info"]["is_success"][done].tolist() if done.any() else []
-    fair = run_episodes(coins(40), Heads(), 1, seed=0).success_at_end
-    assert np.mean(first[:40]) > np.mean(fair) + 0.1
+def test_runs_of_different_worlds_are_not_paired() -> None:
+    with pytest.raises(ValueError, match="2 and 3"):
+        compare(table_of([True] * 2, [True] * 2), table_of([True] * 3, [True] * 3))
 
 
-def test_same_seed_gives_the_same_table_and_another_seed_another() -> None:
-    envs = coins(3)
-    one, again, other = (run_episodes(envs, Heads(), 10, seed=s) for s in (5, 5, 6))
-    assert one.success_at_end.tolist() == again.success_at_end.tolist()
-    assert one.success_at_end.tolist() != other.success_at_end.tolist()
-
-
-def test_absent_sense_is_marked_and_zeroed_and_the_others_are_untouched() -> None:
-    policy = Looker()
-    table = run_episodes(coins(4), policy, 3, seed=2, absent=["eye"])
-    assert all(not seen["eye"].any() for seen in policy.seen)
-    assert any(seen["clock"].any() for seen in policy.seen)
-    for mask in policy.masks:
-        assert mask is not None
-        assert mask["eye"].tolist() == [False] * 4
-        assert mask["clock"].tolist() == [True] * 4
-    heads = np.array([coins_drawn(world, 3, seed=2) for world in range(4)]) > 0
-    assert table.success_at_end.tolist() == heads.ravel().tolist()
-
-
-def test_blank_leaves_the_given_arrays_alone() -> None:
-    given_arrays = {"camera": np.full((2, 4, 4, 3), 9, np.uint8), "touch": np.ones((2, 5))}
-    blanked, present = blank(given_arrays, ["camera"])
-    assert given_arrays["camera"].all()
-    assert not blanked["camera"].any()
-    assert blanked["camera"].dtype == np.uint8
-    assert blanked["touch"] is given_arrays["touch"]
-    assert present is not None
-    assert blank(given_arrays, [])[1] is None
-
-
-def test_a_policy_with_memory_is_told_which_worlds_start_anew() -> None:
-    class Counter(Heads):
-        steps = np.zeros(4)
-
-        def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
-            assert self.steps.tolist() == observation["clock"][:, 0].tolist()
-            self.steps += 1
-            return super().act(observation)
-
-        def reset(self, worlds: NDArray[np.int64]) -> None:
-            self.steps[worlds] = 0
-
-    run_episodes(coins(4), Counter(), 5, seed=9)
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_interval_holds_the_rate(first: int, second: int) -> None:
+    successes, trials = sorted((first, second))
+    rate = Rate(successes, trials)
+    if rate.rate is not None and rate.interval is not None:
+        low, high = rate.interval
+        assert -1e-9 <= low <= rate.rate + 1e-9
+        assert rate.rate - 1e-9 <= high <= 1 + 1e-9
 
 
 class Waver(Heads):
@@ -196,16 +100,6 @@ def test_success_once_and_at_the_end_are_different_figures() -> None:
     row = evaluate(coins(2), Waver, 4, seed=0).rows[0]
     assert row.success_once == Rate(4, 4)
     assert row.success_at_end == Rate(0, 4)
-
-
-def test_forces_are_those_of_the_finished_episode() -> None:
-    told = ("is_success", "peak_force_n", "mean_force_n")
-    table = run_episodes(coins(3, told=told), Looker(), 2, seed=0)
-    # Looker is always right, so an episode has FAST = 2 steps and its last info says 3 N x 2.
-    assert table.peak_force_n.tolist() == [6.0] * 6
-    figures = evaluate(coins(3, told=told), Looker, 6, seed=0).rows[0].to_json()
-    assert figures["median_peak_force_n"] == 6.0
-    assert figures["median_mean_force_n"] == 2.0
 
 
 def test_broken_physics_is_never_a_success() -> None:
@@ -224,7 +118,6 @@ def test_without_is_success_rates_are_undefined_and_the_return_is_not() -> None:
     figures = report.rows[1].to_json()
     assert figures["versus_all"]["difference"] is None
     assert figures["versus_all"]["mcnemar_p"] is None
-    assert figures["median_peak_force_n"] is None
     assert report.rows[0].to_json()["mean_return"] == FAST
 
 
@@ -305,49 +198,6 @@ def test_progress_counts_episodes_of_each_row_up_to_all_of_them() -> None:
         assert counts[-1] == 6
 
 
-class Maskless(VectorEnv[Any, Any, Any]):
-    """Two worlds of a Box, whose info holds arrays without masks and calls success `success`."""
-
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium's attribute
-    num_envs = 2
-    single_observation_space = spaces.Box(0, 9, (1,))
-    clock = 0
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
-        self.clock = 0
-        return np.zeros((2, 1), np.float32), {}
-
-    def step(self, actions: Any) -> Any:
-        self.clock += 1
-        done = np.array([self.clock % 2 == 0, self.clock % 3 == 0])
-        info: dict[str, Any] = {"success": np.array([False, False])}
-        if done.any():
-            info["final_info"] = {"success": np.array([True, False])}
-            info["_final_info"] = done
-        return np.zeros((2, 1), np.float32), np.ones(2), np.zeros(2, bool), done, info
-
-
-def test_final_info_without_masks_and_a_bare_observation() -> None:
-    class Still:
-        def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
-            assert list(observation) == ["observation"]
-            return np.zeros((2, 1))
-
-        def reset(self, worlds: Any) -> None:
-            """Nothing is carried between steps."""
-
-    table = run_episodes(Maskless(), Still(), 2, seed=0)
-    assert table.length.tolist() == [2, 2, 3, 3]
-    assert table.success_at_end.tolist() == [True, True, False, False]
-    assert table.judged.all()
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-def test_other_autoreset_modes_are_refused(mode: AutoresetMode) -> None:
-    with pytest.raises(ValueError, match="SAME_STEP"):
-        run_episodes(coins(2, mode), Heads(), 1, seed=0)
-
-
 def test_errors_name_the_sense_and_the_bound() -> None:
     with pytest.raises(ValueError, match=r"no sense 'nose'; there are: clock, eye"):
         evaluate(coins(2), Heads, 2, seed=0, without=["nose"])
@@ -367,113 +217,3 @@ def test_divisor_worlds_divides_fits_and_is_the_largest(episodes: int, most: int
     assert episodes % worlds == 0
     assert worlds <= most
     assert all(episodes % larger for larger in range(worlds + 1, most + 1))
-
-
-@settings(max_examples=15, deadline=None)
-@given(worlds=st.integers(1, 5), episodes=st.integers(1, 4), seed=st.integers(0, 99))
-def test_exactly_so_many_episodes_per_world(worlds: int, episodes: int, seed: int) -> None:
-    table = run_episodes(coins(worlds), Heads(), episodes, seed)
-    assert np.bincount(table.world).tolist() == [episodes] * worlds
-    assert set(table.length.tolist()) <= {FAST, SLOW}
-
-
-class Endless(gym.Env[NDArray[np.float32], Any]):
-    """Ends only in episodes whose seed is odd, after three steps; a reward of 1 in every step."""
-
-    observation_space = spaces.Box(-9, 9, (1,), np.float32)
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self) -> None:
-        self.begun = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self.odd = bool((seed or 0) % 2)
-        self.begun += 1
-        self.taken = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: Any) -> Any:
-        self.taken += 1
-        return np.zeros(1, np.float32), 1.0, self.odd and self.taken == 3, False, {"is_success": self.taken >= 5}
-
-
-class Still:
-    """Does nothing, and knows which worlds began anew."""
-
-    def __init__(self) -> None:
-        self.resets: list[list[int]] = []
-
-    def act(self, observation: Mapping[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
-        return np.zeros_like(observation["observation"])
-
-    def reset(self, worlds: NDArray[np.int64]) -> None:
-        self.resets.append(worlds.tolist())
-
-
-def test_an_episode_that_never_ends_is_cut_and_counted() -> None:
-    envs = SyncVectorEnv([Endless] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
-    policy = Still()
-    table = run_episodes(envs, policy, 1, seed=0, longest=5)
-    assert table.length.tolist() == [5, 3]
-    assert table.episode_return.tolist() == [5, 3]
-    assert table.cut.tolist() == [True, False]
-    assert table.success_at_end.tolist() == [True, False]  # as the info of the step says at which it was cut
-    assert policy.resets == [[0, 1], [1], [0]]
-    assert [env.unwrapped.begun for env in envs.envs] == [2, 2]  # type: ignore[attr-defined]
-    assert evaluate(envs, Still, 2, seed=0, longest=5).rows[0].to_json()["cut_episodes"] == 1
-
-
-class Breaking(gym.Env[NDArray[np.float32], Any]):
-    """Four steps with rewards 1; those of seed 0 give a reading, those of seed 1 a reward of NaN in the second."""
-
-    observation_space = spaces.Dict({"tip": spaces.Box(-9, 9, (1,)), "eye": spaces.Box(0, 255, (2, 2, 1), np.uint8)})
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self.kind = seed
-        self.taken = 0
-        return self.look(0.0), {}
-
-    def step(self, action: Any) -> Any:
-        assert np.isfinite(action).all()
-        self.taken += 1
-        wrong = self.taken == 2
-        reading = np.nan if wrong and self.kind == 0 else 0.0
-        reward = np.nan if wrong and self.kind == 1 else 1.0
-        return self.look(reading), reward, self.taken == 4, False, {"is_success": True}
-
-    def look(self, reading: float) -> Any:
-        return {"tip": np.array([reading], np.float32), "eye": np.full((2, 2, 1), 7, np.uint8)}
-
-
-class Echo(Looker):
-    """Acts as the tip says."""
-
-    def act(self, observation: dict[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
-        self.seen.append(observation)
-        return observation["tip"]
-
-
-def test_an_episode_with_a_number_that_is_none_is_lost_and_told() -> None:
-    envs = SyncVectorEnv([Breaking] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
-    policy = Echo()
-    table = run_episodes(envs, policy, 1, seed=0)
-    assert table.not_finite.tolist() == [True, True, False]
-    assert table.success_at_end.tolist() == table.success_once.tolist() == [False, False, True]
-    assert table.judged.all()
-    assert table.episode_return.tolist() == [2, 1, 4]  # the rewards before the number
-    assert [seen["tip"].ravel().tolist() for seen in policy.seen] == [[0, 0, 0]] * 4
-    assert [seen["eye"].max(axis=(1, 2, 3)).tolist() for seen in policy.seen][2] == [0, 7, 7]
-    row = evaluate(envs, Echo, 3, seed=0).rows[0].to_json()
-    assert row["not_finite_episodes"] == 2
-    json.dumps(row, allow_nan=False)
-
-
-def test_a_policy_that_gives_no_numbers_is_refused() -> None:
-    class Lost(Still):
-        def act(self, observation: Mapping[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
-            return np.full_like(observation["observation"], np.nan)
-
-    envs = SyncVectorEnv([Endless], autoreset_mode=AutoresetMode.SAME_STEP)
-    with pytest.raises(ValueError, match="the policy gives actions that are not finite, its weights are lost"):
-        run_episodes(envs, Lost(), 1, seed=1)

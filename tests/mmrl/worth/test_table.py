@@ -8,13 +8,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.faults import Delayed, Noisy, Swapped
 from mmrl.worth import BrokenWays, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import SpreadMeter, unplugged
 from mmrl.worth.table import KeptInMemory
+from tests.toys import COIN_FIGURES, DeclaringWorlds
 
 WORLDS, EACH = 4, 10
 
@@ -46,7 +47,7 @@ class Lock(gym.Env[dict[str, Any], NDArray[np.float32]]):
         opened = bool(action[0] * np.prod(self.bits) > 0)
         self.steps += 1
         self.bits = -self.bits
-        info = {"is_success": opened, "peak_force_n": 5.0, "mean_force_n": 1.0} if self.told else {}
+        info = {"is_success": opened, "swing_mm": 5.0, "luck": 1.0, "share": 2.0} if self.told else {}
         return self._see(), float(opened), self.steps == 3, False, info
 
     def _see(self) -> dict[str, Any]:
@@ -77,7 +78,9 @@ class Multiplier:
 
 
 def locks(told: bool = True) -> Any:
-    return SyncVectorEnv([lambda: Lock(told)] * WORLDS, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds = DeclaringWorlds([lambda: Lock(told)] * WORLDS, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds.figures = COIN_FIGURES if told else ()
+    return worlds
 
 
 WAYS = BrokenWays(noise=(0.01,), image_noise=(5.0,), delay=(1,))
@@ -157,14 +160,15 @@ def test_worth_is_drawn_from_the_rows(report: SensesReport) -> None:
     assert worth.shapley["left"].low < expected < worth.shapley["left"].high
 
 
-def test_the_report_is_plain_data_with_forces_and_faults(report: SensesReport) -> None:
+def test_the_report_is_plain_data_with_figures_and_faults(report: SensesReport) -> None:
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["episodes"] == WORLDS * EACH
     assert document["worth"]["lost_without"]["lamp"]["value"] == 0.0  # the others make up for it
     rows = {row["label"]: row for row in document["rows"]}
     assert rows["left swapped"]["broken"] == {"left": "Swapped(offset=1)"}
     assert rows["left swapped"]["sense"] == rows["without left"]["sense"] == "left"
-    assert rows["without left"]["median_peak_force_n"] == 5.0
+    assert [figure["name"] for figure in document["figures"]] == ["swing_mm", "luck", "share"]
+    assert rows["without left"]["median_swing_mm"] == 5.0
     assert rows["all senses"]["return_change"] is None
     assert rows["lamp zeros"]["return_change"]["value"] == 0.0
     assert rows["left delayed 1"]["versus_all"]["difference"] == -1.0

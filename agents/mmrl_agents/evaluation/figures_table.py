@@ -1,0 +1,52 @@
+"""The figures that a task declares, in tables to read: medians and quartiles of the episodes of every row."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mmrl.evaluation.figures import Figure, Quartiles, decimals_for, with_ends
+from mmrl.evaluation.rates import Row
+
+
+def plain_table() -> Table:
+    """A table without a frame; its first column names the rows."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("", overflow="fold")
+    return table
+
+
+def figures_table(rows: Sequence[Row]) -> Table | None:
+    """Median [quartiles] of each declared figure in each row; None where no episode reported any."""
+    shown = [figure for figure in rows[0].episodes.declared if any(row.quartiles(figure) for row in rows)]
+    if not shown:
+        return None
+    table = plain_table()
+    for figure in shown:
+        table.add_column(figure.heading, justify="right")
+    columns = [quartile_cells([row.quartiles(figure) for row in rows]) for figure in shown]
+    for row, *cells in zip(rows, *columns, strict=True):
+        table.add_row(Text(row.label), *cells)
+    return table
+
+
+def quartile_cells(column: Sequence[Quartiles | None]) -> list[str]:
+    """Median [quartiles] with the same decimals for all rows; empty where nothing was reported."""
+    decimals = decimals_for([number for cell in column if cell for number in (cell.median, cell.low, cell.high)])
+    return [with_ends(cell.median, cell.low, cell.high, decimals) if cell else "" for cell in column]
+
+
+def about_figures(declared: Sequence[Figure]) -> str:
+    """A sentence on the table, with the way in which each figure is better."""
+    ways = dict.fromkeys(figure.which_way for figure in declared if figure.better)
+    named = {way: ", ".join(figure.heading for figure in declared if figure.which_way == way) for way in ways}
+    sentences = [f" {way.capitalize()}: {names}." for way, names in named.items()]
+    return f"Medians of the episodes, in brackets their quartiles.{''.join(sentences)}"
+
+
+def score_cell(row: Row) -> str:
+    """Mean and 95 % interval of the task's score; empty where it has none."""
+    if (score := row.score) is None:
+        return ""
+    return with_ends(score.mean, score.low, score.high, decimals_for([score.mean, score.low, score.high]))

@@ -1,0 +1,29 @@
+"""Figures as documents have them that were written when policies were evaluated."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmrl.documents import build
+from mmrl.evaluation.figures import Figure, Quartiles
+
+_MEDIAN = "median_"
+
+
+def figures_on_record(report: Mapping[str, Any]) -> tuple[Figure, ...]:
+    """The figures that the rows of an evaluation have; an older one declares none and has their medians alone."""
+    if "figures" in report:
+        return tuple(build(Figure, document) for document in report["figures"])
+    known = [key for key, value in report["rows"][0].items() if key.startswith(_MEDIAN) and value is not None]
+    return tuple(Figure(key.removeprefix(_MEDIAN)) for key in known)
+
+
+def median_on_record(row: Mapping[str, Any], figure: Figure) -> float | None:
+    """The median of a figure in a row; None where no episode reported it."""
+    value = row.get(f"{_MEDIAN}{figure.name}")
+    return None if value is None else float(value)
+
+
+def quartiles_on_record(row: Mapping[str, Any], figure: Figure) -> Quartiles | None:
+    """Median and quartiles of a figure in a row; None where it has none, or is older."""
+    median, ends = median_on_record(row, figure), row.get(f"quartiles_{figure.name}")
+    return None if median is None or ends is None else Quartiles(median, float(ends[0]), float(ends[1]))
