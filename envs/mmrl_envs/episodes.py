@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.evaluation.figures import Figure, OverEpisode, require_distinct
+from mmrl_envs.task import Outcome
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -47,7 +48,12 @@ class RunningFigures:
             kept[worlds] = at_start.get(name, 0.0)
 
     def add(self, values: Mapping[str, FloatArray], valid: BoolArray) -> None:
-        """One control step: a value (N,) of each figure, which counts where the physics is valid, (N,)."""
+        """One control step: a value (N,) of each figure, which counts where the physics is valid, (N,).
+
+        Raises ValueError unless exactly the declared figures are given.
+        """
+        if values.keys() != self._kept.keys():
+            raise ValueError(f"an outcome must give {sorted(self._kept)}, got {sorted(values)}")
         for figure in self.figures:
             kept = self._kept[figure.name]
             folded = _FOLDED[figure.over_episode](kept, values[figure.name], self._steps)
@@ -83,15 +89,18 @@ class RunningEpisodes:
     Args:
         num_worlds: N.
         figures: what the task declares.
+        reward_terms: names of the terms of its reward.
     """
 
-    def __init__(self, num_worlds: int, figures: Sequence[Figure] = ()) -> None:
+    def __init__(self, num_worlds: int, figures: Sequence[Figure] = (), reward_terms: Sequence[str] = ()) -> None:
         self.num_worlds = num_worlds
         self.elapsed: IntArray = np.zeros(num_worlds, np.intp)
         """Control steps so far, (N,)."""
         self.success_once: BoolArray = np.zeros(num_worlds, np.bool_)
         """Whether the task was fulfilled at any instant, (N,)."""
         self.figures = RunningFigures(figures, num_worlds)
+        self.reward_terms = RunningFigures([Figure(name, over_episode="sum") for name in reward_terms], num_worlds)
+        """What each term has added to the return."""
         self.context: dict[str, FloatArray] = {}
         """Drawn value of each parameter, (N,); never written in place, so that it may be handed out."""
 
@@ -100,16 +109,25 @@ class RunningEpisodes:
         self.elapsed[worlds] = 0
         self.success_once[worlds] = False
         self.figures.begin(worlds, figures)
+        self.reward_terms.begin(worlds, {})
         for name, values in context.items():
             present = self.context.get(name)
             present = np.full(self.num_worlds, np.nan) if present is None else present.copy()
             present[worlds] = values
             self.context[name] = present
 
-    def add(self, success: BoolArray, figures: Mapping[str, FloatArray], valid: BoolArray) -> None:
-        """One control step: success (N,) and figures (N,), which count where the physics is valid, (N,)."""
-        self.success_once |= success
-        self.figures.add(figures, valid)
+    def add(self, outcome: Outcome, valid: BoolArray) -> None:
+        """One control step, which counts where the physics is valid, (N,)."""
+        self.success_once |= outcome.success & valid
+        self.figures.add(outcome.figures, valid)
+        self.reward_terms.add(outcome.reward_terms, valid)
+
+    def info(self) -> dict[str, Any]:
+        """Entries of a vector info, beside each a mask of the worlds that it is about: those of all."""
+        every = np.ones(self.num_worlds, np.bool_)
+        terms = self.reward_terms.present()
+        entries: dict[str, Any] = {**self.figures.present(), "success_once": self.success_once.copy()}
+        return masked({**entries, "reward_terms": masked(terms, every)} if terms else entries, every)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly."""
@@ -117,6 +135,7 @@ class RunningEpisodes:
             "elapsed": self.elapsed.copy(),
             "success_once": self.success_once.copy(),
             "figures": self.figures.state_dict(),
+            "reward_terms": self.reward_terms.state_dict(),
             "context": dict(self.context),
         }
 
@@ -127,6 +146,7 @@ class RunningEpisodes:
             self.figures.load_peak_and_mean(state["forces"])
         else:
             self.figures.load_state_dict(state["figures"])
+            self.reward_terms.load_state_dict(state["reward_terms"])
         self.context = {name: np.array(values) for name, values in state["context"].items()}
 
 
@@ -141,8 +161,12 @@ def masks(names: Iterable[str], worlds: BoolArray) -> dict[str, BoolArray]:
 
 
 def only_of(worlds: BoolArray, info: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a masked info that says it is about these worlds, (N,), and so does the context in it."""
+    """A copy of a masked info that says it is about these worlds, (N,), and so do the mappings in it."""
     return {
-        name: worlds.copy() if name.startswith("_") else only_of(worlds, value) if name == "context" else value.copy()
+        name: worlds.copy()
+        if name.startswith("_")
+        else only_of(worlds, value)
+        if isinstance(value, Mapping)
+        else value.copy()
         for name, value in info.items()
     }

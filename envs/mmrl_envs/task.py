@@ -58,6 +58,8 @@ class Outcome:
     """Whether the episode is over by the task's own rule, (N,): fallen, off the track; in no world where None."""
     figures: Mapping[str, FloatArray] = field(default_factory=dict)
     """The task's figures of this step, (N,) each."""
+    reward_terms: Mapping[str, FloatArray] = field(default_factory=dict)
+    """What each of the task's reward terms adds to the reward, (N,) each."""
     broken: BoolArray | None = None
     """Whether the state is one that physics forbids, (N,); none where None. Such an episode ends as a physics error."""
 
@@ -73,6 +75,8 @@ class Task(ABC):
     """What a context may set."""
     figures: Sequence[Figure] = ()
     """What is reported about an episode."""
+    reward_terms: Sequence[str] = ()
+    """Names of the terms of which the reward is the sum; their shares are logged one by one."""
     fields: Sequence[str] = ()
     """Names of the quantities that `field` gives."""
     privileged_size: int = 0

@@ -57,8 +57,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions are
     those of the robot's controller. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool, the task's
-    figures of the episode so far, (N,) each, `privileged` (N, P) float32 for a critic, and `context`, a dict of what
-    was drawn for the present episodes, name -> (N,).
+    figures of the episode so far, (N,) each, `privileged` (N, P) float32 for a critic, `context`, a dict of what
+    was drawn for the present episodes, name -> (N,), and `reward_terms`, a dict of what each term of the task's reward
+    has added so far, name -> (N,).
 
     `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
     `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
@@ -144,7 +145,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._every = np.arange(num_envs)
-        self._episodes = RunningEpisodes(num_envs, task.figures)
+        self._episodes = RunningEpisodes(num_envs, task.figures, task.reward_terms)
         self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
         self._nothing = np.zeros(num_envs, np.bool_)
         self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
@@ -228,7 +229,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             failed = failed | outcome.broken
         self._senses.read(self._every if not failed.any() else np.flatnonzero(~failed))
         success = outcome.success & ~failed
-        self._episodes.add(success, outcome.figures, ~failed)
+        self._episodes.add(outcome, ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
         terminated = failed if outcome.ended is None else failed | outcome.ended
         limit = self.max_episode_steps
@@ -357,10 +358,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         of_step = {"is_success": success, "physics_error": failed}
         values = {
             **of_step,
-            **self._episodes.figures.present(),
-            "success_once": self._episodes.success_once.copy(),
             "privileged": self.task.privileged(),
             "context": self._context_info,
         }
         present = np.ones(self.num_envs, np.bool_)
-        return masked(values, present) | masks(of_step, present if known is None else known)
+        of_episode = self._episodes.info()
+        return masked(values, present) | of_episode | masks(of_step, present if known is None else known)

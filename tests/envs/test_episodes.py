@@ -1,6 +1,6 @@
 """Figures of the episodes under way, by hand."""
 
-from typing import Any
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -53,6 +53,11 @@ def test_figures_go_on_from_a_state_and_from_that_of_older_runs() -> None:
     assert (told["lowest"], told["speed"]) == ([9, 8], [2, 2])
 
 
+def test_a_declared_figure_that_is_not_reported_is_named() -> None:
+    with pytest.raises(ValueError, match=r"an outcome must give \['lowest', 'place', 'speed', 'way'\], got \['way'\]"):
+        RunningFigures(FIGURES, 1).add({"way": np.zeros(1)}, np.ones(1, bool))
+
+
 def test_two_figures_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match=r"names of figures must differ, got \['way', 'way'\]"):
         RunningFigures((Figure("way"), Figure("way")), 1)
@@ -65,8 +70,7 @@ class Hasty(PegInsertion):
 
     def assess(self) -> Outcome:
         self.steps += 1
-        outcome: Any = super().assess()
-        return Outcome(outcome.reward, outcome.success, np.array([False, self.steps == 2]), outcome.figures)
+        return replace(super().assess(), ended=np.array([False, self.steps == 2]))
 
 
 def test_a_task_may_end_an_episode() -> None:

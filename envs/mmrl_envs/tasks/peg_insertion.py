@@ -27,7 +27,7 @@ from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE, make_bench
 from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
 from mmrl_envs.tasks import peg_geometry, pegs
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
-from mmrl_envs.tasks.peg_reward import dense_reward
+from mmrl_envs.tasks.peg_reward import TERMS, Insertion, dense_reward
 from mmrl_envs.tasks.peg_yaw import fold_yaw, wrap
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
@@ -84,6 +84,7 @@ class PegInsertion(Task):
         self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
         self.robot = ToolArm(TOOL_LENGTH, ImpedanceController(self.impedance, action))
         self.dense = dense_reward(reward_weights) if reward == "dense" else None
+        self.reward_terms = tuple(TERMS) if self.dense else ()
         if reward_weights and self.dense is None:
             raise ValueError(
                 f"reward_weights are of the dense reward, and reward is {reward!r}, got {reward_weights!r}"
@@ -172,13 +173,17 @@ class PegInsertion(Task):
         self._held = np.where(bottomed, self._held + 1, 0)
         success = self._held >= self.hold_steps
         depth = self.depth()
-        reward = self.dense(*self.keypoint_distances(), depth, success) if self.dense else success.astype(np.float64)
+        reward, terms = self._reward(Insertion(*self.keypoint_distances(), depth, success))
         force = self.world.recorded("contact_force")
         magnitude = np.sqrt(np.einsum("nsd,nsd->ns", force, force))  # (N, S, 3) -> (N, S)
         peak = magnitude.max(axis=1)
         figures = {"peak_force_n": peak, "mean_force_n": magnitude.mean(axis=1), "depth_m": depth}
         broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (peak > BROKEN_FORCE_N)
-        return Outcome(reward, success, figures=figures, broken=broken)
+        return Outcome(reward, success, figures=figures, reward_terms=terms, broken=broken)
+
+    def _reward(self, insertion: Insertion) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Reward (N,) and what each term adds to it."""
+        return self.dense(insertion) if self.dense else (insertion.success.astype(np.float64), {})
 
     def depth(self) -> FloatArray:
         """How far the tip is in the hole, metres, (N,)."""

@@ -1,12 +1,13 @@
-"""The dense reward of peg insertion: terms with weights.
+"""The dense reward of peg insertion: named terms with weights.
 
 Letters: N = worlds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from mmrl_envs.tasks import pegs
 
 _ENGAGED_DEPTH = 0.002
 """Depth of the tip in metres from which the peg is in the mouth of its hole."""
+_SHARE = 0.1
+"""Of the weighted terms that a control step is rewarded with."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,56 @@ class DenseReward:
             if not np.isfinite(weight):
                 raise ValueError(f"reward_weights.{name} must be finite, got {weight}")
 
-    def __call__(self, aside: FloatArray, height: FloatArray, depth: FloatArray, success: BoolArray) -> FloatArray:
-        """The reward (N,) at distances from the inserted pose in the plane and in height, and depths, (N,) metres."""
-        near = closeness(aside, 30.0) + closeness(aside, 200.0)
-        low = closeness(height, 20.0) + closeness(height, 80.0)
-        inserted = np.minimum(depth / pegs.HOLE_DEPTH, 1.0)
-        placed = self.near * near + self.low * low + self.engaged * (depth > _ENGAGED_DEPTH)
-        return 0.1 * (placed + self.inserted * inserted + self.success * success)
+    def __call__(self, insertion: Insertion) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """The reward (N,), and what each term adds to it, name -> (N,)."""
+        weighted = {name: vars(self)[name] * term(insertion) for name, term in TERMS.items()}
+        return _SHARE * sum(weighted.values()), {name: _SHARE * value for name, value in weighted.items()}
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """How far insertions are; distances are from the inserted pose."""
+
+    aside: FloatArray
+    """Distance in the plane in metres, (N,)."""
+    height: FloatArray
+    """Distance in height in metres, (N,)."""
+    depth: FloatArray
+    """Depth of the tip in the hole in metres, (N,)."""
+    success: BoolArray
+    """Whether the task is fulfilled, (N,)."""
+
+
+def near(insertion: Insertion) -> FloatArray:
+    """Closeness in the plane at a coarse and a fine scale, 0 to 1, (N,)."""
+    return closeness(insertion.aside, 30.0) + closeness(insertion.aside, 200.0)
+
+
+def low(insertion: Insertion) -> FloatArray:
+    """Closeness in height at a coarse and a fine scale, 0 to 1, (N,)."""
+    return closeness(insertion.height, 20.0) + closeness(insertion.height, 80.0)
+
+
+def engaged(insertion: Insertion) -> FloatArray:
+    """1 with the tip 2 mm deep, else 0, (N,)."""
+    return (insertion.depth > _ENGAGED_DEPTH).astype(np.float64)
+
+
+def inserted(insertion: Insertion) -> FloatArray:
+    """Depth of the tip as a share of that of the hole, at most 1, (N,)."""
+    share: FloatArray = np.minimum(insertion.depth / pegs.HOLE_DEPTH, 1.0)
+    return share
+
+
+def success(insertion: Insertion) -> FloatArray:
+    """1 while the task is fulfilled, else 0, (N,)."""
+    return insertion.success.astype(np.float64)
+
+
+TERMS: Mapping[str, Callable[[Insertion], FloatArray]] = MappingProxyType(
+    {term.__name__: term for term in (near, low, engaged, inserted, success)}
+)
+"""The terms by name, in the order in which they are summed."""
 
 
 def dense_reward(weights: Mapping[str, float] | None) -> DenseReward:

@@ -355,7 +355,8 @@ def test_slipping_off_the_block_is_worth_no_more_than_resting_on_its_face() -> N
     envs.task.tip_pose()[:, :3] = [[0.12, 0, 0.0], [0.12, 0, -0.03]]
     _, height = envs.task.keypoint_distances()
     np.testing.assert_allclose(height, [0.03, 0.03], atol=1e-12)
-    on_face, beside = envs.task.dense(*envs.task.keypoint_distances(), np.zeros(2), np.zeros(2, bool))
+    insertion = peg_reward.Insertion(*envs.task.keypoint_distances(), np.zeros(2), np.zeros(2, bool))
+    on_face, beside = envs.task.dense(insertion)[0]
     assert beside == on_face
 
 
@@ -366,7 +367,8 @@ def test_dense_reward_grows_along_the_way_in() -> None:
     tips = [[0.05, 0, 0.04], [0.01, 0, 0.01], [0, 0, 0.01], [0, 0, 0], [0, 0, -0.015], [0, 0, -0.03]]
     envs.task.tip_pose()[:, :3] = tips
     depth = np.maximum(-envs.task.tip_pose()[:, 2], 0.0)
-    reward = envs.task.dense(*envs.task.keypoint_distances(), depth, np.array([False] * 5 + [True]))
+    success = np.array([False] * 5 + [True])
+    reward, _ = envs.task.dense(peg_reward.Insertion(*envs.task.keypoint_distances(), depth, success))
     assert (np.diff(reward) > 0).all()
     # at the bottom all four kernels are 0.5, those of height count twice; engagement, insertion and success 1, 2 and 2
     assert reward[-1] == pytest.approx(0.1 * (2 * 0.5 + 2 * 2 * 0.5 + 1 + 2 + 2))
@@ -382,6 +384,20 @@ def test_weights_of_the_reward_are_options() -> None:
     # What is left is insertion with its usual weight, 2 of a tenth.
     np.testing.assert_allclose(none[1], 0.1 * 2 * depth / HOLE_DEPTH)
     assert (usual.step(np.zeros((2, 3), np.float32))[1] > none[1]).all()
+
+
+def test_what_each_term_adds_to_the_return_is_told() -> None:
+    envs = make(2, max_episode_steps=5)
+    envs.reset(seed=0)
+    total = np.zeros(2)
+    for _ in range(5):
+        _, reward, _, _, info = envs.step(np.full((2, 3), -0.3, np.float32))
+        total += reward
+    terms = info["final_info"]["reward_terms"]
+    assert [name for name in terms if not name.startswith("_")] == list(peg_reward.TERMS)
+    np.testing.assert_allclose(sum(terms[name] for name in peg_reward.TERMS), total)
+    assert (info["reward_terms"]["near"] == 0).all()
+    assert "reward_terms" not in make(1, reward="sparse").reset(seed=0)[1]
 
 
 @pytest.mark.parametrize(
