@@ -1,95 +1,73 @@
-"""The learning algorithms by name, each behind the same few calls.
+"""The learning algorithms by name: a record of each in one table.
 
-An algorithm reads top to bottom in a file of its own; here it meets the worlds of a training run.
+An algorithm reads top to bottom in a file of its own. One of somebody's own is registered by one call,
+
+    register_algorithm(Algorithm("mine", "An algorithm of my own.", MySettings, MyAgent))
+
+and trained by `mmrl train ENV --agent mine --agent-options learning_rate=1e-3`. An installed package offers one through
+the entry-point group `mmrl.algorithms`, whose name is that of the algorithm:
+
+    [project.entry-points."mmrl.algorithms"]
+    mine = "my_package.mine:ALGORITHM"
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import torch
-from gymnasium.vector import VectorEnv
-
-from mmrl.modality import Modality
+from mmrl.effects import Reads
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episode_errors import EpisodeErrors
-from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
+from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.experience.rollout import Rollout
-from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.learning.ppo import PPO
-from mmrl_agents.learning.reinforce import Reinforce
-from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Algorithm
-from mmrl_agents.networks import Network
-from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.worlds.making import action_space_of
+from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
+from mmrl_agents.learning.ppo import PPO, PPOConfig
+from mmrl_agents.learning.reinforce import Reinforce, ReinforceConfig
+from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
+from mmrl_agents.worlds.making import action_space_of, modalities_and_privileged_size
+
+if TYPE_CHECKING:
+    from mmrl_agents.sb3.network import SB3Network
+
+ENTRY_POINT_GROUP = "mmrl.algorithms"
+
+Trained = TypeVar("Trained", bound=Network)
 
 
-class Agent(Protocol):
-    """A learner over worlds of its own: `collect` and `update` in turns."""
-
-    begins_in_mid_episode: bool
-    """Whether worlds may start with part of their time used up, so that they do not all end at once."""
-    scores_episodes: bool
-    """Whether `ended` tells how much there was to learn from each episode."""
-
-    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
-        """Reset the worlds."""
-
-    def warm_up(self) -> int:
-        """Gather what must be known before the first update; returns the environment steps spent."""
-
-    def collect(self) -> int:
-        """Gather the experience of one update; returns the environment steps spent, over all worlds."""
-
-    def update(self) -> dict[str, float]:
-        """Learn from what was collected; returns metrics."""
-
-    def set_progress(self, fraction: float) -> float:
-        """Set all schedules for the done fraction of the training, 0 to 1; returns the step size."""
-
-    def state_dict(self) -> dict[str, object]:
-        """Optimiser, schedules and random states: tensors and plain Python."""
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Undo `state_dict`."""
-
-    def carry_over(self) -> dict[str, Any]:
-        """What is under way in the worlds between two updates: tensors, arrays and plain Python."""
-
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """Undo `carry_over` in place of `start`; the worlds must stand where they stood."""
-
-    def ended(self) -> list[Ended]:
-        """The episodes that ended in the last `warm_up` or `collect`, after the `update` with their scores."""
-
-    @property
-    def trouble(self) -> str:
-        """Where the last update that was left out met a number that is not finite."""
+def native_network(setting: Setting) -> ActorCritic:
+    """The untrained actor and critic of mmrl, from what the worlds declare and `setting.policy` says."""
+    modalities, privileged_size = modalities_and_privileged_size(setting.envs)
+    return ActorCritic(modalities, action_space_of(setting.envs), setting.policy, privileged_size)
 
 
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """What an agent is built from."""
+@dataclass(frozen=True)
+class Algorithm(Generic[Trained]):
+    """A learning algorithm, from its settings to its agent."""
 
-    config: TrainConfig
-    envs: VectorEnv[Any, Any, Any]
-    modalities: Mapping[str, Modality]
-    policy: Network
-    statistics: EpisodeStatistics
-    device: torch.device
-    shuffling: torch.Generator
-    """On the CPU."""
-    acting: torch.Generator
-    """On the device of the policy."""
-
-    def dropout(self) -> SenseDropout | None:
-        """What takes senses away in training; None where nothing does."""
-        config = self.config
-        senses = tuple(self.modalities)
-        shares = config.dropped_senses(senses)
-        return SenseDropout(senses, config.num_worlds, shares, config.seed) if shares else None
+    name: str
+    """The word that `--agent` takes."""
+    summary: str
+    """A sentence for `mmrl list agents`."""
+    settings: type[Any]
+    """The frozen dataclass of its settings."""
+    agent: Callable[[Setting, Trained, Resources], Agent]
+    """Makes its agent of a network."""
+    network: Callable[[Setting], Trained] = native_network  # type: ignore[assignment]  # of those that train such a one
+    """Makes its untrained network; ValueError where the settings do not fit the worlds."""
+    part: str = ""
+    """The part of the settings of a training that holds its own; without one they are the agent_options."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a training that no recipe is for, in place of the general ones."""
+    reads: tuple[Reads, ...] = ()
+    """Settings of a training that it does not read, or not always."""
+    trains_critic: Callable[[Any], bool] = lambda settings: True
+    """Whether the values of its network mean anything, by its settings."""
+    plays_whole_episodes: bool = False
+    """Whether it learns from episodes that have ended alone, and so must know when to cut one that does not."""
 
 
 class PPOAgent:
@@ -98,24 +76,23 @@ class PPOAgent:
     begins_in_mid_episode = True
     scores_episodes = True
 
-    def __init__(self, setting: Setting) -> None:
-        config, policy = setting.config, setting.policy
-        assert isinstance(policy, ActorCritic)
+    def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
+        config, envs = setting.settings, setting.envs
         storage = RolloutStorage(
-            config.ppo.num_steps,
-            config.num_worlds,
+            config.num_steps,
+            envs.num_envs,
             setting.modalities,
-            action_space_of(setting.envs),
+            action_space_of(envs),
             policy.privileged_size,
-            setting.device,
+            resources.device,
         )
-        self.ppo = PPO(policy, config.ppo, setting.shuffling)
-        self.rollout = Rollout(setting.envs, policy, storage, setting.statistics, setting.acting, setting.dropout())
+        self.ppo = PPO(policy, config, resources.shuffling)
+        self.rollout = Rollout(envs, policy, storage, resources.statistics, resources.acting, setting.dropout())
         self.start = self.rollout.start
         self.set_progress = self.ppo.set_progress
         self.state_dict = self.ppo.state_dict
         self.load_state_dict = self.ppo.load_state_dict
-        self._errors = EpisodeErrors(config.num_worlds)
+        self._errors = EpisodeErrors(envs.num_envs)
         self._ended: list[Ended] = []
 
     @property
@@ -168,16 +145,15 @@ class ReinforceAgent:
     begins_in_mid_episode = False
     scores_episodes = False
 
-    def __init__(self, setting: Setting) -> None:
-        assert isinstance(setting.policy, ActorCritic)
+    def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
         self.reinforce = Reinforce(
             setting.envs,
-            setting.policy,
-            setting.config.reinforce,
-            setting.statistics,
-            setting.acting,
+            policy,
+            setting.settings,
+            resources.statistics,
+            resources.acting,
             setting.dropout(),
-            setting.config.episode_limit,
+            setting.episode_limit,
         )
         self.start = self.reinforce.start
         self.collect = self.reinforce.collect
@@ -208,23 +184,127 @@ class ReinforceAgent:
         self.reinforce.games.load_state_dict(state, options)
 
 
-def _neighbour(algorithm: SB3Algorithm) -> Callable[[Setting], Agent]:
-    """An agent of Stable-Baselines3, loaded when it is made."""
+def _of_optimizers(setting: str, *optimizers: str) -> Reads:
+    return Reads(
+        (f"reinforce.{setting}",),
+        lambda c: c.reinforce.optimizer in optimizers,
+        "reinforce.optimizer {reinforce.optimizer} does without",
+    )
 
-    def build(setting: Setting) -> Agent:
+
+_PPO: Algorithm[ActorCritic] = Algorithm(
+    "ppo",
+    "Proximal policy optimisation over rollouts of fixed length.",
+    PPOConfig,
+    PPOAgent,
+    part="ppo",
+    reads=(
+        Reads(
+            ("policy.log_std_init",),
+            lambda c: c.ppo.log_std is None,
+            "the deviation follows ppo.log_std, {ppo.log_std}",
+        ),
+        Reads(("ppo.final_learning_rate",), lambda c: c.ppo.anneal, "ppo.anneal is off, the step size stays"),
+    ),
+)
+
+_REINFORCE: Algorithm[ActorCritic] = Algorithm(
+    "reinforce",
+    "REINFORCE, the policy gradient over batches of whole games.",
+    ReinforceConfig,
+    ReinforceAgent,
+    part="reinforce",
+    defaults={"num_worlds": ReinforceConfig().games_per_batch},
+    reads=(
+        Reads(
+            ("policy.separate_critic", "policy.critic_hidden"),
+            lambda c: c.reinforce.baseline == "value",
+            "REINFORCE has no critic unless reinforce.baseline is value; it is {reinforce.baseline}",
+        ),
+        _of_optimizers("momentum", "momentum"),
+        _of_optimizers("rms_decay", "rmsprop"),
+        _of_optimizers("adam_betas", "adam"),
+        _of_optimizers("eps", "adagrad", "rmsprop", "adam"),
+        Reads(
+            ("reinforce.baseline_decay",),
+            lambda c: c.reinforce.baseline == "running_mean",
+            "reinforce.baseline is {reinforce.baseline}, no running mean",
+        ),
+        Reads(
+            ("reinforce.value_learning_rate", "reinforce.value_epochs"),
+            lambda c: c.reinforce.baseline == "value",
+            "reinforce.baseline is {reinforce.baseline}, not value",
+        ),
+    ),
+    trains_critic=lambda settings: bool(settings.baseline == "value"),
+    plays_whole_episodes=True,
+)
+
+
+def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
+    """An algorithm of Stable-Baselines3, which is loaded when its network is made."""
+
+    def network(setting: Setting) -> SB3Network:
+        algorithm.load()  # its error says what to install
+        from mmrl_agents.sb3.network import SB3Network
+
+        return SB3Network(setting)
+
+    def agent(setting: Setting, trained: SB3Network, resources: Resources) -> Agent:
         from mmrl_agents.sb3.agent import make_agent
 
-        return make_agent(setting)
+        return make_agent(setting, trained, resources)
 
-    build.__doc__ = algorithm.summary
-    return build
+    own_way = Reads(("policy.log_std_init",), lambda c: False, "agent {agent} explores in a way of its own")
+    at_once = "agent {agent} ends with the first update that is not finite"
+    return Algorithm(
+        name,
+        algorithm.summary,
+        SB3Config,
+        agent,
+        network,
+        part="sb3",
+        reads=(
+            *((own_way,) if algorithm.replays else ()),
+            Reads(("most_failed_updates",), lambda c: False, at_once),
+        ),
+    )
 
 
-AGENTS: Mapping[str, Callable[[Setting], Agent]] = MappingProxyType(
-    {
-        "ppo": PPOAgent,
-        "reinforce": ReinforceAgent,
-        **{name: _neighbour(algorithm) for name, algorithm in ALGORITHMS.items()},
-    }
-)
-"""Algorithms by the name that a training run uses."""
+_TABLE: tuple[Algorithm[Any], ...] = (_PPO, _REINFORCE, *(_of_sb3(*named) for named in SB3_ALGORITHMS.items()))
+_registered: dict[str, Algorithm[Any]] = {algorithm.name: algorithm for algorithm in _TABLE}
+BUILT_IN = tuple(_registered)
+"""Names of the algorithms that come with the package."""
+PARTS = tuple(dict.fromkeys(algorithm.part for algorithm in _registered.values()))
+"""The parts of the settings of a training that hold those of an algorithm."""
+
+
+def register_algorithm(algorithm: Algorithm[Any]) -> None:
+    """Make an algorithm available under its name in this process.
+
+    Raises ValueError where another one has the name; the same one again changes nothing.
+    """
+    known = _registered.setdefault(algorithm.name, algorithm)
+    if known is not algorithm:
+        raise ValueError(f"the name {algorithm.name!r} is taken by another algorithm: {known.summary}")
+
+
+def algorithms() -> dict[str, Algorithm[Any]]:
+    """All algorithms by name: those that come with the package, were registered, or are offered by installed packages.
+
+    Raises ValueError where a package offers something else, or two claim a name.
+    """
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        offered = point.load()
+        if not isinstance(offered, Algorithm) or offered.name != point.name:
+            raise ValueError(f"{point.value} must be an Algorithm of the name {point.name!r}, it is {offered!r}")
+        register_algorithm(offered)
+    return dict(_registered)
+
+
+def find_algorithm(name: str) -> Algorithm[Any]:
+    """The algorithm of a name; ValueError naming those there are."""
+    found = _registered.get(name) or algorithms().get(name)
+    if found is None:
+        raise ValueError(f"there is no agent {name!r}; there are {', '.join(algorithms())}")
+    return found

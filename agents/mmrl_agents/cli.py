@@ -77,9 +77,9 @@ def _ablate(words: Sequence[str]) -> int:
 
 
 def _evaluate(words: Sequence[str]) -> int:
+    from mmrl.effects import require_effect, written
     from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
     from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
-    from mmrl_agents.settings.effects import require_effect, written
     from mmrl_agents.settings.readers import BY_AN_EVALUATION
     from mmrl_agents.words import ask_plain
 
@@ -192,9 +192,9 @@ def _fusions() -> Iterable[tuple[str, str]]:
 
 
 def _agents() -> Iterable[tuple[str, str]]:
-    from mmrl_agents.algorithms import AGENTS
+    from mmrl_agents.algorithms import algorithms
 
-    return ((name, _first_line(agent)) for name, agent in AGENTS.items())
+    return ((name, algorithm.summary) for name, algorithm in algorithms().items())
 
 
 def _curricula() -> Iterable[tuple[str, str]]:

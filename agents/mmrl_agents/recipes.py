@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmrl.policy import PolicyConfig
+from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.records.runs import RunFolder
@@ -320,8 +321,9 @@ def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfi
 
 def _general(env: str, agent: str | None, name: str) -> TrainConfig:
     first = next(iter(recipes_for(env).values()), replace(GENERAL, env=env))  # "pong" is no id of an environment
-    general = over(GENERAL, {"env": first.env, "env_kwargs": first.env_kwargs, "recipe": name, "agent": agent or "ppo"})
-    return replace(general, num_worlds=10) if agent == PONG_REINFORCE.agent else general
+    agent = agent or GENERAL.agent
+    own = {"env": first.env, "env_kwargs": first.env_kwargs, "recipe": name, "agent": agent}
+    return over(GENERAL, {**find_algorithm(agent).defaults, **own})
 
 
 def resumed(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import tyro
 import yaml
 
+from mmrl.effects import require_effect, require_given_once, written
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
+from mmrl_agents.algorithms import PARTS, find_algorithm
 from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig, config_to_dict, present_settings
-from mmrl_agents.settings.effects import require_effect, require_given_once, written
 from mmrl_agents.settings.help_page import EVERY_OPTION, OF_A_TRAINING, OF_AN_ABLATION, asks_for_help, show_most_used
 from mmrl_agents.settings.readers import OPTIONS, by
 from mmrl_agents.settings.starting_points import JOINED_BY_NAME, over
@@ -117,8 +118,10 @@ def require_our_names(words: Sequence[str], agent: str) -> None:
 
 
 def _our_name(setting: str, agent: str) -> str:
-    parts = [part for part in (agent, "ppo") if part in ("ppo", "reinforce") and setting in vars(vars(GENERAL)[part])]
-    if agent.startswith("sb3") and parts:
+    algorithm = find_algorithm(agent)
+    own = [name for name in PARTS if name != "sb3"]
+    parts = [part for part in (algorithm.part, "ppo") if part in own and setting in vars(vars(GENERAL)[part])]
+    if algorithm.part == "sb3" and parts:
         return "--sb3.options NAME=VALUE, with Stable-Baselines3's own name, such as learning_rate=3e-4"
     return "--" + ".".join([*parts[:1], setting]).replace("_", "-")
 

@@ -20,6 +20,7 @@ import tyro
 from rich.console import Console
 
 from mmrl.documents import fit
+from mmrl.effects import Reads, require_effect
 from mmrl.modality.kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import Judged, Report
@@ -31,7 +32,6 @@ from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config, world_kwargs
-from mmrl_agents.settings.effects import Reads, require_effect
 from mmrl_agents.settings.readers import by
 from mmrl_agents.training.train import train
 from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from mmrl.documents import fit
+from mmrl.effects import require_effect
 from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes
 from mmrl.evaluation.rates import Report, Row, divisor_worlds, evaluate
 from mmrl.worth import BrokenWays, SensesReport
@@ -37,7 +38,6 @@ from mmrl_agents.records.marks import EVALUATION, marked
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import Settings
-from mmrl_agents.settings.effects import require_effect
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 from mmrl_agents.worlds.making import require_context_known, world_settings

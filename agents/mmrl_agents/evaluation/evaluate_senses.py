@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from mmrl.effects import require_effect
 from mmrl.evaluation.rates import divisor_worlds
 from mmrl.worth import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import MOST_SENSES
@@ -35,7 +36,6 @@ from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.files import require_place, write_json
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.effects import require_effect
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 from mmrl_agents.worlds.making import world_settings

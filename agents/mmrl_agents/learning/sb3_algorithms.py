@@ -64,7 +64,7 @@ _REPLAY = MappingProxyType(
     {"buffer_size": 50_000, "learning_starts": 2_000, "batch_size": 256, "train_freq": 4, "gradient_steps": 16}
 )
 
-ALGORITHMS: Mapping[str, SB3Algorithm] = MappingProxyType(
+SB3_ALGORITHMS: Mapping[str, SB3Algorithm] = MappingProxyType(
     {
         "sb3-ppo": SB3Algorithm(
             "Proximal policy optimisation of Stable-Baselines3.",

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmrl.modality.readings import checked_readings
 from mmrl.policy import Memory
+from mmrl_agents.learning.agent import Network
 from mmrl_agents.machine.cpu import use_threads
-from mmrl_agents.networks import Network
 
 
 class TorchPolicy:

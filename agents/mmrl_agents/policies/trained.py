@@ -14,12 +14,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mmrl_agents.networks import Network, build_network
+from mmrl_agents.algorithms import find_algorithm
+from mmrl_agents.learning.agent import Network
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
 from mmrl_agents.records.files import read_regular, write_atomically
 from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings.algorithm import algorithm_settings, build_network
 from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config, recorded_config, world_kwargs
 from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
@@ -57,7 +59,7 @@ class TrainedPolicy:
     @property
     def critic_trained(self) -> bool:
         """Whether its values mean anything: REINFORCE leaves the critic as it was unless it is the baseline."""
-        return self.config.agent != "reinforce" or self.config.reinforce.baseline == "value"
+        return find_algorithm(self.config.agent).trains_critic(algorithm_settings(self.config))
 
     def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
         """The worlds it was trained in, some keyword arguments changed."""

@@ -25,10 +25,10 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
-from mmrl_agents.algorithms import Agent, Setting
 from mmrl_agents.experience.episodes import Ended, context_from, episode_from, was_lost
+from mmrl_agents.learning.agent import Agent, Resources, Setting
 from mmrl_agents.learning.finiteness import first_weight_not_finite
-from mmrl_agents.learning.sb3_algorithms import ALGORITHMS
+from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS
 from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.sb3 import random_state
 from mmrl_agents.sb3.network import SB3Network, algorithm_options
@@ -39,10 +39,10 @@ class ReplayBufferNotSaved(UserWarning):
     """A run goes on with an empty replay buffer."""
 
 
-def make_agent(setting: Setting) -> Agent:
-    """The agent of `setting.config.agent`."""
-    kind = ReplayAgent if ALGORITHMS[setting.config.agent].replays else RolloutAgent
-    return kind(setting)
+def make_agent(setting: Setting, network: SB3Network, resources: Resources) -> Agent:
+    """The agent of `setting.algorithm`."""
+    kind = ReplayAgent if SB3_ALGORITHMS[setting.algorithm].replays else RolloutAgent
+    return kind(setting, network, resources)
 
 
 class SB3Agent(ABC):
@@ -52,19 +52,17 @@ class SB3Agent(ABC):
     scores_episodes = False
     trouble = ""
 
-    def __init__(self, setting: Setting) -> None:
-        network = setting.policy
-        assert isinstance(network, SB3Network)
-        self.network, self.statistics = network, setting.statistics
-        self.name, self._total_steps = setting.config.agent, setting.config.total_steps
+    def __init__(self, setting: Setting, network: SB3Network, resources: Resources) -> None:
+        self.network, self.statistics = network, resources.statistics
+        self.name, self._total_steps = setting.algorithm, setting.total_steps
         self._ended: list[Ended] = []
         self.worlds = WorldsVecEnv(setting.envs, self._hear)
-        self.model = self._build(setting, algorithm_options(setting.config))
+        self.model = self._build(algorithm_options(setting), resources.device)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self.callback = cast(BaseCallback, None)
         network.adopt(self.model.policy)
 
-    def _build(self, setting: Setting, options: dict[str, Any]) -> BaseAlgorithm:
+    def _build(self, options: dict[str, Any], device: torch.device) -> BaseAlgorithm:
         deviation = options.pop("action_noise_std", None)
         if deviation is not None:
             size = self.worlds.action_space.shape
@@ -72,12 +70,12 @@ class SB3Agent(ABC):
             options["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, float(deviation)))
         # A copy: the algorithms add to it.
         kwargs = dict(self.network.policy_kwargs)
-        algorithm = ALGORITHMS[self.name].load()
+        algorithm = SB3_ALGORITHMS[self.name].load()
         # Tells SB3 that images were seen to: our encoders take them as they come.
         worlds = VecTransposeImage(self.worlds, skip=True)
         try:
             model: BaseAlgorithm = algorithm(
-                self.network.policy_class, worlds, policy_kwargs=kwargs, device=setting.device, **options
+                self.network.policy_class, worlds, policy_kwargs=kwargs, device=device, **options
             )
         except (AssertionError, TypeError, ValueError) as error:  # its ways to refuse a setting
             raise ValueError(f"{self.name} refuses its settings: {error}") from error
@@ -231,12 +229,12 @@ class ReplayAgent(SB3Agent):
     def _replays(self) -> OffPolicyAlgorithm:
         return cast(OffPolicyAlgorithm, self.model)
 
-    def _build(self, setting: Setting, options: dict[str, Any]) -> BaseAlgorithm:
+    def _build(self, options: dict[str, Any], device: torch.device) -> BaseAlgorithm:
         require_memory(self.worlds, int(options["buffer_size"]))
         if options["learning_starts"] > options["buffer_size"]:
             starts, size = options["learning_starts"], options["buffer_size"]
             raise ValueError(f"sb3.options: learning_starts {starts} is more than a buffer_size of {size} holds")
-        return super()._build(setting, options)
+        return super()._build(options, device)
 
     def collect(self) -> int:
         """`train_freq` steps of all worlds."""

@@ -23,11 +23,10 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
-from mmrl.modality import Modality
-from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Algorithm
+from mmrl_agents.learning.agent import Setting
+from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm
 from mmrl_agents.sb3.extractor import MultimodalExtractor
-from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.worlds.making import Worlds, action_space_of, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, action_space_of
 
 
 class Acted(NamedTuple):
@@ -44,17 +43,16 @@ class SB3Network(nn.Module):
 
     privileged_size = 0
 
-    def __init__(self, config: TrainConfig, envs: Worlds) -> None:
+    def __init__(self, setting: Setting) -> None:
         """Raises ValueError for settings that the algorithm or our extractor does not take."""
         super().__init__()
-        algorithm = ALGORITHMS[config.agent]
-        options = algorithm_options(config)
-        modalities, _ = modalities_and_privileged_size(envs)
-        self.modalities = dict(modalities)
+        algorithm, envs = SB3_ALGORITHMS[setting.algorithm], setting.envs
+        options = algorithm_options(setting)
+        self.modalities = setting.modalities
         space = envs.single_observation_space
-        _require_actions(algorithm, config.agent, envs)
+        _require_actions(algorithm, setting.algorithm, envs)
         self.policy_class: type[BasePolicy] = algorithm.load().policy_aliases[algorithm.policy]
-        self.policy_kwargs = policy_arguments(config, self.policy_class, modalities)
+        self.policy_kwargs = policy_arguments(setting, self.policy_class)
         known = inspect.signature(self.policy_class).parameters
         exploration = {"use_sde": options["use_sde"]} if "use_sde" in options and "use_sde" in known else {}
         self.policy: BasePolicy = self.policy_class(
@@ -135,22 +133,20 @@ def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
         yield
 
 
-def policy_arguments(
-    config: TrainConfig, chosen: type[BasePolicy], modalities: Mapping[str, Modality]
-) -> dict[str, Any]:
-    """Keyword arguments of the policy: our networks in the sizes of `config.policy`, and `policy_options`."""
-    network, algorithm = config.policy, ALGORITHMS[config.agent]
+def policy_arguments(setting: Setting, chosen: type[BasePolicy]) -> dict[str, Any]:
+    """Keyword arguments of the policy: our networks in the sizes of `setting.policy`, and `policy_options`."""
+    name, network, algorithm = setting.algorithm, setting.policy, SB3_ALGORITHMS[setting.algorithm]
     if network.head != "auto":
-        raise ValueError(f"policy.head {network.head!r} is one of mmrl's own: {config.agent} has a head of its own")
+        raise ValueError(f"policy.head {network.head!r} is one of mmrl's own: {name} has a head of its own")
     if network.separate_critic:
-        raise ValueError(f"policy.separate_critic is one of mmrl's own: {config.agent} shares or parts as SB3 does")
-    if shares := config.dropped_senses(tuple(modalities)):
-        told = ", ".join(f"{name} {share}" for name, share in shares.items())
-        raise ValueError(f"{config.agent} always trains with all senses, so sense_dropout must be 0: {told}")
-    given = config.sb3.policy_options
+        raise ValueError(f"policy.separate_critic is one of mmrl's own: {name} shares or parts as SB3 does")
+    if setting.dropped:
+        told = ", ".join(f"{sense} {share}" for sense, share in setting.dropped.items())
+        raise ValueError(f"{name} always trains with all senses, so sense_dropout must be 0: {told}")
+    given = setting.settings.policy_options
     _require_known("policy_options", given, inspect.signature(chosen).parameters, _SET_BY_US)
     extractor = {
-        "modalities": modalities,
+        "modalities": setting.modalities,
         "fusion": network.fusion,
         "fusion_options": network.fusion_options,
         "features": network.fused_features,
@@ -166,13 +162,13 @@ def policy_arguments(
     }
 
 
-def algorithm_options(config: TrainConfig) -> dict[str, Any]:
-    """Arguments of the algorithm: the defaults of ours under those of `config.sb3`, numbers and schedules parsed."""
-    algorithm = ALGORITHMS[config.agent]
+def algorithm_options(setting: Setting) -> dict[str, Any]:
+    """Arguments of the algorithm: the defaults of ours under those of its settings, numbers and schedules parsed."""
+    algorithm = SB3_ALGORITHMS[setting.algorithm]
     noise = ["action_noise_std"] if algorithm.replays else []
     known = [*inspect.signature(algorithm.load()).parameters, *noise]
-    _require_known("options", config.sb3.options, known, _SET_BY_US)
-    merged = {**algorithm.defaults, **config.sb3.options}
+    _require_known("options", setting.settings.options, known, _SET_BY_US)
+    merged = {**algorithm.defaults, **setting.settings.options}
     return {name: _parsed(name, value) for name, value in merged.items()}
 
 

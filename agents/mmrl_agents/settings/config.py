@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import tyro
 
@@ -16,6 +16,7 @@ from mmrl.modality.foreign import overrides_from
 from mmrl.policy import PolicyConfig
 from mmrl.settings import Settings as Settings
 from mmrl.settings import nested
+from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
@@ -40,8 +41,8 @@ class TrainConfig:
     env: tyro.conf.Positional[str]
     """Id of the environment, such as mmrl/PegInsertion-v0, CartPole-v1 or package:Env-v0, or what makes one, as
     module:function."""
-    agent: Literal["ppo", "reinforce", "sb3-ppo", "sb3-sac", "sb3-td3", "sb3-recurrent-ppo", "sb3-tqc"] = "ppo"
-    """The learning algorithm."""
+    agent: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(BUILT_IN)}}}")] = "ppo"
+    """The learning algorithm, one of these or another that `mmrl list agents` shows."""
     recipe: str = ""
     """Name of the recipe that the settings start from, of those `mmrl list environments` shows; unset is the
     first, none are the general defaults."""
@@ -86,6 +87,8 @@ class TrainConfig:
     """Settings of REINFORCE."""
     sb3: SB3Config = field(default_factory=SB3Config)
     """Settings of the agents of Stable-Baselines3."""
+    agent_options: Settings = field(default_factory=dict)
+    """Settings of an agent that has no part of its own among these, such as learning_rate=1e-3."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """Settings of the network."""
     evaluate_episodes: int = 100
@@ -123,6 +126,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         fit(self)
         object.__setattr__(self, "env_kwargs", nested(self.env_kwargs))
+        algorithm = find_algorithm(self.agent)
+        if not algorithm.part:
+            build(algorithm.settings, self.agent_options, "agent_options.")
         for name in (
             "num_worlds",
             "total_steps",

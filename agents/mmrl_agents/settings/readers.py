@@ -1,70 +1,34 @@
-"""Which settings a training or an evaluation reads, as data for `mmrl_agents.settings.effects`."""
+"""Which settings a training or an evaluation reads, as data for `mmrl.effects`."""
 
 from gymnasium import spaces
 
-from mmrl_agents.learning.sb3_algorithms import ALGORITHMS
+from mmrl.effects import Reads
+from mmrl_agents.algorithms import PARTS, find_algorithm
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.settings.effects import Reads
-
-_ROLLOUT_AGENTS = ("ppo", *(name for name, algorithm in ALGORITHMS.items() if not algorithm.replays))
 
 
-def _of_optimizers(setting: str, *optimizers: str) -> Reads:
+def _of_a_part(part: str) -> Reads:
     return Reads(
-        (f"reinforce.{setting}",),
-        lambda c: c.reinforce.optimizer in optimizers,
-        "reinforce.optimizer {reinforce.optimizer} does without",
+        (part,), lambda c: find_algorithm(c.agent).part == part, "agent {agent} has settings of its own, not these"
     )
 
 
 BY_A_TRAINING = (
-    Reads(("ppo",), lambda c: c.agent == "ppo", "agent {agent} has settings of its own"),
-    Reads(("reinforce",), lambda c: c.agent == "reinforce", "agent {agent} has settings of its own"),
-    Reads(("sb3",), lambda c: c.agent in ALGORITHMS, "agent {agent} is none of Stable-Baselines3"),
+    *map(_of_a_part, PARTS),
     Reads(
-        ("policy.log_std_init",),
-        lambda c: c.agent in (*_ROLLOUT_AGENTS, "reinforce"),
-        "agent {agent} explores in a way of its own",
-    ),
-    Reads(
-        ("policy.log_std_init",),
-        lambda c: c.agent != "ppo" or c.ppo.log_std is None,
-        "the deviation follows ppo.log_std, {ppo.log_std}",
+        ("agent_options",),
+        lambda c: not find_algorithm(c.agent).part,
+        "the settings of agent {agent} are a part of their own",
     ),
     Reads(
         ("policy.fusion", "policy.fusion_options"),
         lambda c: c.policy.fused_features > 0,
         "nothing is fused where policy.fused_features is 0",
     ),
-    Reads(
-        ("policy.separate_critic", "policy.critic_hidden"),
-        lambda c: c.agent != "reinforce" or c.reinforce.baseline == "value",
-        "REINFORCE has no critic unless reinforce.baseline is value; it is {reinforce.baseline}",
-    ),
-    Reads(
-        ("most_failed_updates",),
-        lambda c: c.agent not in ALGORITHMS,
-        "agent {agent} ends with the first update that is not finite",
-    ),
-    Reads(("ppo.final_learning_rate",), lambda c: c.ppo.anneal, "ppo.anneal is off, the step size stays"),
-    _of_optimizers("momentum", "momentum"),
-    _of_optimizers("rms_decay", "rmsprop"),
-    _of_optimizers("adam_betas", "adam"),
-    _of_optimizers("eps", "adagrad", "rmsprop", "adam"),
-    Reads(
-        ("reinforce.baseline_decay",),
-        lambda c: c.reinforce.baseline == "running_mean",
-        "reinforce.baseline is {reinforce.baseline}, no running mean",
-    ),
-    Reads(
-        ("reinforce.value_learning_rate", "reinforce.value_epochs"),
-        lambda c: c.reinforce.baseline == "value",
-        "reinforce.baseline is {reinforce.baseline}, not value",
-    ),
     Reads(("judge_episodes",), lambda c: c.judge_every is not None, "judge_every is not set, nothing is judged"),
     Reads(
         ("episode_limit",),
-        lambda c: c.judge_every or c.evaluate_episodes or c.agent == "reinforce",
+        lambda c: c.judge_every or c.evaluate_episodes or find_algorithm(c.agent).plays_whole_episodes,
         "no episode is judged",
     ),
     Reads(("worker_timeout_s",), lambda c: c.workers > 0, "there are no workers"),
@@ -78,13 +42,14 @@ BY_A_TRAINING = (
         "the run in {resume} goes on with what it began with",
     ),
 )
-"""Beyond what the parts of a config refuse themselves."""
+"""Of every training, beyond what the parts of a config refuse themselves."""
 
 
 def by(config: TrainConfig) -> tuple[Reads, ...]:
-    """What a training reads: `BY_A_TRAINING`, and of the context what no curriculum gives anew."""
+    """What a training reads: `BY_A_TRAINING`, what its algorithm says, and of the context what no curriculum varies."""
     varied = tuple(f"context.{name}" for name in config.vary)
-    return (*BY_A_TRAINING, Reads(varied, lambda c: False, "the curriculum gives it anew in every episode"))
+    own = find_algorithm(config.agent).reads
+    return (*BY_A_TRAINING, *own, Reads(varied, lambda c: False, "the curriculum gives it anew in every episode"))
 
 
 BY_CONTINUOUS_ACTIONS = (Reads(("policy.log_std_init",), lambda c: False, "actions of {env} are discrete"),)

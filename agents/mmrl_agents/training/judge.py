@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mmrl.evaluation.rates import Row, divisor_worlds, evaluate
-from mmrl_agents.networks import Network
+from mmrl_agents.learning.agent import Network
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.settings.config import TrainConfig, world_kwargs
 from mmrl_agents.worlds.global_random import spared

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mmrl.effects import require_effect
 from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
 from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.claiming import claim
@@ -18,7 +19,6 @@ from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNIN
 from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.settings.effects import require_effect
 from mmrl_agents.settings.history import RESUMES, resumes_of
 from mmrl_agents.settings.readers import by
 from mmrl_agents.training.interruption import listening_for_stop

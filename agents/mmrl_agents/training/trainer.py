@@ -11,17 +11,18 @@ import numpy as np
 import torch
 
 from mmrl.documents import build
-from mmrl_agents.algorithms import AGENTS, Setting
+from mmrl.effects import require_effect
+from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
-from mmrl_agents.networks import build_network
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.runs import RunFolder, library_versions
+from mmrl_agents.settings.algorithm import setting_of
 from mmrl_agents.settings.config import TrainConfig, config_to_dict, world_kwargs
-from mmrl_agents.settings.effects import require_effect
 from mmrl_agents.settings.readers import of_actions
 from mmrl_agents.training.curriculum import make_teacher
 from mmrl_agents.training.judge import SUCCESS, Judge
@@ -65,24 +66,17 @@ class Trainer:
         require_context_known(config.env, config.context, self.envs)
         modalities, _ = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
+        algorithm, setting = find_algorithm(config.agent), setting_of(config, self.envs)
         weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights_seed)
-            policy = build_network(config, self.envs)
-        self.policy = policy.to(self.device)
+            network: Network = algorithm.network(setting)
+        self.policy = network.to(self.device)
         self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics = EpisodeStatistics()
-        setting = Setting(
-            config,
-            self.envs,
-            modalities,
-            self.policy,
-            self.statistics,
-            self.device,
-            shuffling=torch.Generator().manual_seed(shuffle_seed),
-            acting=self.actions,
-        )
-        self.agent = AGENTS[config.agent](setting)
+        shuffling = torch.Generator().manual_seed(shuffle_seed)
+        resources = Resources(self.statistics, self.device, shuffling, self.actions)
+        self.agent: Agent = algorithm.agent(setting, self.policy, resources)
         self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
         self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)

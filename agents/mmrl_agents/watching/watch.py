@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmrl.documents import fit
+from mmrl.effects import Reads, require_effect
 from mmrl.evaluation.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
@@ -28,7 +29,6 @@ from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_pol
 from mmrl_agents.records.files import require_place, write_atomically
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import Settings
-from mmrl_agents.settings.effects import Reads, require_effect
 from mmrl_agents.watching.decisions import Decision, Introspection
 from mmrl_agents.watching.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace

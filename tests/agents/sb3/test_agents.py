@@ -13,12 +13,14 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 
 from mmrl.inputs import Memory
+from mmrl_agents.algorithms import BUILT_IN
 from mmrl_agents.cli import main
-from mmrl_agents.learning.sb3_algorithms import ALGORITHMS, SB3Config
-from mmrl_agents.networks import Network, build_network
+from mmrl_agents.learning.agent import Network
+from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Config
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings.algorithm import build_network
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.making import make_envs
@@ -30,7 +32,7 @@ TIMES = {"seconds", "steps_per_second", "collect_seconds", "update_seconds", "wa
 # 4 worlds x 8 steps are 32 an update; 4 worlds x 4 steps are 16, and learning starts beyond 40.
 ROLLOUTS = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 REPLAY = {"buffer_size": 400, "learning_starts": 40, "batch_size": 16, "train_freq": 4, "gradient_steps": 2}
-SETTINGS = {name: REPLAY if algorithm.replays else ROLLOUTS for name, algorithm in ALGORITHMS.items()}
+SETTINGS = {name: REPLAY if algorithm.replays else ROLLOUTS for name, algorithm in SB3_ALGORITHMS.items()}
 POLICY = {"sb3-recurrent-ppo": {"lstm_hidden_size": 16}}
 COMMON = (
     *("--num-worlds", "4", "--total-steps", "96", "--threads", "1", "--device", "cpu", "--sensors", *TOUCH),
@@ -64,7 +66,7 @@ def config_of(agent: str, **changes: Any) -> TrainConfig:
     return replace(PEG, agent=agent, sb3=sb3)  # type: ignore[arg-type]  # one of the names
 
 
-@pytest.fixture(scope="module", params=list(ALGORITHMS))
+@pytest.fixture(scope="module", params=list(SB3_ALGORITHMS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sb3") / request.param
     options = ["--sb3.options", *words(SETTINGS[request.param])]
@@ -87,7 +89,7 @@ def refusal(config: TrainConfig) -> str:
 def test_training_leaves_a_run_like_any_other(run: Path) -> None:
     agent = json.loads((run / "config.json").read_text())["train"]["agent"]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    replays = ALGORITHMS[agent].replays
+    replays = SB3_ALGORITHMS[agent].replays
     assert [line["step"] for line in lines] == list(range(16, 97, 16) if replays else range(32, 97, 32))
     assert set(lines[-1]) > {"mean_return", "success_rate", "steps_per_second", "learning_rate"}
     # Learning starts with 48 of 41 transitions: 4 updates of 2 gradient steps; 3 rollouts of one epoch each.
@@ -260,14 +262,14 @@ def test_schedules_follow_the_run(tmp_path: Path) -> None:
 def test_every_algorithm_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "agents"]) == 0
     said = capsys.readouterr().out
-    for name, algorithm in ALGORITHMS.items():
+    for name, algorithm in SB3_ALGORITHMS.items():
         assert name in said
         assert algorithm.summary.split()[0] in said
 
 
-@pytest.mark.parametrize("agent", list(ALGORITHMS))
+@pytest.mark.parametrize("agent", list(SB3_ALGORITHMS))
 def test_the_command_line_names_every_algorithm(agent: str) -> None:
-    assert TrainConfig(env=ENV_ID, agent=agent).agent in TrainConfig.__annotations__["agent"].__args__  # type: ignore[arg-type]
+    assert TrainConfig(env=ENV_ID, agent=agent).agent in BUILT_IN
 
 
 def test_unknown_and_reserved_options_are_refused() -> None:
@@ -327,7 +329,7 @@ def test_weights_lost_in_an_update_end_the_run(tmp_path: Path) -> None:
 def test_a_missing_package_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     with pytest.raises(ValueError, match=r"TQC needs sb3-contrib, install it by: pip install 'mmrl\[sb3\]'"):
-        ALGORITHMS["sb3-tqc"].load()
+        SB3_ALGORITHMS["sb3-tqc"].load()
 
 
 def test_networks_of_foreign_worlds_take_their_only_sense() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
+from mmrl.effects import leaves, require_effect, written
 from mmrl.policy import PolicyConfig
 from mmrl.worth import BrokenWays
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
+from mmrl_agents.algorithms import algorithms
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.learning.ppo import PPOConfig
@@ -17,16 +19,15 @@ from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.recipes import GENERAL, RECIPES, begun_as
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.settings.effects import leaves, require_effect, written
 from mmrl_agents.settings.readers import BY_A_TRAINING, BY_AN_EVALUATION, OPTIONS, by, of_actions
 from mmrl_agents.training.train import train
 
-RULES = (*BY_A_TRAINING, *BY_AN_EVALUATION)
+RULES = (*BY_A_TRAINING, *BY_AN_EVALUATION, *(rule for one in algorithms().values() for rule in one.reads))
 IDLE: list[tuple[dict[str, Any], str]] = [
     ({"agent": "sb3-sac", "ppo": PPOConfig(learning_rate=1e-3)}, "ppo.learning_rate .* agent sb3-sac has settings"),
     ({"agent": "sb3-sac", "ppo": PPOConfig(clip=0.1, gamma=0.5)}, "ppo.gamma, ppo.clip would have no effect"),
     ({"reinforce": ReinforceConfig(gamma=0.5)}, "reinforce.gamma .* agent ppo has settings of its own"),
-    ({"sb3": SB3Config({"batch_size": 8})}, "sb3.options.batch_size .* agent ppo is none of Stable-Baselines3"),
+    ({"sb3": SB3Config({"batch_size": 8})}, "sb3.options.batch_size .* agent ppo has settings of its own, not these"),
     ({"agent": "sb3-td3", "policy": PolicyConfig(log_std_init=0.0)}, "policy.log_std_init .* sb3-td3 explores"),
     (
         {"ppo": PPOConfig(log_std=(-1.0, -2.0)), "policy": PolicyConfig(log_std_init=0.0)},
@@ -76,16 +77,16 @@ def test_what_a_training_does_not_read_is_refused_before_it_starts(
 
 @pytest.mark.parametrize("recipe", [recipe for named in RECIPES.values() for recipe in named.values()])
 def test_every_setting_of_a_recipe_is_read(recipe: TrainConfig) -> None:
-    require_effect(recipe, BY_A_TRAINING, replace(GENERAL, env=recipe.env, agent=recipe.agent))
+    require_effect(recipe, by(recipe), replace(GENERAL, env=recipe.env, agent=recipe.agent))
 
 
 def test_what_a_recipe_gives_may_be_made_idle_by_who_changes_another_setting() -> None:
     pole = TrainConfig("mmrl/PegInsertion-v0")
     still = replace(pole, ppo=replace(pole.ppo, anneal=False))
     assert still.ppo.final_learning_rate == 1e-4
-    require_effect(still, BY_A_TRAINING, begun_as(still))
+    require_effect(still, by(still), begun_as(still))
     with pytest.raises(ValueError, match=r"ppo\.final_learning_rate"):
-        require_effect(still, BY_A_TRAINING, begun_as(still), {"ppo.final_learning_rate"})
+        require_effect(still, by(still), begun_as(still), {"ppo.final_learning_rate"})
 
 
 def test_what_is_written_out_is_refused_though_it_is_the_default() -> None:
@@ -93,7 +94,7 @@ def test_what_is_written_out_is_refused_though_it_is_the_default() -> None:
     given = written(["pong", "--policy.fusion=concat", "--set", "frame_skip=4"], OPTIONS)
     assert given == {"policy.fusion", "env_kwargs"}
     with pytest.raises(ValueError, match=r"policy\.fusion would have no effect: nothing is fused where"):
-        require_effect(config, BY_A_TRAINING, begun_as(config), given)
+        require_effect(config, by(config), begun_as(config), given)
 
 
 def test_what_is_varied_may_stand_in_the_context_of_the_recipe() -> None:
@@ -109,7 +110,11 @@ def test_options_are_read_as_names_of_settings() -> None:
 
 
 def test_every_rule_names_settings_that_exist() -> None:
-    by_name = {"sb3": SB3Config({"a": 1}, {"b": 1}), "policy": PolicyConfig("mlp", {"hidden": [3]})}
+    by_name = {
+        "sb3": SB3Config({"a": 1}, {"b": 1}),
+        "policy": PolicyConfig("mlp", {"hidden": [3]}),
+        "agent_options": {"a": 1},
+    }
     known = set(leaves(TrainConfig("CartPole-v1", **by_name))) | set(leaves(EvaluateConfig()))  # type: ignore[arg-type]
     for rule in RULES:
         for setting in rule.settings:

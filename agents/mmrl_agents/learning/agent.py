@@ -1,0 +1,161 @@
+"""The contract of learning algorithms: what an agent is built from, and the calls that a training makes of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from mmrl.inputs import Memory, Observation, Presence
+from mmrl.modality import Modality
+from mmrl.policy import PolicyConfig
+from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
+from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.worlds.making import Worlds, modalities_and_privileged_size
+
+
+class Agent(Protocol):
+    """A learner over worlds of its own: `collect` and `update` in turns."""
+
+    begins_in_mid_episode: bool
+    """Whether worlds may start with part of their time used up, so that they do not all end at once."""
+    scores_episodes: bool
+    """Whether `ended` tells how much there was to learn from each episode."""
+
+    def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Reset the worlds."""
+
+    def warm_up(self) -> int:
+        """Gather what must be known before the first update; returns the environment steps spent."""
+
+    def collect(self) -> int:
+        """Gather the experience of one update; returns the environment steps spent, over all worlds."""
+
+    def update(self) -> dict[str, float]:
+        """Learn from what was collected; returns metrics, `skipped_updates` among them."""
+
+    def set_progress(self, fraction: float) -> float:
+        """Set all schedules for the done fraction of the training, 0 to 1; returns the step size."""
+
+    def state_dict(self) -> dict[str, object]:
+        """Optimiser, schedules and random states: tensors and plain Python."""
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Undo `state_dict`."""
+
+    def carry_over(self) -> dict[str, Any]:
+        """What is under way in the worlds between two updates: tensors, arrays and plain Python."""
+
+    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """Undo `carry_over` in place of `start`; the worlds must stand where they stood."""
+
+    def ended(self) -> list[Ended]:
+        """The episodes that ended in the last `warm_up` or `collect`, after the `update` with their scores."""
+
+    @property
+    def trouble(self) -> str:
+        """Where the last update that was left out met a number that is not finite."""
+
+
+class Acted(Protocol):
+    """The outcome of acting."""
+
+    @property
+    def action(self) -> Tensor:
+        """Actions (N, *A), not clipped."""
+
+    @property
+    def state(self) -> Tensor | None:
+        """What is remembered afterwards, (N, M); None for a policy that remembers nothing."""
+
+
+class Network(Protocol):
+    """The networks that an agent trains, a torch module: what acts, is judged and is saved."""
+
+    @property
+    def modalities(self) -> Mapping[str, Modality]:
+        """The senses that it reads, by name."""
+
+    @property
+    def privileged_size(self) -> int:
+        """Size P of the privileged state that only its critic reads; 0 for none."""
+
+    @property
+    def state_size(self) -> int:
+        """M, numbers that it remembers of each world; 0 for none."""
+
+    def step(
+        self,
+        obs: Observation,
+        memory: Memory | None,
+        *,
+        present: Presence | None = None,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Acted:
+        """Act on observations of N worlds."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """As of any torch module."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """As of any torch module."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any torch module."""
+
+    def eval(self) -> Self:
+        """As of any torch module."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of any torch module."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
+        """As of any torch module."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A training as an algorithm sees it: its settings, the worlds, and how long it lasts."""
+
+    algorithm: str
+    """Name of the algorithm."""
+    settings: Any
+    """The settings of the algorithm, of the class that its record names."""
+    policy: PolicyConfig
+    """Settings of the network."""
+    envs: Worlds
+    """Worlds to learn in."""
+    seed: int
+    """Of the training."""
+    total_steps: int
+    """Environment steps of the whole training, over all worlds."""
+    episode_limit: int
+    """Most steps of an episode that an algorithm may have to wait for."""
+    dropped: Mapping[str, float]
+    """The share of the episodes that senses are absent from, where it is any."""
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """The senses of the worlds by name."""
+        return modalities_and_privileged_size(self.envs)[0]
+
+    def dropout(self) -> SenseDropout | None:
+        """What takes senses away in training; None where nothing does."""
+        senses = tuple(self.modalities)
+        return SenseDropout(senses, self.envs.num_envs, self.dropped, self.seed) if self.dropped else None
+
+
+@dataclass(frozen=True, eq=False)
+class Resources:
+    """What a run hands to its agent: the device, the generators, and the place where episodes are counted."""
+
+    statistics: EpisodeStatistics
+    """Counts the episodes that end."""
+    device: torch.device
+    """Where the network lives."""
+    shuffling: torch.Generator
+    """Orders the samples of an update; on the CPU."""
+    acting: torch.Generator
+    """Draws the actions; on the device of the network."""

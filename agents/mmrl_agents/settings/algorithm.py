@@ -1,0 +1,35 @@
+"""The settings of a training as its algorithm sees them."""
+
+from typing import Any
+
+from mmrl.documents import build
+from mmrl_agents.algorithms import find_algorithm
+from mmrl_agents.learning.agent import Network, Setting
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.worlds.making import Worlds, modalities_and_privileged_size
+
+
+def algorithm_settings(config: TrainConfig) -> Any:
+    """The settings of the algorithm, of the class that its record names."""
+    algorithm = find_algorithm(config.agent)
+    return vars(config)[algorithm.part] if algorithm.part else build(algorithm.settings, config.agent_options)
+
+
+def setting_of(config: TrainConfig, envs: Worlds) -> Setting:
+    """A training in some worlds; ValueError where it drops senses that these do not have."""
+    return Setting(
+        config.agent,
+        algorithm_settings(config),
+        config.policy,
+        envs,
+        config.seed,
+        config.total_steps,
+        config.episode_limit,
+        config.dropped_senses(tuple(modalities_and_privileged_size(envs)[0])),
+    )
+
+
+def build_network(config: TrainConfig, envs: Worlds) -> Network:
+    """The untrained network of a run, from what its worlds declare; ValueError where the settings do not fit them."""
+    network: Network = find_algorithm(config.agent).network(setting_of(config, envs))
+    return network
