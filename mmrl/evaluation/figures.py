@@ -59,12 +59,17 @@ class Figure:
             raise ValueError(f"Figure.name {self.name!r} is the name of something else in infos, choose another")
 
     @property
-    def heading(self) -> str:
-        """The name in words, with the unit, such as "peak force (N)"."""
+    def words(self) -> str:
+        """The name in words, without the unit that may be at its end, such as "peak force"."""
         words = self.name.split("_")
         if self.unit and words[-1] == self.unit.lower():
             words.pop()
-        return " ".join(words) + (f" ({self.unit})" if self.unit else "")
+        return " ".join(words)
+
+    @property
+    def heading(self) -> str:
+        """The name in words, with the unit, such as "peak force (N)"."""
+        return f"{self.words} ({self.unit})" if self.unit else self.words
 
     @property
     def which_way(self) -> str:

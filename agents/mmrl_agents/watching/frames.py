@@ -1,6 +1,6 @@
 """Frames of a policy at work, 960 x 540 pixels, as pure functions of arrays.
 
-A line of text at the top, the scene on the left, and on the right what the policy sensed and thought.
+A line or two of text at the top, the scene on the left, and on the right what the policy sensed and thought.
 """
 
 from collections.abc import Sequence
@@ -47,11 +47,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Caption:
-    """The line above the scene; a right part that tells of a success is `good`."""
+    """The lines above the scene; a right part that tells of a success is `good`."""
 
     left: str
     right: str
     good: bool = False
+    below: str = ""  # in smaller type below the right part
 
 
 def compose(caption: Caption, scene: Pixels, pictures: Sequence[Picture], traces: Sequence[Trace]) -> Pixels:
@@ -96,9 +97,11 @@ def _headed(caption: Caption) -> Image.Image:
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(canvas)
     left = shortened(caption.left, WIDTH - 3 * MARGIN - text_width(caption.right, 16), 16)
-    draw.text((MARGIN, HEADER / 2), left, INK, font(16), "lm")
+    middle = HEADER / 3 if caption.below else HEADER / 2
+    draw.text((MARGIN, middle), left, INK, font(16), "lm")
     colour = GOOD if caption.good else INK
-    draw.text((WIDTH - MARGIN, HEADER / 2), caption.right, colour, font(16), "rm")
+    draw.text((WIDTH - MARGIN, middle), caption.right, colour, font(16), "rm")
+    draw.text((WIDTH - MARGIN, 3 * HEADER / 4), shortened(caption.below, WIDTH - 2 * MARGIN, 12), INK, font(12), "rm")
     return canvas
 
 

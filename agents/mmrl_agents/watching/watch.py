@@ -20,6 +20,7 @@ from rich.progress import track
 from mmrl.documents import fit
 from mmrl.effects import Reads, require_effect
 from mmrl.evaluation.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
+from mmrl.evaluation.figures import decimals_for
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.evaluation.evaluate import reset_options
@@ -36,6 +37,7 @@ from mmrl_agents.watching.pictures import picture_of
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.infos import declared_figures
 from mmrl_agents.worlds.making import known_as
 from mmrl_envs.atari.emulators import Game
 
@@ -148,6 +150,7 @@ class Stage:
             seed=config.seed,
         )
         self._senses = senses_of(env)
+        self._figures = declared_figures(env)
         images = {
             name: sense for name, sense in self._senses.items() if len(sense.shape) > 1 and name not in config.without
         }
@@ -219,14 +222,18 @@ class Stage:
     def _caption(self, info: Mapping[str, Any], episode: int, step: int, total: float, over: bool) -> Caption:
         told = [f"episode {episode + 1}/{self.episodes}", f"step {step}"]
         told.append(f"{step / self.control_hz:.2f} s")
-        if "peak_force_n" in info:
-            told.append(f"peak force {float(info['peak_force_n']):.1f} N")
         if self.actions:
             told.append(f"{self._reward} {total:.6g}")
         success = [bool(info[key]) for key in SUCCESS_KEYS if key in info]
         if success:
             told.append("success" if success[-1] else "no success" if over else "no success yet")
-        return Caption(self._title, "    ".join(told), good=any(success[-1:]))
+        return Caption(self._title, "    ".join(told), good=any(success[-1:]), below=self._figures_so_far(info))
+
+    def _figures_so_far(self, info: Mapping[str, Any]) -> str:
+        """The declared figures of the episode, as far as the environment reports them."""
+        known = [(figure, info[figure.name]) for figure in self._figures if info.get(figure.name) is not None]
+        told = (f"{figure.words} {value:.{decimals_for([value])}f} {figure.unit}".rstrip() for figure, value in known)
+        return "    ".join(told)
 
     def _scene(self) -> Pixels:
         pixels = self.env.render()

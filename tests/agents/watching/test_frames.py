@@ -1,10 +1,12 @@
 """Frames: what stands where, and that everything fits."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from mmrl_agents.watching.frames import HEADER, SCENE, Caption, Picture, compose, compose_game, enlarge
-from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH, Trace
+from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH, Pixels, Trace
 
 
 def wave(labels: tuple[str, ...], bounds: tuple[float, float], plugged: bool = True) -> Trace:
@@ -27,6 +29,17 @@ def test_any_number_of_pictures_and_traces_fits_the_frame(pictures: int, traces:
     # The margins around everything stay paper.
     for edge in (frame[:, :MARGIN], frame[:, -MARGIN + 1 :], frame[-2:], frame[:6]):
         assert (edge == 255).all()
+
+
+@pytest.mark.parametrize("arrange", [compose, compose_game])
+def test_a_second_line_fits_above_the_scene(arrange: Callable[..., Pixels]) -> None:
+    scene = np.full((480, 480, 3), 255, np.uint8)
+    one, two, long = (arrange(Caption("left", "right", below=b), scene, [], []) for b in ("", "swing 3 mm", "w " * 400))
+    changed = np.argwhere((one != two).any(axis=2))
+    assert changed[:, 0].max() < HEADER
+    assert (two[: HEADER // 2] != 255).any()
+    assert (two[HEADER // 2 : HEADER] != 255).any()
+    assert (long[:, :MARGIN] == 255).all()
 
 
 def test_a_scene_keeps_its_proportions() -> None:

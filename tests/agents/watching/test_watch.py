@@ -25,6 +25,7 @@ from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
 from mmrl_agents.watching.watch import WatchConfig, watch_run
+from tests.toys import COIN_FIGURES
 
 ENV_ID = "test-watch/Traffic-v0"
 EPISODE_STEPS = 4
@@ -40,6 +41,7 @@ class Traffic(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         {"eye": spaces.Box(0, 255, (36, 36, 3), np.uint8), "clock": spaces.Box(0, 99, (2,))}
     )
     action_space = spaces.Box(-1, 1, (1,))
+    figures = COIN_FIGURES
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
@@ -60,7 +62,7 @@ class Traffic(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> Any:
         self.steps += 1
         over = self.steps == EPISODE_STEPS
-        return self._observation(), 0.0, False, over, {"is_success": over}
+        return self._observation(), 0.0, False, over, {"is_success": over, "swing_mm": 1.5 * self.steps, "luck": 0.5}
 
     def render(self) -> Any:
         return self._light(48, 64)
@@ -209,6 +211,15 @@ def test_a_robot_is_shown_three_times_and_with_its_success(
         "episode 3/3    step 3    0.38 s    no success yet",
         "episode 3/3    step 4    0.50 s    success",
     ]
+
+
+def test_declared_figures_stand_below_the_caption_as_far_as_they_are_reported(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    captions = [caption for caption, *_ in shown(run, monkeypatch, tmp_path, episodes=1)]
+    # The first frame shows a reset, whose info tells nothing; no info tells the share.
+    below = [caption.below for caption in captions]
+    assert below == ["", *(f"swing {1.5 * step:.2f} mm    luck 0.500" for step in (1, 2, 3, 4))]
 
 
 def test_continuous_actions_show_the_value_and_no_saliency(
