@@ -55,8 +55,6 @@ class Figure:
         fit(self, "Figure.")
         if not self.name.isidentifier():
             raise ValueError(f"Figure.name must be an identifier, got {self.name!r}")
-        if self.name in RESERVED:
-            raise ValueError(f"Figure.name {self.name!r} is the name of something else in infos, choose another")
 
     @property
     def words(self) -> str:
@@ -134,12 +132,19 @@ class DeclaresFigures(Protocol):
 def figures_of(envs: VectorEnv[Any, Any, Any]) -> tuple[Figure, ...]:
     """The figures that worlds declare, whatever wraps them; () where they declare none.
 
-    Raises ValueError where two of them have one name, or more than one is the score.
+    Raises ValueError as `require_declarable`.
     """
     worlds = envs.unwrapped
     figures = worlds.figures if isinstance(worlds, DeclaresFigures) else ()
-    require_distinct(figures)
+    require_declarable(figures)
     return figures
+
+
+def require_declarable(figures: Sequence[Figure]) -> None:
+    """Raise ValueError as `require_distinct`, and where a figure has the name of something else in infos."""
+    require_distinct(figures)
+    if taken := [figure.name for figure in figures if figure.name in RESERVED]:
+        raise ValueError(f"{', '.join(taken)} is the name of something else in infos, call the figure otherwise")
 
 
 def require_distinct(figures: Sequence[Figure]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from gymnasium.vector import SyncVectorEnv
 
-from mmrl.evaluation.figures import Figure, require_distinct
+from mmrl.evaluation.figures import Figure, require_declarable
 from mmrl_agents.experience.episodes import LOST
 
 _READ: Mapping[str, type] = MappingProxyType(
@@ -27,12 +27,11 @@ _OURS = ("final_obs", "final_info", "privileged", LOST)
 def declared_figures(env: gym.Env[Any, Any]) -> tuple[Figure, ...]:
     """The figures that an environment declares as its attribute `figures`, () where it has none.
 
-    Of another package it may be anything else. Raises ValueError where two have one name, or more than one is the
-    score.
+    Of another package it may be anything else. Raises ValueError as `require_declarable`.
     """
     declared = env.get_wrapper_attr("figures") if env.has_wrapper_attr("figures") else ()
     known = [figure for figure in declared if isinstance(figure, Figure)] if isinstance(declared, Sequence) else []
-    require_distinct(known)
+    require_declarable(known)
     return tuple(known)
 
 

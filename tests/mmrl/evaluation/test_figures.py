@@ -41,7 +41,6 @@ def test_a_figure_describes_itself_in_a_line() -> None:
     ("bad", "told"),
     [
         ({"name": "peak force"}, "must be an identifier, got 'peak force'"),
-        ({"name": "is_success"}, "'is_success' is the name of something else"),
         ({"name": "a", "better": "more"}, "Figure.better must be 'low', 'high' or None, got 'more'"),
         ({"name": "a", "over_episode": "median"}, "Figure.over_episode must be one of"),
     ],
@@ -54,6 +53,10 @@ def test_a_bad_declaration_names_what_is_wrong(bad: dict[str, str], told: str) -
 def test_figures_of_one_environment_differ_and_have_one_score() -> None:
     with pytest.raises(ValueError, match=r"names of figures must differ, got \['a', 'a'\]"):
         require_distinct([Figure("a"), Figure("a")])
+    worlds = declaring_coins(2)
+    worlds.figures = (Figure("is_success"), SWING)
+    with pytest.raises(ValueError, match="is_success is the name of something else in infos"):
+        figures_of(worlds)
     with pytest.raises(ValueError, match=r"at most one figure is the score, got \['a', 'b'\]"):
         require_distinct([Figure("a", score=True), Figure("b", score=True)])
 
