@@ -132,12 +132,14 @@ def _list(args: Sequence[str]) -> int:
 def _environments() -> Iterable[tuple[str, str]]:
     import gymnasium as gym
 
-    import mmrl_envs  # noqa: F401  # registers the environments
     from mmrl_agents.recipes import RECIPES
+    from mmrl_envs.tasks.registry import registrations
 
+    tasks = registrations()
     ours = [name for name, spec in gym.registry.items() if spec.namespace == "mmrl"]
-    for name in sorted({*ours, *RECIPES}):
-        yield name, f"recipes: {', '.join(RECIPES[name])}" if name in RECIPES else ""
+    for name in sorted({*ours, *RECIPES, *tasks}):
+        recipes = f"recipes: {', '.join(RECIPES[name])}" if name in RECIPES else ""
+        yield name, " ".join(filter(None, (tasks[name].help if name in tasks else "", recipes)))
 
 
 def _sensors() -> Iterable[tuple[str, str]]:

@@ -12,8 +12,6 @@ Registering loads no physics engine: tasks and sensors are imported when they ar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
-
 from mmrl_envs.physics import gl
 
 # Chooses an OpenGL library before anything imports mujoco,
@@ -21,7 +19,7 @@ from mmrl_envs.physics import gl
 gl.configure()
 
 from mmrl_envs.atari import games  # noqa: E402, F401
-from mmrl_envs.tasks import peg_variants  # noqa: E402, F401
+from mmrl_envs.tasks.registry import register_task, registrations  # noqa: E402
 
 if TYPE_CHECKING:
     from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names
@@ -53,8 +51,8 @@ def __getattr__(name: str) -> Any:
 
 
 def task_ids() -> list[str]:
-    """Ids of the robot tasks, those with senses to choose and a context to set."""
-    return sorted(name for name, spec in gym.registry.items() if "mmrl_envs.tasks." in str(spec.vector_entry_point))
+    """Ids of the tasks, of installed packages too: those with senses to choose and a context to set."""
+    return list(registrations())
 
 
 __all__ = [
@@ -68,6 +66,7 @@ __all__ = [
     "View",
     "make_sensor",
     "register_sensor",
+    "register_task",
     "sensor_names",
     "task_ids",
 ]

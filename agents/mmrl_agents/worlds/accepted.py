@@ -8,8 +8,10 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
-_OURS = frozenset({"num_envs", "autoreset", "num_threads"})
-"""What a run sets, or has an option of its own for."""
+from mmrl_envs.tasks.registry import task_arguments
+
+_OURS = frozenset({"task", "num_envs", "autoreset", "num_threads"})
+"""What an id or a run sets, or what a run has an option of its own for."""
 
 
 def accepted_arguments(env_id: str) -> list[str]:
@@ -18,7 +20,10 @@ def accepted_arguments(env_id: str) -> list[str]:
     Those that a function hands on, as `**kwargs`, are looked for in the class that it says it returns, those of a
     constructor in the classes that its own is derived from.
     """
-    spec = gym.registry.get(env_id.rpartition(":")[2])
+    env_id = env_id.rpartition(":")[2]
+    if arguments := task_arguments(env_id):
+        return [name for name in arguments if name not in _OURS]
+    spec = gym.registry.get(env_id)
     maker = spec and (spec.vector_entry_point or spec.entry_point)
     if not maker:
         return []

@@ -1,1 +1,47 @@
-"""Tasks: one file each; that of its variants registers them with Gymnasium."""
+"""Tasks, one file each, and their registrations: data, so that registering imports no physics engine."""
+
+from math import pi
+
+from mmrl_envs.tasks.registry import register_task
+
+_PEG_INSERTION = "mmrl_envs.tasks.peg_insertion:PegInsertion"
+
+register_task(
+    "mmrl/PegInsertion-v0",
+    _PEG_INSERTION,
+    max_episode_steps=100,
+    help="Push a peg into a hole whose place the policy must see or feel.",
+)
+
+# A tight hole under a camera that shows where it is to some millimetres only: 16 x 16 pixels, each about 9 mm wide
+# where the hole is, seen from a place and by a light unknown, past something in the way. Vision finds, touch finishes:
+# torques about the tip tell which side of the peg rests on the rim.
+register_task(
+    "mmrl/PegInsertionBlurred-v0",
+    _PEG_INSERTION,
+    max_episode_steps=150,
+    help="The same in a tight hole under a coarse camera: vision finds, touch finishes.",
+    sensors=("coarse_camera", "tip_force_torque", "proprioception"),
+    defaults={
+        "clearance_mm": 0.5,
+        "camera_shift_m": (0.0, 0.006),
+        "camera_turn_rad": (0.0, 0.01),
+        "light_azimuth_rad": (-pi, pi),
+        "light_intensity": (0.4, 1.4),
+        "occluder_size": (0.1, 0.25),
+        "occluder_x": (-0.8, 0.8),
+        "occluder_y": (-0.8, 0.8),
+    },
+)
+
+# No camera, and an estimate of the hole that is 1 cm off: search by feel. Half the usual force, so that friction lets
+# the pressed peg slide where it is led; half the stride.
+register_task(
+    "mmrl/PegInsertionBlind-v0",
+    _PEG_INSERTION,
+    max_episode_steps=200,
+    help="The same without a camera, the hole known to 1 cm: search by feel.",
+    sensors=("hole_estimate", "force_torque", "proprioception"),
+    defaults={"hole_estimate_error_m": 0.01},
+    impedance={"step_m": 0.003, "lead_m": 0.004},
+)
