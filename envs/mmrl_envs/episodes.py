@@ -28,17 +28,16 @@ _FOLDED: Mapping[OverEpisode, Callable[[FloatArray, FloatArray, IntArray], Float
 
 
 class RunningFigures:
-    """Figures of one episode per world, up to the present step.
+    """Numbers of one episode per world, up to the present step.
 
     Args:
-        figures: what is declared.
+        over_episode: how the numbers of the steps become one of the episode, by name.
         num_worlds: N.
     """
 
-    def __init__(self, figures: Sequence[Figure], num_worlds: int) -> None:
-        require_distinct(figures)
-        self.figures = tuple(figures)
-        self._kept: dict[str, FloatArray] = {figure.name: np.zeros(num_worlds) for figure in figures}
+    def __init__(self, over_episode: Mapping[str, OverEpisode], num_worlds: int) -> None:
+        self._over_episode = dict(over_episode)
+        self._kept: dict[str, FloatArray] = {name: np.zeros(num_worlds) for name in over_episode}
         self._steps: IntArray = np.zeros(num_worlds, np.intp)
 
     def begin(self, worlds: IntArray, at_start: Mapping[str, FloatArray]) -> None:
@@ -54,17 +53,16 @@ class RunningFigures:
         """
         if values.keys() != self._kept.keys():
             raise ValueError(f"an outcome must give {sorted(self._kept)}, got {sorted(values)}")
-        for figure in self.figures:
-            kept = self._kept[figure.name]
-            folded = _FOLDED[figure.over_episode](kept, values[figure.name], self._steps)
-            self._kept[figure.name] = np.where(valid, folded, kept)
+        for name, over_episode in self._over_episode.items():
+            kept = self._kept[name]
+            self._kept[name] = np.where(valid, _FOLDED[over_episode](kept, values[name], self._steps), kept)
         self._steps += valid
 
     def present(self) -> dict[str, FloatArray]:
         """The figures of the episodes so far, name -> (N,), in arrays of their own."""
         steps = np.maximum(self._steps, 1)
-        kept = self._kept
-        return {f.name: kept[f.name] / (steps if f.over_episode == "mean" else 1) for f in self.figures}
+        over_episode = self._over_episode
+        return {name: kept / (steps if over_episode[name] == "mean" else 1) for name, kept in self._kept.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly."""
@@ -78,9 +76,9 @@ class RunningFigures:
     def load_peak_and_mean(self, state: Mapping[str, Any]) -> None:
         """Continues from what runs before figures were declared have saved: one peak, one mean."""
         self._steps = np.array(state["count"])
-        for figure in self.figures:
-            if figure.over_episode in ("max", "mean"):
-                self._kept[figure.name] = np.array(state["peak" if figure.over_episode == "max" else "sum"])
+        for name, over_episode in self._over_episode.items():
+            if over_episode in ("max", "mean"):
+                self._kept[name] = np.array(state["peak" if over_episode == "max" else "sum"])
 
 
 class RunningEpisodes:
@@ -98,8 +96,9 @@ class RunningEpisodes:
         """Control steps so far, (N,)."""
         self.success_once: BoolArray = np.zeros(num_worlds, np.bool_)
         """Whether the task was fulfilled at any instant, (N,)."""
-        self.figures = RunningFigures(figures, num_worlds)
-        self.reward_terms = RunningFigures([Figure(name, over_episode="sum") for name in reward_terms], num_worlds)
+        require_distinct(figures)
+        self.figures = RunningFigures({figure.name: figure.over_episode for figure in figures}, num_worlds)
+        self.reward_terms = RunningFigures(dict.fromkeys(reward_terms, "sum"), num_worlds)
         """What each term has added to the return."""
         self.context: dict[str, FloatArray] = {}
         """Drawn value of each parameter, (N,); never written in place, so that it may be handed out."""

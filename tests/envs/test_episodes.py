@@ -6,22 +6,17 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from mmrl.evaluation.figures import Figure
-from mmrl_envs.episodes import RunningFigures
+from mmrl.evaluation.figures import Figure, OverEpisode
+from mmrl_envs.episodes import RunningEpisodes, RunningFigures
 from mmrl_envs.task import Outcome
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
-FIGURES = (
-    Figure("speed", over_episode="mean"),
-    Figure("lowest", over_episode="max"),
-    Figure("way", over_episode="sum"),
-    Figure("place"),
-)
+FIGURES: dict[str, OverEpisode] = {"speed": "mean", "lowest": "max", "way": "sum", "place": "last"}
 
 
 def step(figures: RunningFigures, value: tuple[float, float], valid: tuple[bool, bool] = (True, True)) -> None:
-    figures.add({figure.name: np.array(value) for figure in FIGURES}, np.array(valid))
+    figures.add({name: np.array(value) for name in FIGURES}, np.array(valid))
 
 
 def rows(figures: RunningFigures) -> dict[str, list[float]]:
@@ -60,7 +55,7 @@ def test_a_declared_figure_that_is_not_reported_is_named() -> None:
 
 def test_two_figures_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match=r"names of figures must differ, got \['way', 'way'\]"):
-        RunningFigures((Figure("way"), Figure("way")), 1)
+        RunningEpisodes(1, (Figure("way"), Figure("way")))
 
 
 class Hasty(PegInsertion):
