@@ -41,5 +41,5 @@ def test_old_results_are_those_that_are_to_be_measured_again() -> None:
 
 
 @pytest.mark.skipif(not to_be_measured_again(), reason="every figure is of the present physics")
-def test_the_front_page_says_that_some_figures_are_old() -> None:
-    assert "docs/results/README.md" in (ROOT / "README.md").read_text()
+def test_the_page_of_results_says_that_some_figures_are_old() -> None:
+    assert "(results/README.md)" in (ROOT / "docs" / "results.md").read_text()
