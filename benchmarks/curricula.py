@@ -1,4 +1,4 @@
-"""What a curriculum saves: environment steps to 80 % success on tight insertion, each scheduler against `uniform`.
+"""The steps that a curriculum saves: environment steps to 80 % success on tight insertion, each against `uniform`.
 
     python -m benchmarks.curricula --output docs/results/curricula
     python -m benchmarks.curricula --reward dense --output docs/results/curricula_dense

@@ -122,7 +122,7 @@ def sb3_race(
 
 
 def outcome(seconds: float, steps: int, curve: list[tuple[float, float]], episodes: int) -> dict[str, Any]:
-    """What a race came to."""
+    """The result of a race."""
     reached = bool(curve) and episodes >= EPISODES and curve[-1][1] >= LEVEL
     return {"reached": reached, "seconds": seconds, "steps": steps, "curve": curve, "peak_mib": peak_mib()}
 
@@ -166,7 +166,7 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def kept(file: Path, settings: dict[str, Any], limit_s: float, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `file` has from an earlier run with the same settings, else what `work` gives, with the seed.
+    """The result in `file` of an earlier run with the same settings, else that of `work`, with the seed.
 
     A run that arrived within the limit is the same under every limit; one that did not, only under its own.
     """
@@ -184,7 +184,7 @@ def kept(file: Path, settings: dict[str, Any], limit_s: float, work: Callable[[]
 
 
 def faster(ratio: float, ours_arrived: bool, they_arrived: bool) -> str:
-    """What a ratio of seconds says; nothing where the clock stopped ours."""
+    """A ratio of seconds in words; a dash where the clock stopped ours."""
     return "-" if not ours_arrived else f"{ratio:.1f} x" if they_arrived else f"at least {ratio:.1f} x"
 
 

@@ -85,7 +85,7 @@ def is_finished(run: RunFolder) -> bool:
 
 
 def lines_with(run: Path, metric: str) -> list[dict[str, Any]]:
-    """What metrics.jsonl has of the moments at which a figure was logged."""
+    """The lines of metrics.jsonl in which a figure was logged."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if metric in line]
 

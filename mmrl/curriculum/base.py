@@ -1,4 +1,4 @@
-"""What every curriculum does: hand out contexts, take in outcomes, keep the books, be saved and loaded.
+"""The contract of a curriculum: hand out contexts, take in outcomes, keep the books, be saved and loaded.
 
 Worlds run out of step. A world is given the context of its next episode whenever it begins one, and what came
 of an episode may be reported any number of episodes later; the curriculum remembers what it handed to whom.
@@ -23,7 +23,7 @@ _BINS = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished episode came to."""
+    """The result of a finished episode."""
 
     success: bool | None
     """Whether the task was fulfilled; None where the environment does not tell."""
@@ -152,7 +152,7 @@ class Curriculum(ABC):
 
     @abstractmethod
     def _figures(self) -> dict[str, float]:
-        """What there is to log beyond the common figures."""
+        """Figures to log beyond the common ones."""
 
     @abstractmethod
     def _own_state(self) -> dict[str, Any]:

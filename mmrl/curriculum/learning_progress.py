@@ -119,7 +119,7 @@ class _LearningProgressCurriculum(Curriculum):
             self._mixture = fit_best(np.column_stack([where, gained]), counts, self.generator)
 
     def _result(self, outcome: Outcome) -> float:
-        """What the episode came to, in [0, 1]."""
+        """The result of the episode, in [0, 1]."""
         if self._config.return_range is None:
             return float(known_success(outcome, "learning_progress"))
         low, high = self._config.return_range

@@ -1,4 +1,4 @@
-"""What a curriculum may vary, from easy to hard: a box of numbers and ordered choices.
+"""The space that a curriculum varies, from easy to hard: a box of numbers and ordered choices.
 
 A context is a dict, name -> number or option: what `reset(options={"context": ...})` takes. An axis says what
 one entry of it may be. Two ways lead into a space: a difficulty in [0, 1], for curricula that know the way
@@ -46,12 +46,12 @@ class Axis(ABC):
     @property
     @abstractmethod
     def target(self) -> Any:
-        """What it shall be in the end: a value, a (low, high) range or a tuple of options."""
+        """Its value in the end: one value, a (low, high) range or a tuple of options."""
 
     @property
     @abstractmethod
     def easiest(self) -> Any:
-        """What it is at difficulty 0, likewise."""
+        """Its value at difficulty 0, likewise."""
 
     @abstractmethod
     def draw(self, difficulty: float, u: float, num_open: int | None = None) -> Value:

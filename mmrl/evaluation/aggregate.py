@@ -1,4 +1,4 @@
-"""What several runs say together: interquartile means with stratified bootstrap intervals.
+"""Several runs as one figure: interquartile means with stratified bootstrap intervals.
 
 The definitions of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (NeurIPS
 2021), sections 4.1 and 4.3, and of their library rliable.

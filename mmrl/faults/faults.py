@@ -42,7 +42,7 @@ class Fault(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What the sense is then, in a word or two."""
+        """The state of the sense, in a word or two."""
 
     @abstractmethod
     def start(self, space: spaces.Box, num_worlds: int, streams: Streams) -> FaultProcess:
@@ -99,7 +99,7 @@ class Noisy(Fault):
     std: float | tuple[float, ...]
     """Standard deviation in the unit of the reading, grey levels for images; or one per feature of the last axis."""
     name: str = "noisy"
-    """What it is called, such as "noisy 0.5" where the deviation stands for half of something."""
+    """Its name, such as "noisy 0.5" where the deviation stands for half of something."""
 
     def __post_init__(self) -> None:
         if not all(0 <= std < math.inf for std in np.ravel(self.std)):

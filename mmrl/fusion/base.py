@@ -1,4 +1,4 @@
-"""What a fusion is, and what all of them share.
+"""The contract of a fusion, and the code that all of them share.
 
 Shapes: S senses, B rows, D_s the size of the encoding of sense s, K_s its tokens where it is encoded as
 tokens, D = `Fusion.features`.

@@ -45,7 +45,7 @@ class ViewCells(nn.Module):
             nn.init.orthogonal_(weight)
 
     def read(self, parts: Sequence[Tensor]) -> Tensor:
-        """What the views (B, D_s) contribute to their gates: (B, S, 4 d)."""
+        """Contributions of the views (B, D_s) to their gates: (B, S, 4 d)."""
         return torch.stack([layer(part) for layer, part in zip(self.inputs.values(), parts, strict=True)], dim=1)
 
     def forward(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,7 @@ class MVLSTMOptions(FusionOptions):
     units: int = 64
     """Units of each view."""
     cell: Literal["linear", "tanh"] = "linear"
-    """What the output gate lets through: the cell as in the paper, or its tanh as in other LSTMs."""
+    """The value that the output gate scales: the cell as in the paper, or its tanh as in other LSTMs."""
 
     def __post_init__(self) -> None:
         require_sizes(self, "units")

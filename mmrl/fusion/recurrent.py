@@ -69,7 +69,7 @@ class RecurrentFusion(Fusion, ABC):
 
     @abstractmethod
     def _read_senses(self, parts: Sequence[Tensor]) -> Tensor:
-        """What the senses (T * B, D_s) contribute at each step, whatever is remembered: (T * B, ...)."""
+        """Contributions of the senses (T * B, D_s) at each step, before any memory: (T * B, ...)."""
 
     @abstractmethod
     def _step(self, inputs: Tensor, state: Tensor) -> Tensor:

@@ -60,10 +60,10 @@ class BrokenWays:
 
 @dataclass(frozen=True)
 class Condition:
-    """What is wrong with the senses."""
+    """The faults of the senses."""
 
     label: str
-    """What it is called in a table."""
+    """Its name in a table."""
     group: str
     """all, without, only, subset, none or broken."""
     sense: str | None = None
@@ -71,7 +71,7 @@ class Condition:
     absent: tuple[str, ...] = ()
     """Senses that are unplugged, which the policy is told."""
     faults: Mapping[str, Fault] = field(default_factory=lambda: MappingProxyType({}))
-    """What is wrong with senses that are plugged in, which it is not."""
+    """The faults of senses that are plugged in, of which the policy knows nothing."""
 
     @property
     def key(self) -> str:

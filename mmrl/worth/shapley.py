@@ -1,4 +1,4 @@
-"""What each sense contributes, from what a policy is worth with every subset of them."""
+"""The share of each sense in the worth of a policy, from its worth with every subset of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""What each sense is worth to a policy: it is judged with some senses missing or broken, on the same episodes.
+"""The worth of each sense to a policy: it is judged with some senses missing or broken, on the same episodes.
 
 Every condition resets the worlds to the same seed and gives the policy the same random numbers, so that episode e of
 world w can be compared with itself. M is the number of episodes.
@@ -27,7 +27,7 @@ class Store(Protocol):
     """Where finished conditions are kept, so that an interrupted evaluation can go on."""
 
     def get(self, key: str) -> Arrays | None:
-        """What was put there, None if nothing was."""
+        """The arrays put there, None without any."""
 
     def put(self, key: str, arrays: Arrays) -> None:
         """Keep arrays by name."""

@@ -1,4 +1,4 @@
-"""What the senses are worth to a policy, in numbers with their uncertainty.
+"""The worth of the senses to a policy, in numbers with their uncertainty.
 
 M is the number of episodes, the same ones under every condition.
 """
@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Worth:
-    """What each sense adds, in success rate, or in mean return where nothing tells success."""
+    """The gain by each sense, in success rate, or in mean return where the environment reports no success."""
 
     measure: str
     """success_at_end or episode_return."""
@@ -86,7 +86,7 @@ def row_of(condition: Condition, table: Episodes, reference: Episodes | None) ->
 
 
 def worth_of(senses: Sequence[str], rows: Sequence[SenseRow]) -> Worth:
-    """What the senses are worth, from rows that hold at least all, each one missing, each one alone and none."""
+    """The worth of the senses, from rows that hold at least all, each one missing, each one alone and none."""
     judged = rows[0].row.episodes.judged
     told = bool(judged.all())
     worth: dict[Subset, NDArray[np.float64]] = {}  # of every episode (M,)

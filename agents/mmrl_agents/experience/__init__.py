@@ -1,1 +1,1 @@
-"""What worlds gave and policies did: rollouts, games, episodes, returns."""
+"""The experience of policies in worlds: rollouts, games, episodes, returns."""

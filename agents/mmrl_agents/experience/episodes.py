@@ -1,4 +1,4 @@
-"""What is known about finished episodes of training."""
+"""Finished episodes of training and their statistics."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Episode:
 
 
 LOST = "worker_lost"
-"""What the last info of an episode says that ended because the process of its world did."""
+"""The key in the last info of an episode that ended because the process of its world did."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Ended:
     world: int
     """Which."""
     context: Mapping[str, Any]
-    """What the environment says it was played in, name -> value; empty where it says nothing."""
+    """The context that the environment reports for it, name -> value; empty without a report."""
     episode: Episode | None
-    """What it came to; None for one that was not played to its end from its beginning."""
+    """Its result; None for an episode that was not played from its beginning to its end."""
     row: int = 0
     """Step of the rollout that ended it."""
     score: float | None = None

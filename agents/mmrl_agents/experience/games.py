@@ -28,15 +28,15 @@ class Step(NamedTuple):
     """One decision of a game."""
 
     readings: dict[str, NDArray[Any]]
-    """What every sense said, packed."""
+    """The readings of every sense, packed."""
     privileged: NDArray[np.float32] | None
-    """What only the critic may know."""
+    """The state that only the critic sees."""
     present: NDArray[np.bool_] | None
     """Which senses are there, if any are dropped."""
     action: NDArray[Any]
-    """What was drawn (*A)."""
+    """The action that was drawn, (*A)."""
     reward: float
-    """What the world gave for it."""
+    """The reward for it."""
 
 
 Game = list[Step]
@@ -161,7 +161,7 @@ class Games:
         over: NDArray[np.bool_],
         info: Mapping[str, Any],
     ) -> None:
-        """What came of a step of a group: `steps` of those of its worlds that were playing, in their order."""
+        """The results of a step of a group: `steps` of those of its worlds that were playing, in their order."""
         plays = self._left[worlds] > 0
         for row, step in zip(np.flatnonzero(plays).tolist(), steps, strict=True):
             world = worlds.start + row
@@ -204,7 +204,7 @@ class Games:
     def _decide(
         self, seen: Mapping[str, Any], privileged: NDArray[Any] | None, playing: NDArray[np.int64], first: int
     ) -> list[Step]:
-        """What the policy does in those rows of a group that are playing, the rewards still to come.
+        """The steps of those rows of a group that are playing, the rewards still to come.
 
         Row 0 is world `first`.
         """
@@ -263,7 +263,7 @@ class Games:
         self.ended += [Ended(first + row, context_from(final, row), None) for row in rows.tolist()]
 
     def state_dict(self) -> dict[str, Any]:
-        """What is under way between two plays: worlds that stand in games nobody will finish."""
+        """The state between two plays: worlds that stand in games nobody will finish."""
         return {
             "contexts": [dict(context) for context in self._contexts],
             "dropout": None if self.dropout is None else self.dropout.state_dict(),

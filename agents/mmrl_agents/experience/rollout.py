@@ -106,7 +106,7 @@ class Rollout:
         return [final for final in finals if final]
 
     def _record(self, t: int, worlds: slice, step: tuple[Any, ...]) -> Final | None:
-        """What a step of some worlds gave, into row t; returns the episodes that were cut short by it."""
+        """Write the results of a step of some worlds into row t; returns the episodes that it cut short."""
         storage = self.storage
         observation, reward, terminated, truncated, info = step
         first = worlds.start or 0
@@ -263,7 +263,7 @@ class Rollout:
             self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True
 
     def state_dict(self) -> dict[str, Any]:
-        """What is under way between two rollouts: the last observation, what is remembered, the episodes so far."""
+        """The state between two rollouts: the last observation, what is remembered, the episodes so far."""
         storage = self.storage
         return {
             "observations": {name: rows[-1].clone() for name, rows in storage.observations.items()},

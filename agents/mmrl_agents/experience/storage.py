@@ -98,7 +98,7 @@ class RolloutStorage:
         return None if self.present is None else {name: mask[rows] for name, mask in self.present.items()}
 
     def memory(self, step: int, worlds: slice = ALL) -> Memory | None:
-        """What the policy is told of the past at a step of some worlds, None if it remembers nothing."""
+        """The memory that the policy gets at a step of some worlds, None if it remembers nothing."""
         if self.states is None:
             return None
         return Memory(self.states[step, worlds], self.episode_starts[step : step + 1, worlds])

@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""The machine that a result was measured on."""
 
 import platform
 from pathlib import Path
@@ -16,7 +16,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """What the processor calls itself, or else its architecture; Linux alone tells by a file."""
+    """The name of the processor, or else its architecture; only Linux has a file with the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

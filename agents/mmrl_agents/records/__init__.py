@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, checkpoints, status, model card."""
+"""The records of a run on disk: its folder, checkpoints, status, model card."""

@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
 
 
 def load_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """What an optimiser has learned of the gradients, but not its settings: a run may go on with others."""
+    """Load the moments that an optimiser has of the gradients, but not its settings: a run may go on with others."""
     today = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, settings in zip(optimizer.param_groups, today, strict=True):

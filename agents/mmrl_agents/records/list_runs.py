@@ -99,7 +99,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def summary(folder: Path, root: Path | None = None) -> Summary:
-    """What the files of a run say; damaged ones are named instead of raised."""
+    """A run as its files describe it; damaged files are named instead of raised."""
     run, problems = RunFolder(folder), list[str]()
     document: Mapping[str, Any] = {}
     try:
@@ -135,7 +135,7 @@ def summary(folder: Path, root: Path | None = None) -> Summary:
 
 
 def _evaluation(path: Path) -> dict[str, Any]:
-    """What the first row of evaluation.json says, which is of all senses; None where it says nothing."""
+    """The first row of evaluation.json, which is of all senses; None for each figure that it lacks."""
     row: Mapping[str, Any] = {}
     report: Mapping[str, Any] = {}
     try:
@@ -201,7 +201,7 @@ def _show(found: list[Summary], console: Console) -> None:
 
 
 def _cells(run: Summary) -> tuple[str, ...]:
-    """What stands under the headings, which are the names of `_ORDERS`."""
+    """The cells under the headings, which are the names of `_ORDERS`."""
     judged = _result(run.evaluated_success, run.evaluated_return)
     cells = (
         run.name,

@@ -38,7 +38,7 @@ def is_beyond_memory(error: Exception) -> bool:
 
 
 def explained(error: Exception) -> str:
-    """What is said of an error that is for the user."""
+    """The message of an error that is for the user."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"{error.filename}: {error.strerror.lower()}"
     if not is_beyond_memory(error):

@@ -1,4 +1,4 @@
-"""What a run is doing, in a small file of its folder that outlives the process."""
+"""The state of a run, in a small file of its folder that outlives the process."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What a policy made of an observation: how probable its actions were, what it expected, which pixels moved it.
+"""The decision of a policy: how probable its actions were, which return it expected, which pixels moved it.
 
 A is the number of discrete actions.
 """

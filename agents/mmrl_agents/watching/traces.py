@@ -1,4 +1,4 @@
-"""What a policy sensed and decided over the last seconds, as traces."""
+"""Traces of the readings and decisions of a policy over the last seconds."""
 
 import math
 from collections import deque

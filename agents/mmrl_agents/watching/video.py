@@ -16,7 +16,7 @@ from mmrl_agents.watching.palette import Palette
 from mmrl_agents.watching.panels import Pixels
 
 ENDINGS: Mapping[str, str] = {".mp4": "mp4", ".webm": "webm", ".gif": "gif"}
-"""What a film's name may end in, and FFmpeg's name of that format."""
+"""Endings of a film's name, and FFmpeg's name of each format."""
 _FASTEST_GIF = 50.0
 
 

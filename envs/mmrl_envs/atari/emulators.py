@@ -43,7 +43,7 @@ BYTES_OF_A_GAME = 500_000
 """Memory that an emulator takes, about."""
 
 MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
-"""What a lever does in a game whose name for it does not tell: by game and name."""
+"""Effects of levers whose names do not say them, by game and name."""
 
 WAIT_FOR_FIRE = frozenset({"breakout", "donkey_kong", "elevator_action", "klax"})
 """Games in which nothing moves by itself after a reset until FIRE is pressed, and much does then."""
@@ -144,7 +144,7 @@ class EmulatorWorlds(GroupedWorlds):
         _require(not fire_reset or "FIRE" in {action.name for action in offered}, _NO_FIRE, game)
         self.actions = _choose(actions, offered)
         self.action_labels = tuple(_label(game, action.name) for action in self.actions)
-        """What the actions do in this game, for people to read."""
+        """The effects of the actions in this game, for people to read."""
         self._codes = np.array([action.code for action in self.actions], np.int64)
         self.modalities = {modality.name: modality}
         self.single_observation_space = spaces.Dict({modality.name: modality.space})
@@ -228,7 +228,7 @@ class EmulatorWorlds(GroupedWorlds):
         self._emulators[group].send(self._codes[self._checked(actions, worlds.stop - worlds.start)])
 
     def receive(self, group: int = 0) -> Outcome:
-        """What the step that was begun gave."""
+        """The results of the step that was begun."""
         worlds = self.groups[group]
         frames, reward, terminated, truncated, info = self._emulators[group].recv()
         told: dict[str, Any] = {"lives": info["lives"]}
@@ -316,7 +316,7 @@ _PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1],
 
 
 def _emulators(game: str) -> Callable[..., Any]:
-    """What makes N emulators of a game; names the games there are when it is none of them."""
+    """A maker of N emulators of a game; the error for an unknown game lists the known ones."""
     try:
         from ale_py import roms
         from ale_py.vector_env import AtariVectorEnv
@@ -339,7 +339,7 @@ def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, .
 
 
 def _label(game: str, name: str) -> str:
-    """What an action does: "up+fire" for Pong's "RIGHTFIRE"."""
+    """The effect of an action: "up+fire" for Pong's "RIGHTFIRE"."""
     levers = re.findall("FIRE|UP|DOWN|RIGHT|LEFT", name) or [name]
     return "+".join(MEANINGS.get(game, {}).get(lever, lever.lower()) for lever in levers)
 

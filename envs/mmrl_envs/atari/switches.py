@@ -33,7 +33,7 @@ class Switch(NamedTuple):
     """Something about a game that can be set between episodes."""
 
     positions: Callable[[Any], Sequence[int]]
-    """What it can be set to in the game of an environment."""
+    """Its possible values in the game of an environment."""
     turn: Callable[[Any, int], None]
 
 
@@ -58,7 +58,7 @@ SWITCHES: Mapping[str, Switch] = MappingProxyType(
         "frame_skip": Switch(lambda env: range(1, MOST_FRAMES + 1), _turn_frame_skip),
     }
 )
-"""What a context may set, by name."""
+"""The parameters of a context by name."""
 
 
 def _require_one_of(name: str, value: object, able: Sequence[int]) -> None:

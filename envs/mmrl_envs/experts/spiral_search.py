@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 SENSES = ("hole_estimate", "force_torque", "proprioception")
-"""What it needs to feel."""
+"""The senses that it needs."""
 
 _TOUCH_N = 3.0
 """Force from which the tip counts as landed, newtons."""

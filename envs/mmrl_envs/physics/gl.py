@@ -66,7 +66,7 @@ def configure() -> None:
 
 
 def demanded() -> str | None:
-    """What `MMRL_RENDERER` asks for, `None` when it is unset or empty.
+    """The renderer that `MMRL_RENDERER` names, `None` when it is unset or empty.
 
     Raises:
         ValueError: the value is none of `RENDERERS`.

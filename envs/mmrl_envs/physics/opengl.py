@@ -58,7 +58,7 @@ class Look:
         return model
 
     def scene_option(self, geom_groups: Sequence[int]) -> mujoco.MjvOption:
-        """What of a scene is drawn: the geom groups, and no sites, which may mark a goal."""
+        """The visible parts of a scene: the geom groups, and no sites, which may mark a goal."""
         option = mujoco.MjvOption()
         option.geomgroup[:] = 0
         option.geomgroup[list(geom_groups)] = 1

@@ -34,7 +34,7 @@ _COUNTS = (
     *("nq", "nv", "nbody", "njnt", "ngeom", "nsite", "ncam", "nlight", "nmocap", "nmesh"),
     *("nhfield", "ntex", "nmat", "ntendon", "nwrap", "nflex", "nskin"),
 )
-"""What `MjData` and rendering contexts are sized by: other counts would be read out of bounds."""
+"""Counts that `MjData` and rendering contexts are sized by: others would be read out of bounds."""
 
 
 class Renderer(Protocol):
@@ -45,7 +45,7 @@ class Renderer(Protocol):
 
     @property
     def backend(self) -> str:
-        """What draws: "egl", "osmesa", "glfw", "cgl" or "raycast"."""
+        """The platform that draws: "egl", "osmesa", "glfw", "cgl" or "raycast"."""
 
     def render(  # noqa: PLR0913  # one array each is plainer than a bundle
         self,

@@ -32,7 +32,7 @@ class SceneCameras:
     def sense(
         self, worlds: NDArray[np.integer[Any]], camera: str, height: int, width: int, *, depth: bool
     ) -> NDArray[Any]:
-        """What sensors see: no arm, shadows or backdrop; shaped and typed as of `Renderer.render`, n rows."""
+        """Images for sensors: no arm, shadows or backdrop; shaped and typed as of `Renderer.render`, n rows."""
         if self._policy_renderer is None:
             self._policy_renderer = make_renderer(
                 self._world.template,

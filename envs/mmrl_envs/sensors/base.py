@@ -1,4 +1,4 @@
-"""What a sensor is: what it adds to the scene, and how it turns simulator data into readings.
+"""The contract of a sensor: what it adds to the scene, and how it turns simulator data into readings.
 
 A sensor may remember what it read before, as a filter does: it makes room in `attach`, forgets where `View.begins`, and
 shows its memory in `arrays`. Whoever remembers is read at every control step.
@@ -20,7 +20,7 @@ from mmrl_envs.physics.world import World
 
 
 class View(Protocol):
-    """What a sensor may read: `worlds` (n,) at the k instants at which it takes a reading."""
+    """The data that a sensor may read: `worlds` (n,) at the k instants at which it takes a reading."""
 
     @property
     def worlds(self) -> NDArray[np.integer[Any]]:

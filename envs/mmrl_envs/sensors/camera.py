@@ -26,7 +26,7 @@ Place = Sequence[float]
 
 @dataclass(frozen=True)
 class Mount:
-    """What holds a camera, and how it looks at the scene."""
+    """The body that holds a camera, and how the camera looks at the scene."""
 
     body: str
     """Name of the body that carries it."""

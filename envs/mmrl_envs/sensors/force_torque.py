@@ -122,7 +122,7 @@ class ForceTorque(Sensor):
         return self._filtered(view, at_every_step)[:, stride - 1 :: stride]
 
     def _filtered(self, view: View, wrench: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the filter makes of wrenches (n, S, 6), each following on the last; an episode begins at rest."""
+        """Filtered wrenches (n, S, 6), each following on the last; an episode begins at rest."""
         from scipy.signal import lfilter  # takes longer to import than all of mmrl_envs
 
         memory = self._memory["filtered"]
@@ -135,7 +135,7 @@ class ForceTorque(Sensor):
         return filtered
 
     def _wrench(self, view: View, force_and_torque: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """What the tool exerts, (n, t, 6), from what MuJoCo reads at t instants, (n, t, 3) each."""
+        """The wrench of the tool, (n, t, 6), from the readings of MuJoCo at t instants, (n, t, 3) each."""
         # MuJoCo reports what the flange exerts on the tool; a sensor on the flange feels the opposite
         wrench = -np.concatenate(force_and_torque, axis=2)
         if self.compensate_weight:

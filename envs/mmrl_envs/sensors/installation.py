@@ -41,7 +41,7 @@ def bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality], 
 
 
 def read_checked(sensor: Sensor, view: View, instants: int) -> NDArray[Any]:
-    """What a sensor reads, (n, k, *shape). Raises ValueError for another shape, and for what is no finite number."""
+    """Readings of a sensor, (n, k, *shape). Raises ValueError for another shape and for a number that is not finite."""
     readings = np.asarray(sensor.read(view))
     expected = (len(view.worlds), instants, *sensor.modality.shape)
     if readings.shape != expected:

@@ -28,7 +28,7 @@ MAX_NOISE = 100.0
 
 
 class Senses:
-    """What the policies of N worlds sense.
+    """The senses of the policies of N worlds.
 
     Args:
         sensors: by which they sense; installed in the scene of the worlds.
@@ -81,7 +81,7 @@ class Senses:
                     buffer.push(due, readings if len(due) == len(read) else readings[np.isin(read, due)])
 
     def observe(self, worlds: Indices | None = None) -> Observation:
-        """What is seen now of all worlds or of some, in arrays of its own."""
+        """The present readings of all worlds or of some, in new arrays."""
         return {name: buffer.observe(worlds) for name, buffer in self._buffers.items()}
 
     @property

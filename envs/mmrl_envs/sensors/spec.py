@@ -27,7 +27,7 @@ _ENCODER = "encoder."
 
 @dataclass(frozen=True)
 class SensorSpec:
-    """What a text asks for."""
+    """A sensor that a text asks for."""
 
     name: str
     """Of the sensor, as it is registered."""

@@ -1,4 +1,4 @@
-"""What sensors get to read, as `mmrl_envs.sensors.View` promises it.
+"""The view that sensors read from, as `mmrl_envs.sensors.View` promises it.
 
 Letters: N = worlds, n = those being read, k = instants per world.
 """

@@ -1,4 +1,4 @@
-"""What touches what, and how: MuJoCo's contact parameters as Bullet's.
+"""Pairs of bodies in contact, and how they touch: MuJoCo's contact parameters as Bullet's.
 
 MuJoCo keeps contact parameters with pairs of geoms and takes the larger friction; Bullet keeps them with bodies and
 takes the product of frictions. Here every colliding geom becomes a collision object of its own, the moving ones of

@@ -1,4 +1,4 @@
-"""What of a MuJoCo model PyBullet cannot express, refused by name."""
+"""Parts of a MuJoCo model that PyBullet cannot express, refused by name."""
 
 from __future__ import annotations
 
