@@ -81,7 +81,7 @@ class RawPhysics:
 
     def __init__(self, envs: RobotVectorEnv, actions: np.ndarray) -> None:
         envs.reset(seed=0)
-        self._models = [copy.copy(model) for model in envs.world.models]
+        self._models = [copy.copy(model) for model in map(envs.world.model_of, range(envs.num_envs))]
         self._batch = Batch(envs.world.template, NUM_WORLDS, envs.world.num_threads)
         self._batch.set_models(self._models)
         self._start = envs.world.state_dict()["state"]
@@ -107,7 +107,7 @@ class RawPhysics:
 def stock_loop_rate(envs: RobotVectorEnv, actions: np.ndarray, steps: int = 12) -> float:
     """One world by the book: `mj_step`, then a stock `mujoco.Renderer` for the 64 x 64 wrist camera."""
     envs.reset(seed=0)
-    model = copy.copy(envs.world.models[0])
+    model = copy.copy(envs.world.model_of(0))
     data = mujoco.MjData(model)
     data.qpos[:] = envs.world.qpos[0]
     data.mocap_pos[:] = envs.world.mocap_pos[0]

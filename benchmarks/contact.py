@@ -120,7 +120,7 @@ def chatter_n(contact: Contact) -> float:
 def provoked(contact: Contact, shape: str) -> tuple[float, float]:
     """The deepest contact in mm at the end of a control step, the largest force in N of any physics step."""
     envs, rng = start(contact, {**TIGHT, "shape": shape}, "xyz_yaw"), np.random.default_rng(0)
-    scratch = [mujoco.MjData(model) for model in envs.world.models]
+    scratch = [mujoco.MjData(model) for model in map(envs.world.model_of, range(envs.num_envs))]
     depth = force = 0.0
     for _ in range(12):
         forces = push(envs, tuple(rng.choice([-1.0, 1.0], 4)), 5)
@@ -128,7 +128,7 @@ def provoked(contact: Contact, shape: str) -> tuple[float, float]:
         for i, data in enumerate(scratch):
             data.qpos[:] = envs.world.qpos[i]
             data.mocap_pos[:], data.mocap_quat[:] = envs.world.mocap_pos[i], envs.world.mocap_quat[i]
-            mujoco.mj_fwdPosition(envs.world.models[i], data)
+            mujoco.mj_fwdPosition(envs.world.model_of(i), data)
             depth = max([depth, *(-contact.dist for contact in data.contact)])
     return 1e3 * depth, force
 

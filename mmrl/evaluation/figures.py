@@ -18,7 +18,16 @@ FloatArray = NDArray[np.float64]
 OverEpisode = Literal["last", "max", "mean", "sum"]
 Better = Literal["low", "high"]
 
-_OF_INFOS = ("is_success", "success", "success_once", "physics_error", "privileged", "context", "present")
+_OF_INFOS = (
+    "is_success",
+    "success",
+    "success_once",
+    "physics_error",
+    "privileged",
+    "context",
+    "reward_terms",
+    "present",
+)
 _OF_METRICS = ("mean_return", "mean_length", "success_rate", "success_once_rate", "episodes", "physics_errors")
 _OVER_EPISODE: Mapping[OverEpisode, str] = MappingProxyType(
     {

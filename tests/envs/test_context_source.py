@@ -51,7 +51,7 @@ def test_worlds_get_a_context_when_they_begin_and_tell_the_one_they_had() -> Non
     assert script.asked[2:] == [[0, 2]]
     assert info["final_info"]["context"]["friction"].tolist() == pytest.approx([0.1, 0.21, 0.3])
     assert info["context"]["friction"].tolist() == pytest.approx([0.11, 0.21, 0.31])
-    model = envs.unwrapped.world.models[2]
+    model = envs.unwrapped.world.model_of(2)
     assert model.geom_friction[model.geom("peg").id, 0] == pytest.approx(0.31)
 
 
@@ -106,6 +106,6 @@ def test_a_curriculum_drives_the_single_environment_through_its_wrapper() -> Non
     env = CurriculumWrapper(gym.make(ENV_ID, sensors=SENSES), lambda: curriculum.sample([0])[0])
     for _ in range(3):
         _, info = env.reset(seed=0)
-        model = env.unwrapped.vector.world.models[0]
+        model = env.unwrapped.vector.world.model_of(0)
         assert model.geom_friction[model.geom("peg").id, 0] == info["context"]["friction"]
         curriculum.finished(0, info["context"], None)

@@ -28,12 +28,31 @@ class WorldModels:
         self.models = [copy.copy(self.variants[0]) for _ in range(num_worlds)]
         self._variant = np.zeros(num_worlds, np.intp)
 
-    def choose(self, world: int, variant: int) -> mujoco.MjModel:
-        """Puts a world on a fresh copy of a variant unless it is on one already; returns its model."""
-        if self._variant[world] != variant:
-            self.models[world] = copy.copy(self.variants[variant])
-            self._variant[world] = variant
-        return self.models[world]
+    def choose(self, worlds: NDArray[np.intp], variants: NDArray[np.intp]) -> None:
+        """Puts worlds (n,) on fresh copies of variants (n,) unless they are on them already."""
+        for world, variant in zip(worlds.tolist(), variants.tolist(), strict=True):
+            if self._variant[world] != variant:
+                self.models[world] = copy.copy(self.variants[variant])
+                self._variant[world] = variant
+
+    def write(
+        self, field: str, worlds: NDArray[np.intp], values: NDArray[Any], rows: NDArray[np.intp] | None = None
+    ) -> None:
+        """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...).
+
+        Raises ValueError if there is no such field.
+        """
+        _require_field(field)
+        for world, value in zip(worlds.tolist(), values, strict=True):
+            if rows is None:
+                _write_field(self.models[world], field, value)
+            else:
+                _read_field(self.models[world], field)[rows] = value
+
+    def read(self, field: str) -> NDArray[Any]:
+        """A field of every world, (N, ...). Raises ValueError if there is no such field."""
+        _require_field(field)
+        return np.array([_read_field(model, field) for model in self.models])
 
     def state_dict(self) -> dict[str, Any]:
         """The variant of each world, and the fields in which some world differs from its variant, each (N, ...)."""
@@ -55,6 +74,11 @@ class WorldModels:
             for name in MODEL_FIELDS
             if not all(np.array_equal(_read_field(model, name), _read_field(variant, name)) for model, variant in pairs)
         }
+
+
+def _require_field(field: str) -> None:
+    if field not in MODEL_FIELDS:
+        raise ValueError(f"there is no field {field!r} to write or read; there are {', '.join(sorted(MODEL_FIELDS))}")
 
 
 def _owner(model: mujoco.MjModel, field: str) -> tuple[Any, str]:

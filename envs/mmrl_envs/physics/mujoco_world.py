@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from mmrl_envs.physics.models import WorldModels
 from mmrl_envs.physics.mujoco_log import quiet
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
+from mmrl_envs.physics.world import (
+    STATE_FIELDS,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SensorSlices,
+    require_worlds,
+    steps_per_second,
+)
 
 
 class MujocoWorld:
@@ -46,8 +54,8 @@ class MujocoWorld:
     ) -> None:
         require_worlds(num_worlds)
         self._models = WorldModels(variants, num_worlds)
-        self.models = self._models.models
-        self.template = self._models.variants[0]
+        self.variants = self._models.variants
+        self.template = self.variants[0]
         self.num_worlds = num_worlds
         self.substeps = substeps
         self._use(Batch(self.template, num_worlds, num_threads))
@@ -61,7 +69,7 @@ class MujocoWorld:
     def _use(self, batch: Batch) -> None:
         """Runs the worlds on `batch` from now on."""
         self._batch = batch
-        batch.set_models(self.models)
+        batch.set_models(self._models.models)
         # live views of the simulations' state rows
         self.qpos: FloatArray = batch.bind("qpos")
         self.qvel: FloatArray = batch.bind("qvel")
@@ -117,17 +125,32 @@ class MujocoWorld:
         self._newest[:] = self._recorded[:, -1]
         return failed
 
-    def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
-        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
+    def choose(self, worlds: IntArray, variants: IntArray) -> None:
+        """Puts worlds (n,) on variants (n,), as compiled, unless they are on them already; effective with a `reset`."""
+        self._models.choose(worlds, variants)
 
-        Returns the world's model for editing; edits take effect with the next `reset`.
-        """
-        return self._models.choose(world, variant)
+    def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
+        """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...)."""
+        if field not in STATE_FIELDS:
+            return self._models.write(field, worlds, values, rows)
+        state = self._state(field)
+        state[worlds if rows is None else np.ix_(worlds, rows)] = values
+
+    def read(self, field: str) -> NDArray[Any]:
+        """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
+        return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
+
+    def _state(self, field: str) -> FloatArray:
+        return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
+
+    def model_of(self, world: int) -> mujoco.MjModel:
+        """The model of a world, to draw with: not to be edited."""
+        return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         """Puts worlds in given configurations, at rest or moving, and computes their sensor readings.
 
-        Mocap poses and model fields are the caller's to set before.
+        Mocap poses and model fields are to be written before.
 
         Args:
             worlds: which, (n,).
@@ -135,7 +158,7 @@ class MujocoWorld:
             qvel: generalised velocities, (n, nv); at rest where None.
         """
         mocap = self.mocap_pos[worlds].copy(), self.mocap_quat[worlds].copy()
-        self._batch.set_models(self.models)
+        self._batch.set_models(self._models.models)
         self._batch.reset(worlds, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
         self.mocap_pos[worlds], self.mocap_quat[worlds] = mocap
         self.qpos[worlds] = qpos
@@ -163,7 +186,7 @@ class MujocoWorld:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
         self._models.load_state_dict(state)
-        self._batch.set_models(self.models)
+        self._batch.set_models(self._models.models)
         self._batch.state[...] = state["state"]
         if "newest" in state:
             self._newest[...] = state["newest"]

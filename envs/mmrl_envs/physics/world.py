@@ -1,7 +1,8 @@
 """N parallel worlds: what every physics engine offers to tasks, sensors and cameras.
 
-The compiled `mujoco.MjModel` is the one description of a scene, whatever simulates it. Every world runs on its own
-copy of it, so friction, clearance or shape can differ from world to world and be changed at a reset.
+The compiled `mujoco.MjModel` is the one description of a scene, whatever simulates it. Friction, clearance, shape or
+the place of a camera may differ from world to world: `write` sets fields of the model and of the state by name, as
+arrays over worlds, and `choose` takes another compiled variant. Nobody edits an `MjModel`.
 
 The reading recorded with a physics step is that of the state *before* the step, so the newest reading of a control
 step is one physics step (1 ms at 1 kHz) old. Rendering uses the state after the last step.
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+STATE_FIELDS = ("qpos", "qvel", "mocap_pos", "mocap_quat")
+"""Fields of the state that `World.write` sets."""
 
 
 class World(Protocol):
@@ -28,20 +31,20 @@ class World(Protocol):
 
     template: mujoco.MjModel
     """The first variant, as compiled."""
-    models: list[mujoco.MjModel]
-    """The model of each world, N."""
+    variants: tuple[mujoco.MjModel, ...]
+    """The variants, as compiled."""
     num_worlds: int
     """N."""
     substeps: int
     """S."""
     qpos: FloatArray
-    """Generalised positions, (N, nq): live, written in place by the engine."""
+    """Generalised positions, (N, nq): live, to be read."""
     qvel: FloatArray
-    """Generalised velocities, (N, nv): live."""
+    """Generalised velocities, (N, nv): live, to be read."""
     mocap_pos: FloatArray
-    """Places of the mocap bodies in metres, (N, nmocap, 3): live, the caller's to set."""
+    """Places of the mocap bodies in metres, (N, nmocap, 3): live, to be read."""
     mocap_quat: FloatArray
-    """Their orientations w, x, y, z, (N, nmocap, 4): live, the caller's to set."""
+    """Their orientations w, x, y, z, (N, nmocap, 4): live, to be read."""
 
     @property
     def physics_hz(self) -> int:
@@ -72,16 +75,34 @@ class World(Protocol):
             readings mean nothing until they are reset; the other worlds are as if alone.
         """
 
-    def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
-        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
+    def choose(self, worlds: IntArray, variants: IntArray) -> None:
+        """Puts worlds (n,) on variants (n,), as compiled, unless they are on them already; effective with a `reset`."""
 
-        Returns the world's model for editing; edits take effect with the next `reset`.
+    def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
+        """Sets a field in some worlds: of the state at once, of the model with the next `reset`.
+
+        MuJoCo keeps a geom that was compiled at the origin of its body there, whatever its `geom_pos` says.
+
+        Args:
+            field: one of `STATE_FIELDS`, or a numeric field of `mujoco.MjModel`, those of its options as "opt.NAME".
+            worlds: which, (n,).
+            values: (n, ...), or (n, k, ...) of k rows.
+            rows: which entries of the field's first axis, (k,); all where None.
+
+        Raises:
+            ValueError: if there is no such field.
         """
+
+    def read(self, field: str) -> NDArray[Any]:
+        """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
+
+    def model_of(self, world: int) -> mujoco.MjModel:
+        """The model of a world, to draw with: not to be edited."""
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         """Puts worlds in given configurations, at rest or moving, and computes their sensor readings.
 
-        Mocap poses and model fields are the caller's to set before.
+        Mocap poses and model fields are to be written before.
 
         Args:
             worlds: which, (n,).

@@ -77,7 +77,7 @@ class SceneCameras:
         depth: bool,
     ) -> NDArray[Any]:
         return renderer.render(
-            [self._world.models[w] for w in worlds],
+            [self._world.model_of(w) for w in worlds],
             self._world.qpos[worlds],
             self._world.mocap_pos[worlds],
             self._world.mocap_quat[worlds],

@@ -121,18 +121,46 @@ class Viewing:
         half = context["camera_turn_rad"][:, None] / 2
         turn = np.concatenate([np.cos(half), np.sin(half) * drawn[:, 1]], axis=1)
         plate = np.stack([context[f"occluder_{what}"] for what in ("x", "y", "size")], axis=1)
-        for row, world in enumerate(worlds):
-            model = self._world.models[world]
-            for occluded in self._cameras:
-                _move(model, occluded, shift[row], turn[row])
-                _cover(model, occluded, plate[row])
-            self._light(model, context["light_azimuth_rad"][row], context["light_intensity"][row])
+        for occluded in self._cameras:
+            self._place(worlds, occluded, shift, turn, plate)
+        self._light(worlds, context["light_azimuth_rad"][:, None], context["light_intensity"])
 
-    def _light(self, model: mujoco.MjModel, azimuth: float, intensity: float) -> None:
+    def _place(
+        self, worlds: IntArray, occluded: _Occluded, shift: FloatArray, turn: FloatArray, plate: FloatArray
+    ) -> None:
+        """Puts a camera `shift` (n, 3) metres from its place, turned by the quaternions `turn` (n, 4) in its own frame.
+
+        Its plate (n, 3), x, y and size, is held before it, facing it, or hidden where the size is 0.
+        """
+        position = occluded.position + shift
+        quaternion = np.array([_product(occluded.quaternion, each) for each in turn])
+        x, y, size = plate.T * np.array([occluded.half_height] * 3)[:, None]
+        # In the frame of the holder, which is that of the camera's body with its origin where the camera belongs.
+        ahead = np.stack([x, y, np.full(len(worlds), -_DISTANCE)], axis=1)
+        centre = np.array([_rotated(vector, each) for vector, each in zip(ahead, quaternion, strict=True)])
+        half = np.stack([size, size, np.full(len(worlds), _HALF_THICKNESS)], axis=1)
+        colour = np.concatenate([np.tile(_PLATE[:3], (len(worlds), 1)), plate[:, 2:] > 0], axis=1)
+        fields = {
+            "geom_pos": position - occluded.position + centre,
+            "geom_quat": quaternion,
+            "geom_size": half,
+            # What rays are first tested against.
+            "geom_rbound": np.array([np.linalg.norm(each) for each in half]),
+            "geom_aabb": np.concatenate([np.zeros_like(half), half], axis=1),
+            "geom_rgba": colour,
+        }
+        for field, values in {"cam_pos": position, "cam_quat": quaternion}.items():
+            self._world.write(field, worlds, values[:, None], np.array([occluded.camera]))
+        for field, values in fields.items():
+            self._world.write(field, worlds, values[:, None], np.array([occluded.plate]))
+
+    def _light(self, worlds: IntArray, azimuth: FloatArray, intensity: FloatArray) -> None:
+        """Turns the lamps by azimuths (n, 1) in radians and dims them by intensities (n,)."""
         x, y, z = self._light_direction.T
         sine, cosine = np.sin(azimuth), np.cos(azimuth)
-        model.light_dir[:] = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], axis=1)
-        model.light_diffuse[:] = intensity * self._light_diffuse
+        turned = [cosine * x - sine * y, sine * x + cosine * y, np.tile(z, (len(worlds), 1))]
+        self._world.write("light_dir", worlds, np.stack(turned, axis=2))
+        self._world.write("light_diffuse", worlds, intensity[:, None, None] * self._light_diffuse)
 
 
 def _plate_of(model: mujoco.MjModel, camera: int) -> int:
@@ -150,24 +178,15 @@ def _occluded(model: mujoco.MjModel, camera: int) -> _Occluded:
     )
 
 
-def _move(model: mujoco.MjModel, occluded: _Occluded, shift: FloatArray, turn: FloatArray) -> None:
-    """Puts a camera `shift` (3,) metres from its place, turned by the quaternion `turn` (4,) in its own frame."""
-    model.cam_pos[occluded.camera] = occluded.position + shift
-    mujoco.mju_mulQuat(model.cam_quat[occluded.camera], occluded.quaternion, turn)
+def _product(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Product of two quaternions (4,)."""
+    product = np.zeros(4)
+    mujoco.mju_mulQuat(product, one, other)
+    return product
 
 
-def _cover(model: mujoco.MjModel, occluded: _Occluded, plate: FloatArray) -> None:
-    """Holds the plate (x, y, size) before a camera, facing it, or hides it where size is 0."""
-    x, y, size = plate
-    centre, quaternion = np.zeros(3), model.cam_quat[occluded.camera]
-    # In the frame of the holder, which is that of the camera's body with its origin where the camera belongs.
-    ahead = np.array([x * occluded.half_height, y * occluded.half_height, -_DISTANCE])
-    mujoco.mju_rotVecQuat(centre, ahead, quaternion)
-    half = np.array([size * occluded.half_height] * 2 + [_HALF_THICKNESS])
-    model.geom_pos[occluded.plate] = model.cam_pos[occluded.camera] - occluded.position + centre
-    model.geom_quat[occluded.plate] = quaternion
-    model.geom_size[occluded.plate] = half
-    # What rays are first tested against.
-    model.geom_rbound[occluded.plate] = np.linalg.norm(half)
-    model.geom_aabb[occluded.plate] = [0.0, 0.0, 0.0, *half]
-    model.geom_rgba[occluded.plate, 3] = float(size > 0)
+def _rotated(vector: FloatArray, quaternion: FloatArray) -> FloatArray:
+    """A vector (3,) turned by a quaternion (4,)."""
+    turned = np.zeros(3)
+    mujoco.mju_rotVecQuat(turned, vector, quaternion)
+    return turned

@@ -37,7 +37,7 @@ class Viewer:
             raise gym.error.Error('render_mode="human" needs a display; on a machine without one use "rgb_array"')
         import mujoco.viewer  # opens a window system, so never at import
 
-        model = self._world.models[0]
+        model = self._world.model_of(0)
         if self._model is not model:  # the world has got another variant of the scene
             self.close()
         if self._window is None:

@@ -136,14 +136,11 @@ class PegInsertion(Task):
         clearance = np.where(np.isnan(context["clearance_mm"]), default, context["clearance_mm"] * 1e-3)
         yaw = fold_yaw(context["hole_yaw_rad"], symmetry)
         hole = np.stack([context["hole_x_m"], context["hole_y_m"], np.zeros(len(worlds)), yaw], axis=1)
-        for row, world in enumerate(worlds):
-            model = self.world.choose_variant(world, chosen[row])
-            pegs.set_clearance(model, shapes[row], clearance[row])
-            model.geom_friction[self._contact_geoms, 0] = context["friction"][row]
-        self.world.mocap_pos[worlds, 0] = hole[:, :3] + WORKSPACE
-        self.world.mocap_quat[worlds, 0, 0] = np.cos(yaw / 2)
-        self.world.mocap_quat[worlds, 0, 1:3] = 0.0
-        self.world.mocap_quat[worlds, 0, 3] = np.sin(yaw / 2)
+        self._shape_worlds(worlds, chosen, clearance, context["friction"])
+        upright = np.zeros(len(worlds))
+        turned = np.stack([np.cos(yaw / 2), upright, upright, np.sin(yaw / 2)], axis=1)
+        self.world.write("mocap_pos", worlds, (hole[:, :3] + WORKSPACE)[:, None])
+        self.world.write("mocap_quat", worlds, turned[:, None])
         self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = (
             chosen,
             clearance,
@@ -165,6 +162,19 @@ class PegInsertion(Task):
         self._in_block[worlds], self._tilt[worlds] = 0.0, 0.0
         depth = {"depth_m": self.depth()[worlds]}
         return Start(self.robot.joints_at(start), setpoint=start, figures=depth)
+
+    def _shape_worlds(self, worlds: IntArray, chosen: IntArray, clearance: FloatArray, friction: FloatArray) -> None:
+        """Gives worlds (n,) the scene of a shape (n,), and contacts of a clearance in metres and a friction, (n,)."""
+        self.world.choose(worlds, chosen)
+        for number in np.unique(chosen):
+            of_it, model = chosen == number, self.world.variants[number]
+            places = pegs.walls_at(model, pegs.PEG_SHAPES[SHAPE_NAMES[number]], clearance[of_it])
+            walls = model.geom("wall0").id + np.arange(places.shape[1])
+            self.world.write("geom_pos", worlds[of_it], places, walls)
+        usual = self.world.template.geom_friction[self._contact_geoms]
+        frictions = np.tile(usual, (len(worlds), 1, 1))
+        frictions[:, :, 0] = friction[:, None]
+        self.world.write("geom_friction", worlds, frictions, self._contact_geoms)
 
     def assess(self) -> Outcome:
         """Reward, success, contact forces and depth of the tip."""

@@ -193,12 +193,16 @@ def _park(body: mujoco.MjsBody, name: str) -> None:
     )
 
 
-def set_clearance(model: mujoco.MjModel, shape: PegShape, clearance: float) -> None:
-    """Moves the walls of an `add_hole` model so that the hole is `clearance` metres wider than the peg.
+def walls_at(model: mujoco.MjModel, shape: PegShape, clearance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places of an `add_hole` model's first e walls in holes that are wider than the peg by clearances (n,), metres.
 
     The bounding volumes stay those of zero clearance, which lie further in: no contact is missed.
+
+    Returns:
+        Places in the frame of the hole, (n, e, 3).
     """
     middle, normal, _ = shape.edges()
     first = model.geom("wall0").id
-    shift = WALL_THICKNESS / 2 + clearance / 2
-    model.geom_pos[first : first + len(middle), :2] = middle + normal * shift
+    places = np.tile(model.geom_pos[first : first + len(middle)], (len(clearance), 1, 1))
+    places[:, :, :2] = middle + normal * (WALL_THICKNESS / 2 + clearance / 2)[:, None, None]
+    return places

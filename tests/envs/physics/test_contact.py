@@ -31,7 +31,7 @@ def deepest_contacts(envs: RobotVectorEnv, scratch: list[mujoco.MjData]) -> NDAr
     world, depth = envs.world, np.zeros(envs.num_envs)
     for i, data in enumerate(scratch):
         data.qpos[:], data.mocap_pos[:], data.mocap_quat[:] = world.qpos[i], world.mocap_pos[i], world.mocap_quat[i]
-        mujoco.mj_fwdPosition(world.models[i], data)
+        mujoco.mj_fwdPosition(world.model_of(i), data)
         depth[i] = max((-contact.dist for contact in data.contact), default=0.0)
     return depth
 
@@ -40,7 +40,7 @@ def provoke(shape: str, clearance_mm: float | None, steps: int) -> tuple[float, 
     """The largest force in N and the deepest contact in metres under full actions held, and the physics errors."""
     envs, rng = make(shape, clearance_mm), np.random.default_rng(0)
     envs.reset(seed=0)
-    scratch = [mujoco.MjData(model) for model in envs.world.models]
+    scratch = [mujoco.MjData(model) for model in map(envs.world.model_of, range(envs.num_envs))]
     force, depth, errors = 0.0, 0.0, 0
     for step in range(steps):
         if step % HELD == 0:

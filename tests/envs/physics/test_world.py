@@ -50,7 +50,7 @@ def test_readings_are_those_of_a_loop_over_mj_step() -> None:
 
 def test_worlds_may_differ_in_their_models() -> None:
     world = MujocoWorld([pendulum(0.5), pendulum(1.0)], 2, substeps=SUBSTEPS)
-    world.choose_variant(1, 1)
+    world.choose(np.array([1]), np.array([1]))
     world.reset(np.arange(2), np.full((2, 1), 0.3))
     for _ in range(20):
         world.step(np.zeros((2, SUBSTEPS, 1)))
@@ -70,6 +70,21 @@ def test_reset_leaves_other_worlds_alone() -> None:
     np.testing.assert_array_equal(world.qpos[1], before[0])
     np.testing.assert_array_equal(world.qvel[1], before[1])
     assert world.current("angle")[0, 0] == 0.7
+
+
+def test_fields_are_written_and_read_over_worlds() -> None:
+    world = MujocoWorld([pendulum()], 3, substeps=SUBSTEPS)
+    world.write("geom_size", np.array([2, 0]), np.array([[[0.1, 0, 0]], [[0.2, 0, 0]]]))
+    world.write("geom_rgba", np.array([1]), np.full((1, 1, 4), 0.25), np.array([0]))
+    world.write("opt.gravity", np.array([1]), np.array([[0, 0, -1.0]]))
+    assert world.read("geom_size")[:, 0, 0].tolist() == [0.2, 0.05, 0.1]
+    assert world.read("geom_rgba")[1].tolist() == [[0.25] * 4]
+    assert world.model_of(1).opt.gravity.tolist() == [0, 0, -1]
+    assert world.template.opt.gravity[2] == -9.81
+    world.write("qpos", np.array([1]), np.array([[0.5]]))
+    assert world.read("qpos")[:, 0].tolist() == [0, 0.5, 0]
+    with pytest.raises(ValueError, match=r"there is no field 'geom_smell' to write or read; there are .*geom_size"):
+        world.write("geom_smell", np.array([0]), np.zeros((1, 1)))
 
 
 def test_a_world_may_begin_in_motion() -> None:

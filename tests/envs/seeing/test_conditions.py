@@ -36,7 +36,7 @@ def test_cameras_stand_and_turn_as_far_as_the_context_says() -> None:
     envs = make(3, ("camera", "fixed_camera"), context={"camera_shift_m": shift, "camera_turn_rad": turn})
     envs.reset(seed=0)
     template = envs.world.template
-    for world, model in enumerate(envs.world.models):
+    for world, model in enumerate(map(envs.world.model_of, range(envs.num_envs))):
         for name in ("wrist_camera", "fixed_camera"):
             camera = template.camera(name).id
             assert np.linalg.norm(model.cam_pos[camera] - template.cam_pos[camera]) == pytest.approx(shift[world])
@@ -50,7 +50,7 @@ def test_cameras_stand_and_turn_as_far_as_the_context_says() -> None:
 def test_the_lamp_turns_about_the_vertical_and_brightens() -> None:
     envs = make(2, context={"light_azimuth_rad": np.array([0.0, np.pi / 2]), "light_intensity": np.array([1.0, 0.5])})
     images, _ = envs.reset(seed=0)
-    usual, changed = envs.world.models
+    usual, changed = (envs.world.model_of(world) for world in range(2))
     np.testing.assert_array_equal(usual.light_dir, envs.world.template.light_dir)
     x, y, z = usual.light_dir[0]
     np.testing.assert_allclose(changed.light_dir[0], [-y, x, z], atol=1e-12)  # a quarter turn
@@ -67,7 +67,12 @@ def test_the_occluder_covers_its_share_of_the_image(backend: str | None) -> None
     renderer = make_renderer(world.template, geom_groups=POLICY_GROUPS, backend=backend)
     for camera in ("wrist_camera", "fixed_camera"):
         state = (world.qpos, world.mocap_pos, world.mocap_quat)
-        near = renderer.render(world.models, *state, camera, 64, 64, depth=True)[..., 0] < 0.0203
+        near = (
+            renderer.render([world.model_of(w) for w in range(world.num_worlds)], *state, camera, 64, 64, depth=True)[
+                ..., 0
+            ]
+            < 0.0203
+        )
         # A side of half (a quarter) of 64 pixels about the middle of the right half, and for the quarter
         # of the upper half: its centre is at column 32 + 0.5 * 32 = 48 and row 32 (16).
         expected = np.zeros((3, 64, 64), bool)
@@ -96,13 +101,13 @@ def test_conditions_hold_for_an_episode_and_are_drawn_anew_for_the_next() -> Non
     envs = make(1, context=EVERYTHING, max_episode_steps=3)
     _, info = envs.reset(seed=0)
     first = {name: info["context"][name][0] for name in EVERYTHING}
-    place = envs.world.models[0].cam_pos.copy()
+    place = envs.world.model_of(0).cam_pos.copy()
     for step in range(3):
-        np.testing.assert_array_equal(envs.world.models[0].cam_pos, place)
+        np.testing.assert_array_equal(envs.world.model_of(0).cam_pos, place)
         *_, info = envs.step(np.zeros((1, 3), np.float32))
         drawn = {name: info["context"][name][0] for name in EVERYTHING}
         assert (drawn == first) == (step < 2)
-    assert not np.array_equal(envs.world.models[0].cam_pos, place)
+    assert not np.array_equal(envs.world.model_of(0).cam_pos, place)
     assert all(drawn[name] != first[name] for name in EVERYTHING)
 
 

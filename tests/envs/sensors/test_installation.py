@@ -88,7 +88,7 @@ def test_a_world_that_is_broken_from_the_start_reads_nothing_and_fails() -> None
     envs, twin = (gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=sensors) for _ in range(2))
     for made in (envs, twin):
         made.reset(seed=0)  # gives each world the model of its shape
-    envs.unwrapped.world.models[0].opt.gravity[:] = np.nan
+    envs.unwrapped.world.write("opt.gravity", np.array([0]), np.full((1, 3), np.nan))
     observation, _ = envs.reset(seed=0)
     twin.reset(seed=0)
     assert all(np.isfinite(array).all() for array in observation.values())

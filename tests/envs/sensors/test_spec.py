@@ -31,7 +31,7 @@ def test_options_change_what_is_seen() -> None:
     aside = "fixed_camera:name=aside,position=[0.5,0.6,0.3]"
     envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=1, sensors=("camera", narrow, wide, aside, "fixed_camera"))
     observation, _ = envs.reset(seed=0)
-    model: mujoco.MjModel = envs.unwrapped.world.models[0]
+    model: mujoco.MjModel = envs.unwrapped.world.model_of(0)
     fovy = {model.camera(i).name: float(model.cam_fovy[i]) for i in range(model.ncam)}
     envs.close()
     assert fovy["narrow/camera"] == 20

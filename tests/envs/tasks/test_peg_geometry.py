@@ -148,7 +148,7 @@ def inserted(**context: Any) -> RobotVectorEnv:
 def test_a_peg_that_goes_through_the_wall_is_a_broken_episode() -> None:
     """In world 1 nothing touches any more, so that the peg follows a push aside out of the hole below the face."""
     envs = inserted()
-    model = envs.world.models[1]
+    model = envs.world.model_of(1)
     model.geom_contype[:], model.geom_conaffinity[:] = 0, 0
     for _ in range(6):
         _, reward, terminated, _, info = envs.step(np.tile(np.array([1.0, 0.0, 0.0], np.float32), (2, 1)))

@@ -256,7 +256,7 @@ def test_context_reaches_the_models() -> None:
     envs = make(2, context=context)
     envs.reset(seed=0)
     for world, (friction, clearance, walls) in enumerate([(0.2, 0.5e-3, 16), (1.0, 4e-3, 6)]):
-        model = envs.world.models[world]
+        model = envs.world.model_of(world)
         assert model.geom("peg").friction[0] == friction
         first = model.geom("wall0")
         inner = np.linalg.norm(first.pos[:2]) - first.size[0]

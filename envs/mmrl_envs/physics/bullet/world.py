@@ -15,11 +15,20 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from mmrl_envs.physics.bullet.scene import BulletScene
 from mmrl_envs.physics.models import WorldModels
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import BoolArray, FloatArray, IntArray, SensorSlices, require_worlds, steps_per_second
+from mmrl_envs.physics.world import (
+    STATE_FIELDS,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SensorSlices,
+    require_worlds,
+    steps_per_second,
+)
 
 
 class BulletWorld:
@@ -38,8 +47,8 @@ class BulletWorld:
     def __init__(self, variants: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int) -> None:
         require_worlds(num_worlds)
         self._models = WorldModels(variants, num_worlds)
-        self.models = self._models.models
-        self.template = self._models.variants[0]
+        self.variants = self._models.variants
+        self.template = self.variants[0]
         self.num_worlds = num_worlds
         self.substeps = substeps
         template = self.template
@@ -96,12 +105,27 @@ class BulletWorld:
         self._current[:] = self._recorded[:, -1]
         return failed
 
-    def choose_variant(self, world: int, variant: int) -> mujoco.MjModel:
-        """Puts a world on a fresh copy of a compiled variant unless it is on one already.
+    def choose(self, worlds: IntArray, variants: IntArray) -> None:
+        """Puts worlds (n,) on variants (n,), as compiled, unless they are on them already; effective with a `reset`."""
+        self._models.choose(worlds, variants)
 
-        Returns the world's model for editing; edits take effect with the next `reset`.
-        """
-        return self._models.choose(world, variant)
+    def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
+        """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...)."""
+        if field not in STATE_FIELDS:
+            return self._models.write(field, worlds, values, rows)
+        state = self._state(field)
+        state[worlds if rows is None else np.ix_(worlds, rows)] = values
+
+    def read(self, field: str) -> NDArray[Any]:
+        """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
+        return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
+
+    def _state(self, field: str) -> FloatArray:
+        return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
+
+    def model_of(self, world: int) -> mujoco.MjModel:
+        """The model of a world, to draw with: not to be edited."""
+        return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         """Builds worlds anew from their models, in configurations (n, nq), and reads their sensors.
@@ -145,7 +169,7 @@ class BulletWorld:
 
     def _build(self, worlds: Sequence[int]) -> None:
         for w in worlds:
-            self._scenes[w].build(self.models[w], self.mocap_pos[w], self.mocap_quat[w])
+            self._scenes[w].build(self._models.models[w], self.mocap_pos[w], self.mocap_quat[w])
             self._scenes[w].set_state(self.qpos[w], self.qvel[w])
             self.qpos[w], self.qvel[w] = self._scenes[w].state
 

@@ -102,7 +102,7 @@ def test_a_deep_contact_continues_exactly_where_it_was_saved() -> None:
 def deepest_corner(envs: RobotVectorEnv, world: int) -> float:
     """How far a corner of the peg's tip stands behind the inner and the upper face of a wall that it is in, by the
     model's poses."""
-    model = envs.world.models[world]
+    model = envs.world.model_of(world)
     data = mujoco.MjData(model)
     data.qpos[:] = envs.world.qpos[world]
     data.mocap_pos[:], data.mocap_quat[:] = envs.world.mocap_pos[world], envs.world.mocap_quat[world]
