@@ -78,7 +78,7 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl_agents.experience.storage import RolloutStorage
     from mmrl_agents.learning.ppo import PPO, PPOConfig
     from mmrl_agents.machine.cpu import keep_freed_memory
-    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.settings.starting_points import recipe_for
     from mmrl_agents.worlds.making import action_space_of, make_envs, modalities_and_privileged_size
 
     torch.set_num_threads(threads)
@@ -86,7 +86,7 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     settings = PPOConfig(num_steps=ROLLOUT // worlds, minibatch_size=MINIBATCH, epochs=EPOCHS)
     with closing(make_envs(ENV_ID, worlds, {"sensors": senses})) as envs:
         modalities, _ = modalities_and_privileged_size(envs)
-        policy = ActorCritic(modalities, action_space_of(envs), PEG_INSERTION.policy)
+        policy = ActorCritic(modalities, action_space_of(envs), recipe_for(ENV_ID).policy)
         storage = RolloutStorage(settings.num_steps, worlds, modalities, action_space_of(envs), 0, torch.device("cpu"))
         ppo = PPO(policy, settings, torch.Generator().manual_seed(1))
         rollout = Rollout(envs, policy, storage, EpisodeStatistics(), torch.Generator().manual_seed(2))

@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
-from mmrl_agents.recipes import recipe_for
 from mmrl_agents.records.line_styles import line_style
 from mmrl_agents.records.runs import library_versions
+from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.judge import SUCCESS
 
 ENV = "mmrl/PegInsertion-v0"

@@ -32,8 +32,8 @@ from benchmarks.learning import judge
 from benchmarks.training import Training, finish_all, first_step_at
 from mmrl.fusion import FUSIONS
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.recipes import recipe_for
 from mmrl_agents.records.runs import RunFolder, library_versions
+from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.judge import SUCCESS
 from mmrl_agents.training.trainer import Trainer
 

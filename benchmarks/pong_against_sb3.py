@@ -31,7 +31,7 @@ from gymnasium.vector import AutoresetMode
 from rich.console import Console
 from rich.table import Table
 
-from mmrl_agents.recipes import recipe_for
+from mmrl_agents.settings.starting_points import recipe_for
 
 GOAL, GAMES = 0.0, 20
 ZOO_WORLDS, ZOO_STEPS = 8, 10_000_000

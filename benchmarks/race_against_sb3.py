@@ -36,12 +36,12 @@ def setting(text: str) -> tuple[str, float]:
 
 def our_race(seed: int, limit_s: float, threads: int) -> dict[str, Any]:
     """`mmrl train` with the recipe of peg insertion, stopped at the level."""
-    from mmrl_agents.recipes import PEG_INSERTION
+    from mmrl_agents.settings.starting_points import recipe_for
     from mmrl_agents.training.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         config = replace(
-            PEG_INSERTION,
+            recipe_for(ENV_ID),
             seed=seed,
             stop_at_success=LEVEL,
             time_limit_minutes=limit_s / 60,
@@ -72,8 +72,8 @@ def sb3_race(
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-    from mmrl_agents.recipes import PEG_INSERTION
     from mmrl_agents.sb3 import make_vec_env
+    from mmrl_agents.settings.starting_points import recipe_for
 
     torch.set_num_threads(threads)
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def sb3_race(
             if successes:
                 curve.append((time.perf_counter() - start, statistics.fmean(successes)))
 
-    recipe = PEG_INSERTION.ppo
+    recipe = recipe_for(ENV_ID).ppo
     rate, final = recipe.learning_rate, recipe.final_learning_rate
     settings = {
         "learning_rate": lambda left: final + left * (rate - final),
@@ -102,8 +102,8 @@ def sb3_race(
         "max_grad_norm": recipe.max_grad_norm,
     }
     if own_network:
-        settings["policy_kwargs"] = {"log_std_init": PEG_INSERTION.policy.log_std_init}
-    worlds = PEG_INSERTION.num_worlds
+        settings["policy_kwargs"] = {"log_std_init": recipe_for(ENV_ID).policy.log_std_init}
+    worlds = recipe_for(ENV_ID).num_worlds
     singles: list[Callable[[], Any]] = [lambda: Monitor(single_world(SENSES["camera and windows"]))] * worlds
     with (
         closing(make_vec_env(ENV_ID, 1 if own_worlds else worlds)) as ours,

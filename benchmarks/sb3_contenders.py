@@ -41,10 +41,10 @@ def sb3_model(ours: Any, envs: Any, num_steps: int, seed: int, **changes: Any) -
     """SB3's PPO with the network of our recipe, over worlds that `ours` declares the senses of."""
     from stable_baselines3 import PPO
 
-    from mmrl_agents.recipes import PEG_INSERTION
     from mmrl_agents.sb3 import multimodal_policy
+    from mmrl_agents.settings.starting_points import recipe_for
 
-    sizes = PEG_INSERTION.policy
+    sizes = recipe_for(ENV_ID).policy
     policy = multimodal_policy(
         ours,
         features=sizes.fused_features,

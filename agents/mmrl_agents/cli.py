@@ -132,14 +132,14 @@ def _list(args: Sequence[str]) -> int:
 def _environments() -> Iterable[tuple[str, str]]:
     import gymnasium as gym
 
-    from mmrl_agents.recipes import RECIPES
+    from mmrl_agents.recipes import all_recipes
     from mmrl_envs.tasks.registry import registrations
 
-    tasks = registrations()
+    tasks, recipes = registrations(), all_recipes()
     ours = [name for name, spec in gym.registry.items() if spec.namespace == "mmrl"]
-    for name in sorted({*ours, *RECIPES, *tasks}):
-        recipes = f"recipes: {', '.join(RECIPES[name])}" if name in RECIPES else ""
-        yield name, " ".join(filter(None, (tasks[name].help if name in tasks else "", recipes)))
+    for name in sorted({*ours, *recipes, *tasks}):
+        named = f"recipes: {', '.join(recipes[name])}" if name in recipes else ""
+        yield name, " ".join(filter(None, (tasks[name].help if name in tasks else "", named)))
 
 
 def _sensors() -> Iterable[tuple[str, str]]:

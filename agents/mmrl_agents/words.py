@@ -13,13 +13,15 @@ from mmrl.effects import require_effect, require_given_once, written
 from mmrl.settings import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import PARTS, find_algorithm
-from mmrl_agents.recipes import GENERAL, begun_as, recipe_for, recipes_for, resumed
+from mmrl_agents.recipes import recipes_for
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.config import TrainConfig, config_to_dict, present_settings
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.help_page import EVERY_OPTION, OF_A_TRAINING, OF_AN_ABLATION, asks_for_help, show_most_used
 from mmrl_agents.settings.readers import OPTIONS, by
-from mmrl_agents.settings.starting_points import JOINED_BY_NAME, over
+from mmrl_agents.settings.recorded import config_to_dict, present_settings
+from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for, resumed
+from mmrl_agents.settings.unset import JOINED_BY_NAME, over
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
 
 Config = TypeVar("Config")
@@ -203,7 +205,7 @@ def merged(base: TrainConfig, asked: TrainConfig) -> TrainConfig:
 
     Raises ValueError where a run that goes on is given another environment.
     """
-    named = {asked.env, *(recipe.env for recipe in recipes_for(asked.env).values())}
+    named = {asked.env, *(recipe.get("env", asked.env) for recipe in recipes_for(asked.env).values())}
     together = over(base, {name: vars(asked)[name] for name in JOINED_BY_NAME})
     if base.env not in named:
         raise ValueError(f"{asked.env} would have no effect: the run in {base.resume} goes on in {base.env}")

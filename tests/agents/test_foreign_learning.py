@@ -7,7 +7,7 @@ import pytest
 
 from mmrl.evaluation.rates import Row
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.recipes import recipe_for
+from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
 
 

@@ -10,8 +10,10 @@ import yaml
 
 from mmrl_agents.cli import main
 from mmrl_agents.policies.trained import load_policy, pretrained_names
-from mmrl_agents.recipes import RECIPES, recipe_for
-from mmrl_agents.settings.config import TrainConfig, config_to_dict
+from mmrl_agents.recipes import all_recipes
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.settings.recorded import config_to_dict
+from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.words import ablation_in, training_in
 
 PEG = "mmrl/PegInsertion-v0"
@@ -210,7 +212,7 @@ def test_what_can_be_evaluated_by_its_name_can_be_trained_by_it(name: str) -> No
     config = training_in([name])
     assert config is not None
     assert config.env == shipped.env
-    assert shipped.recipe in RECIPES[name]
+    assert shipped.recipe in all_recipes()[name]
 
 
 def test_no_environment_at_all_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,14 +25,15 @@ from mmrl.modality.kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import Judged, Report
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.recipes import started_from
 from mmrl_agents.records.files import read_json, require_folder, write_json
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, described_config, world_kwargs
 from mmrl_agents.settings.readers import by
+from mmrl_agents.settings.recorded import config_to_dict
+from mmrl_agents.settings.starting_points import started_from
 from mmrl_agents.training.train import train
 from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import marked_config, targets_of

@@ -22,7 +22,8 @@ from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
-from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config, recorded_config, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config, world_kwargs
+from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
 

@@ -1,11 +1,9 @@
 """What a training run is, in memory and as JSON, and the worlds it runs in."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import tyro
 
@@ -20,7 +18,8 @@ from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
-from mmrl_agents.settings.starting_points import starting_from_a_recipe
+from mmrl_agents.settings.recorded import described, from_dict
+from mmrl_agents.settings.unset import starting_from_a_recipe
 from mmrl_agents.worlds.trust import require_trusted
 from mmrl_agents.worlds.workers import TIMEOUT_S
 from mmrl_envs.arguments import MAX_WORLDS
@@ -195,34 +194,14 @@ def _require_share(name: str, share: Any) -> None:
         raise ValueError(f"{name} must be a number in [0, 1], got {share!r}")
 
 
-def config_to_dict(config: Any) -> dict[str, Any]:
-    """A config as JSON values: tuples become lists and paths strings."""
-
-    def simple(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: simple(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [simple(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
-
-    document = cast(dict[str, Any], simple(dataclasses.asdict(config)))
-    document.pop("trust", None)  # whoever reads it decides for himself
-    return document
-
-
 def config_from_dict(document: Mapping[str, Any]) -> TrainConfig:
     """Undo `config_to_dict`; raises ValueError naming fields this version does not know and values it refuses."""
-    # What an older version has not written was not of a recipe.
-    missing = {field.name: _default_of(field) for field in dataclasses.fields(TrainConfig) if field.name != "env"}
-    return build(TrainConfig, {**missing, **document})
+    return from_dict(TrainConfig, document)
 
 
-def _default_of(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-# Settings of older runs that this version does without, by the part they were in.
-_RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
+def described_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
+    """As `recorded_config`, to be looked at and not to be run: no code that it names is of any consequence."""
+    return described(TrainConfig, document, source)
 
 
 def recorded_config(document: Mapping[str, Any], source: str = "config.json", trust: Sequence[str] = ()) -> TrainConfig:
@@ -232,23 +211,6 @@ def recorded_config(document: Mapping[str, Any], source: str = "config.json", tr
     """
     require_trusted(document, source, trust)
     return described_config(document, source)
-
-
-def described_config(document: Mapping[str, Any], source: str = "config.json") -> TrainConfig:
-    """As `recorded_config`, to be looked at and not to be run: no code that it names is of any consequence."""
-    train = document.get("train")
-    if not isinstance(train, Mapping):
-        raise ValueError(f"{source} has no 'train' with the settings; it has {', '.join(document) or 'nothing'}")
-    return config_from_dict(present_settings(train))
-
-
-def present_settings(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the settings on record, perhaps of an older version, those that this one has."""
-    present = {name: value for name, value in train.items() if name != "trust"}
-    for name, retired in _RETIRED.items():
-        if isinstance(part := train.get(name), Mapping):
-            present[name] = {key: value for key, value in part.items() if key not in retired}
-    return present
 
 
 def world_kwargs(config: TrainConfig) -> dict[str, Any]:

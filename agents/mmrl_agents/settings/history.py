@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmrl_agents.records.runs import library_versions
-from mmrl_agents.settings.config import TrainConfig, config_to_dict, described_config
+from mmrl_agents.settings.config import TrainConfig, described_config
+from mmrl_agents.settings.recorded import config_to_dict
 
 RESUMES = "resumes"
 """Where config.json lists them, the first one first."""

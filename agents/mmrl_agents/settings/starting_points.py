@@ -1,77 +1,53 @@
-"""The settings of a training that nobody gave: those of the recipe, or of the run that goes on.
+"""What a training starts from, as its settings: a recipe, the run that goes on, or the general defaults."""
 
-In Python as on the command line.
-"""
-
-import dataclasses
-import inspect
-from collections.abc import Mapping
-from functools import wraps
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
-from mmrl.documents import Misfit
-from mmrl.settings import joined, nested
+from mmrl_agents.recipes import all_recipes, recipes_for
+from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings import unset
+from mmrl_agents.settings.config import TrainConfig, described_config
 
-Config = TypeVar("Config")
-
-NO_RECIPE = "none"
-"""The name of no recipe: what it stands for are the defaults of the fields."""
-JOINED_BY_NAME = ("env_kwargs", "context", "modalities")
-"""Settings of which those given leave the others as they are."""
+GENERAL: TrainConfig = unset.general(TrainConfig)
+"""What every recipe starts from: the defaults of the fields."""
 
 
-def starting_from_a_recipe(cls: type[Config]) -> type[Config]:
-    """Make a dataclass take the fields that it is not given from the recipe of its `env`, `agent` and `recipe`.
+def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:
+    """The settings to start from: the named recipe, else the first of that agent, else general ones.
 
-    Where it is given `resume`, the folder of a run, it takes them from the record of that run.
+    General ones, which the name "none" asks for, take the worlds of the first recipe. Raises ValueError for a name that
+    the environment has no recipe of, or one of another agent.
     """
-    make = cls.__init__
-    signature = inspect.signature(make)
-    every = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # the caller's promise
-
-    @wraps(make)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        given = signature.bind(self, *args, **kwargs).arguments
-        del given["self"]
-        make(self, **(given if given.keys() == every or given.get("recipe") == NO_RECIPE else _over_a_recipe(given)))
-
-    cls.__init__ = init  # type: ignore[method-assign]  # the signature is the same
-    return cls
+    config: TrainConfig = unset.chosen(TrainConfig, env, agent, name)
+    return config
 
 
-def _over_a_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
-    from mmrl_agents.recipes import recipe_for, resumed
+def resumed(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:
+    """The settings of the run in a folder, to go on with.
 
-    if given.get("resume") is not None:
-        return settings_over(resumed(Path(given["resume"]), given.get("trust", ())), given)
-    recipe = recipe_for(given["env"], given.get("agent"), given.get("recipe", ""))
-    # "pong" names recipes, not an environment
-    return {**settings_over(recipe, given), "env": recipe.env, "recipe": recipe.recipe}
-
-
-def settings_over(base: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of a config: those given over those of the config `base`.
-
-    `JOINED_BY_NAME` are joined, and so are the settings of a part, such as `ppo`, where they are given as a mapping; a
-    `PPOConfig` is taken as it is. Raises ValueError for names that are no settings.
+    Raises FileNotFoundError where there is none, and Untrusted as `recorded_config` does.
     """
-    known = vars(base)
-    if unknown := sorted(set(given) - set(known)):
-        raise Misfit(f"{type(base).__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return {**known, **{name: _over(name, known[name], value) for name, value in given.items()}}
+    config: TrainConfig = unset.resumed(TrainConfig, folder, trust)
+    return config
 
 
-def over(base: Config, given: Mapping[str, Any]) -> Config:
-    """The config `base` with the settings given, as by `settings_over`."""
-    return type(base)(**settings_over(base, given))
+def begun_as(config: TrainConfig) -> TrainConfig:
+    """The settings that a training began with: its recipe's, or those on record of the run that goes on."""
+    if config.resume is None:
+        return started_from(config)
+    recorded = described_config(RunFolder.open(config.resume).read_config())
+    # where the folder lies now is no setting of the run
+    return replace(recorded, resume=config.resume, run_dir=config.run_dir, runs_root=config.runs_root)
 
 
-def _over(name: str, before: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    if name in JOINED_BY_NAME:
-        return joined(before, nested(value) if name == "env_kwargs" else value)
-    if dataclasses.is_dataclass(before) and not isinstance(before, type):
-        return over(before, value)
-    return value
+def started_from(config: TrainConfig) -> TrainConfig:
+    """The recipe that a training has taken, general settings where it has none or is of no agent with one."""
+    for known in (recipes_for(config.env), *all_recipes().values()):
+        recipe = known.get(config.recipe)
+        if recipe is None:
+            continue
+        start: TrainConfig = unset.of_recipe(TrainConfig, config.env, recipe, config.recipe)
+        if (start.env, start.agent) == (config.env, config.agent):
+            return start
+    return replace(GENERAL, env=config.env, agent=config.agent)

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from mmrl.effects import require_effect
 from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
-from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.context_picture import draw_contexts
 from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
@@ -21,6 +20,7 @@ from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.history import RESUMES, resumes_of
 from mmrl_agents.settings.readers import by
+from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.interruption import listening_for_stop
 from mmrl_agents.training.progress import TrainingProgress, headline
 from mmrl_agents.training.trainer import Trainer

@@ -18,12 +18,13 @@ from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.trained import load_weights
-from mmrl_agents.recipes import begun_as
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.settings.algorithm import setting_of
-from mmrl_agents.settings.config import TrainConfig, config_to_dict, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, world_kwargs
 from mmrl_agents.settings.readers import of_actions
+from mmrl_agents.settings.recorded import config_to_dict
+from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_teacher
 from mmrl_agents.training.judge import SUCCESS, Judge
 from mmrl_agents.worlds.incidents import incidents_of

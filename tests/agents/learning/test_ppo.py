@@ -14,7 +14,7 @@ from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.learning.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
-from mmrl_agents.recipes import recipe_for
+from mmrl_agents.settings.starting_points import recipe_for
 
 torch.set_num_threads(1)
 

@@ -15,7 +15,8 @@ from mmrl_agents.evaluation.evaluate import EvaluateConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
-from mmrl_agents.settings.config import TrainConfig, config_from_dict, config_to_dict
+from mmrl_agents.settings.config import TrainConfig, config_from_dict
+from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.watching.watch import WatchConfig
 
 

@@ -17,9 +17,10 @@ from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
-from mmrl_agents.recipes import GENERAL, RECIPES, begun_as
+from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.readers import BY_A_TRAINING, BY_AN_EVALUATION, OPTIONS, by, of_actions
+from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for
 from mmrl_agents.training.train import train
 
 RULES = (*BY_A_TRAINING, *BY_AN_EVALUATION, *(rule for one in algorithms().values() for rule in one.reads))
@@ -75,7 +76,9 @@ def test_what_a_training_does_not_read_is_refused_before_it_starts(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("recipe", [recipe for named in RECIPES.values() for recipe in named.values()])
+@pytest.mark.parametrize(
+    "recipe", [recipe_for(env, name=name) for env, named in all_recipes().items() for name in named]
+)
 def test_every_setting_of_a_recipe_is_read(recipe: TrainConfig) -> None:
     require_effect(recipe, by(recipe), replace(GENERAL, env=recipe.env, agent=recipe.agent))
 

@@ -20,7 +20,8 @@ from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.context_picture import draw_contexts, read_contexts
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import TrainConfig, config_from_dict, config_to_dict
+from mmrl_agents.settings.config import TrainConfig, config_from_dict
+from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.training.curriculum import Teacher
 from mmrl_agents.training.train import train
 

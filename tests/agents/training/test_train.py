@@ -24,10 +24,12 @@ from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.trained import export, load_policy
-from mmrl_agents.recipes import RECIPES, recipe_for
+from mmrl_agents.recipes import all_recipes
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import TrainConfig, config_from_dict, config_to_dict, recorded_config
+from mmrl_agents.settings.config import TrainConfig, config_from_dict, recorded_config
+from mmrl_agents.settings.recorded import config_to_dict
+from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import TrainResult, train
 from mmrl_agents.training.trainer import IdleGoal, Trainer
 from mmrl_agents.worlds.making import make_envs
@@ -246,7 +248,7 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
 
 
 def test_config_survives_json() -> None:
-    recipes = [config for named in RECIPES.values() for config in named.values()]
+    recipes = [recipe_for(env, name=name) for env, named in all_recipes().items() for name in named]
     fused = PolicyConfig("mlp", {"hidden": [32, 16]})
     for config in (*recipes, short(Path("x"), env_kwargs={"a": 1}, sensors=("camera",), policy=fused)):
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config

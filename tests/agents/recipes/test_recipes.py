@@ -1,0 +1,53 @@
+"""Which settings a training starts from."""
+
+from dataclasses import replace
+
+import gymnasium as gym
+import pytest
+
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.recipes import all_recipes
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.settings.starting_points import recipe_for, started_from
+from mmrl_envs.tasks import registry
+
+
+def test_without_a_recipe_the_environment_stays_as_named() -> None:
+    assert recipe_for("Acrobot-v1").env == "Acrobot-v1"
+
+
+def test_an_agent_without_a_recipe_gets_the_worlds_of_the_first() -> None:
+    first, general = recipe_for("pong"), recipe_for("pong", agent="sb3-ppo")
+    assert (general.env, general.env_kwargs) == (first.env, first.env_kwargs)
+    assert general.recipe == ""
+    assert general.ppo != first.ppo
+
+
+def test_the_agent_chooses_among_recipes() -> None:
+    assert recipe_for("pong").agent == "ppo"
+    assert recipe_for("pong", agent="reinforce").recipe == "reinforce"
+
+
+def test_recipes_that_do_not_exist_or_are_of_another_agent_are_refused() -> None:
+    with pytest.raises(ValueError, match="pong has no recipe 'slow'; it has fast, standard, reinforce,"):
+        recipe_for("pong", name="slow")
+    with pytest.raises(ValueError, match="recipe 'fast' of pong is one for --agent ppo, got --agent reinforce"):
+        recipe_for("pong", agent="reinforce", name="fast")
+
+
+def test_a_task_of_another_package_brings_its_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(gym, "registry", dict(gym.registry))
+    recipes = {"hard": {"total_steps": 5000}, "": {"num_worlds": 3, "ppo": {"epochs": 2}}}
+    registry.register_task("mine/Reach-v0", "mine.reach:Reach", max_episode_steps=10, recipes=recipes)
+    default, hard = recipe_for("mine/Reach-v0"), recipe_for("mine:mine/Reach-v0", name="hard")
+    assert (default.env, default.recipe, default.num_worlds, default.ppo) == (
+        "mine/Reach-v0",
+        "default",
+        3,
+        PPOConfig(epochs=2),
+    )
+    assert (hard.env, hard.recipe, hard.total_steps) == ("mine:mine/Reach-v0", "hard", 5000)
+    assert started_from(hard) == hard
+    assert TrainConfig("mine/Reach-v0", seed=4) == replace(default, seed=4)
+    assert list(all_recipes()["mine/Reach-v0"]) == ["default", "hard"]
