@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import gymnasium as gym
 import pytest
+from gymnasium.envs import registration
 
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.recipes import all_recipes
@@ -37,7 +38,9 @@ def test_recipes_that_do_not_exist_or_are_of_another_agent_are_refused() -> None
 
 def test_a_task_of_another_package_brings_its_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(gym, "registry", dict(gym.registry))
+    known = dict(gym.registry)
+    for owner in (gym, registration):
+        monkeypatch.setattr(owner, "registry", known)
     recipes = {"hard": {"total_steps": 5000}, "": {"num_worlds": 3, "ppo": {"epochs": 2}}}
     registry.register_task("mine/Reach-v0", "mine.reach:Reach", max_episode_steps=10, recipes=recipes)
     default, hard = recipe_for("mine/Reach-v0"), recipe_for("mine:mine/Reach-v0", name="hard")
