@@ -55,7 +55,7 @@ def test_a_name_that_the_suite_does_not_have_is_refused() -> None:
         mmrl_envs.Nose  # noqa: B018
 
 
-@pytest.mark.parametrize("words", [("--help",), ("--version",), ("runs",)])
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("runs",), ("list",)])
 def test_commands_that_only_show_load_neither_torch_nor_an_engine(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     program = f"import os, sys; os.chdir({str(tmp_path)!r}); from mmrl_agents.cli import main; main({list(words)!r})"

@@ -11,7 +11,7 @@ from mmrl_envs.physics.version import PHYSICS_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-PRETRAINED = ROOT / "agents" / "mmrl_agents" / "pretrained"
+PRETRAINED = ROOT / "agents" / "mmrl_agents" / "policies" / "pretrained"
 
 
 def is_of_the_robot(name: str) -> bool:
@@ -27,7 +27,7 @@ def physics_of(document: dict[str, Any]) -> int:
 def old_results() -> set[str]:
     documents = {path.name: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     documents |= {path.parent.name: json.loads(path.read_text()) for path in PRETRAINED.glob("*/config.json")}
-    assert len(documents) > 10
+    assert {"peg_square.json", "peg_insertion"} <= documents.keys()
     return {n for n, d in documents.items() if is_of_the_robot(n) and physics_of(d) != PHYSICS_VERSION}
 
 

@@ -32,6 +32,7 @@ class ListConfig:
 
     what: tyro.conf.Positional[
         Literal[
+            "overview",
             "all",
             "environments",
             "context",
@@ -43,8 +44,8 @@ class ListConfig:
             "curricula",
             "pretrained",
         ]
-    ] = "all"
-    """Which kind of thing."""
+    ] = "overview"
+    """Which kind of thing; overview has a sentence on each, all every detail, which takes seconds to find."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,13 @@ def _runs(args: Sequence[str]) -> int:
 
 def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
-    chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
     console = terminal()
+    if config.what == "overview":
+        from mmrl_agents.overview import show_overview
+
+        show_overview(console)
+        return exit_status(console)
+    chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
     for title, rows in chosen.items():
         table = Table("name", "", title=title, title_justify="left", show_header=False)
         for name, text in rows():
@@ -210,7 +216,7 @@ def _curricula() -> Iterable[tuple[str, str]]:
 
 
 def _pretrained() -> Iterable[tuple[str, str]]:
-    from mmrl_agents.policies.trained import pretrained_names
+    from mmrl_agents.policies.shipped import pretrained_names
 
     return ((f"pretrained:{name}", "") for name in pretrained_names())
 

@@ -18,7 +18,7 @@ from mmrl_envs.physics import gl
 # whose import fails if MUJOCO_GL names a missing one.
 gl.configure()
 
-from mmrl_envs.atari import games  # noqa: E402, F401
+from mmrl_envs import atari  # noqa: E402, F401  # registers the games
 from mmrl_envs.tasks.registry import register_task, registrations  # noqa: E402
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from mmrl_agents.cli import main
-from mmrl_agents.policies.trained import load_policy, pretrained_names
+from mmrl_agents.policies.shipped import pretrained_names
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.recorded import config_to_dict

@@ -31,7 +31,8 @@ from mmrl_agents.evaluation.figures_table import about_figures, figures_table, p
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.policies.shipped import DEFAULT_POLICY
+from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.checkpoint import weights_digest
 from mmrl_agents.records.files import require_place, write_json
 from mmrl_agents.records.marks import EVALUATION, marked

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network
+from mmrl_agents.policies.shipped import PREFIX, pretrained_folder, pretrained_names
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
 from mmrl_agents.records.files import read_regular, write_atomically
 from mmrl_agents.records.marks import FIELD
@@ -26,15 +27,6 @@ from mmrl_agents.settings.config import TrainConfig, described_config, recorded_
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-_PREFIX = "pretrained:"
-DEFAULT_POLICY = f"{_PREFIX}peg_insertion"
-
-
-def pretrained_names() -> list[str]:
-    """Names of the policies shipped with the package."""
-    return sorted(path.parent.name for path in PRETRAINED.glob("*/model.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -172,8 +164,8 @@ class _Stored:
 def _stored(source: str | Path, checkpoint: str | Path) -> _Stored:
     """Read a policy, whichever form it has."""
     text = str(source)
-    if text.startswith(_PREFIX) or (text in pretrained_names() and not Path(text).exists()):
-        return _read_exported(RunFolder(_pretrained_folder(text.removeprefix(_PREFIX))), checkpoint)
+    if text.startswith(PREFIX) or (text in pretrained_names() and not Path(text).exists()):
+        return _read_exported(RunFolder(pretrained_folder(text.removeprefix(PREFIX))), checkpoint)
     try:
         run = RunFolder.open(Path(source))
     except FileNotFoundError as error:
@@ -230,14 +222,6 @@ def _network(config: TrainConfig, envs: Worlds) -> Network:
         if isinstance(error, RuntimeError) and not any(word in reason for word in ("memory", "overflow")):
             raise  # of an encoder that is the user's own, say
         raise ValueError(f"config.json: no network can be built as it says: {reason}") from error
-
-
-def _pretrained_folder(name: str) -> Path:
-    names = pretrained_names()
-    if name not in names:
-        listed = ", ".join(names) or "none"
-        raise CheckpointError(f"no pretrained policy {name!r}; those shipped are: {listed}")
-    return PRETRAINED / name
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

@@ -56,5 +56,9 @@ It runs to its end for the same reason.
 """
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {str(recipe["env"]): {"default": recipe} for recipe in (DOUBLE_PENDULUM, POINT_MAZE, PANDA_REACH)}
+    {
+        "InvertedDoublePendulum-v5": {"default": DOUBLE_PENDULUM},
+        "gymnasium_robotics:PointMaze_UMaze-v3": {"default": POINT_MAZE},
+        "panda_gym:PandaReach-v3": {"default": PANDA_REACH},
+    }
 )

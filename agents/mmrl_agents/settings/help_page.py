@@ -1,17 +1,15 @@
 """The options of a command that are used most, by theme: what `--help` shows; `--help-all` shows every option."""
 
-import ast
-import inspect
-import textwrap
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import reduce
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any
 
 import tyro
+
+from mmrl_agents.settings.sources import documented
 
 EVERY_OPTION = "--help-all"
 
@@ -103,14 +101,3 @@ def _positional(config: Any, path: str) -> tuple[str, Any]:
     """A field of the page: the environment."""
     _, kind, _ = _option(config, path, {})
     return "env", typing.cast(Any, tyro.conf.Positional)[kind]
-
-
-def documented(config: type) -> dict[str, str]:
-    """The sentences under the fields of a dataclass, by the name of the field."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(config))).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        ast.unparse(above.target): " ".join(str(below.value.value).split())
-        for above, below in pairwise(definition.body)
-        if isinstance(above, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-    }

@@ -26,7 +26,8 @@ from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.policies.trained import DEFAULT_POLICY, TrainedPolicy, load_policy
+from mmrl_agents.policies.shipped import DEFAULT_POLICY
+from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.files import require_place, write_atomically
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import Settings

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -212,15 +211,3 @@ def _limited(max_episode_steps: int | None, kwargs: dict[str, Any]) -> dict[str,
         return kwargs
     steps = whole("max_episode_steps", max_episode_steps, 1)
     return {**kwargs, "max_frames": steps * whole("frame_skip", kwargs.get("frame_skip", 4), 1)}
-
-
-gym.register(
-    id="mmrl/Pong-v0",
-    entry_point="mmrl_envs.atari.games:make_pong",
-    vector_entry_point="mmrl_envs.atari.games:make_pong_vector",
-)
-gym.register(
-    id="mmrl/Atari-v0",
-    entry_point="mmrl_envs.atari.games:make_atari",
-    vector_entry_point="mmrl_envs.atari.games:make_atari_vector",
-)

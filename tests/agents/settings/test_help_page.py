@@ -1,12 +1,11 @@
 """The help of a command: the options used most, by theme, and every option on request."""
 
 import re
-from dataclasses import dataclass
 
 import pytest
 
 from mmrl_agents.cli import main
-from mmrl_agents.settings.help_page import OF_A_TRAINING, documented
+from mmrl_agents.settings.help_page import OF_A_TRAINING
 
 THEMES = ("environment", "senses", "network", "algorithm", "curriculum", "evaluation", "run folder")
 
@@ -58,19 +57,3 @@ def test_help_shows_the_values_of_the_recipe(
 def test_no_setting_is_shown_twice() -> None:
     settings = [name for names in OF_A_TRAINING.themes.values() for name in names]
     assert len(settings) == len(set(settings)) == 20
-
-
-@dataclass(frozen=True)
-class Kettle:
-    """A config."""
-
-    litres: float = 1.0
-    """How much
-    it holds."""
-    colour: str = "red"
-    whistles: bool = True
-    """Whether it says so."""
-
-
-def test_the_sentence_of_a_setting_stands_under_it() -> None:
-    assert documented(Kettle) == {"litres": "How much it holds.", "whistles": "Whether it says so."}

@@ -234,7 +234,7 @@ def test_exported_weights_are_those_of_the_run(tmp_path: Path, monkeypatch: Any)
     assert str(tmp_path) not in card + (shelf / "pole" / "config.json").read_text()
     with pytest.raises(FileExistsError, match="not empty"):
         export(result.run_dir, shelf / "pole")
-    monkeypatch.setattr("mmrl_agents.policies.trained.PRETRAINED", shelf)
+    monkeypatch.setattr("mmrl_agents.policies.shipped.PRETRAINED", shelf)
     ours, theirs = load_policy("pretrained:pole"), load_policy(result.run_dir)
     pairs = zip(ours.policy.state_dict().values(), theirs.policy.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

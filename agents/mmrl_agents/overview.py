@@ -1,0 +1,109 @@
+"""The overview that `mmrl list` gives: a row for all that can be chosen by name, with one sentence each.
+
+The words and sentences are read from the sources: importing every sensor, fusion and algorithm would load MuJoCo and
+torch, which takes seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mmrl_agents.records.terminal import say
+from mmrl_agents.settings.sources import calls_in, modules_in, table_in
+
+Rows = Mapping[str, str]
+"""A sentence by name."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of thing that is chosen by name."""
+
+    page: str
+    """The page of the documentation that is about it."""
+    rows: Callable[[], Rows]
+    """Finds what there is of it."""
+
+
+def environments() -> Rows:
+    """The tasks and games of the suite, environments with a recipe, and the tasks of installed packages."""
+    recipes = [name for module in modules_in("mmrl_agents.recipes") for name in table_in(module, "RECIPES")]
+    tasks = {name: sentence for name, _, sentence in calls_in("mmrl_envs.tasks", "register_task")}
+    rows = {**dict.fromkeys(recipes, "With a recipe."), **table_in("mmrl_envs.atari", "GAMES"), **tasks}
+    return dict(sorted({**rows, **_tasks_of_packages()}.items()))
+
+
+def _tasks_of_packages() -> Rows:
+    """The tasks that installed packages offer; only importing them says which, and where there are none nothing is."""
+    if not entry_points(group="mmrl.tasks"):
+        return {}
+    from mmrl_envs.tasks.registry import registrations
+
+    return {name: task.help for name, task in registrations().items()}
+
+
+def sensors() -> Rows:
+    """The senses of the suite and those that installed packages offer."""
+    return {**table_in("mmrl_envs.sensors", "SENSORS"), **_offered("mmrl.sensors")}
+
+
+def encoders() -> Rows:
+    """The ways to encode a sense, with the kind of sense that each is for."""
+    calls = [call for module in modules_in("mmrl.modality") for call in calls_in(module, "Kind")]
+    return {spec: f"{kind}: {sentence}" for kind, spec, sentence in calls}
+
+
+def fusions() -> Rows:
+    """The ways to join senses."""
+    return table_in("mmrl.fusion", "FUSIONS")
+
+
+def agents() -> Rows:
+    """The learning algorithms, those that installed packages offer among them."""
+    return {
+        **{name: summary for name, _, summary in calls_in("mmrl_agents.algorithms", "Algorithm")},
+        **table_in("mmrl_agents.learning.sb3_algorithms", "SB3_ALGORITHMS"),
+        **_offered("mmrl.algorithms"),
+    }
+
+
+def curricula() -> Rows:
+    """The ways to choose the context of each episode."""
+    return table_in("mmrl.curriculum.registry", "CURRICULA")
+
+
+def pretrained() -> Rows:
+    """The trained policies that come with the package."""
+    from mmrl_agents.policies.shipped import pretrained_names
+
+    return dict.fromkeys(pretrained_names(), "")
+
+
+KINDS: Mapping[str, Kind] = {
+    "environments": Kind("docs/peg_insertion.md, docs/pong.md, docs/foreign.md", environments),
+    "sensors": Kind("docs/sensors.md", sensors),
+    "encoders": Kind("docs/sensors.md", encoders),
+    "fusions": Kind("docs/fusion.md", fusions),
+    "agents": Kind("docs/settings.md", agents),
+    "curricula": Kind("docs/curriculum.md", curricula),
+    "pretrained": Kind("docs/commands.md", pretrained),
+}
+
+
+def show_overview(console: Console) -> None:
+    """Print a row for all that can be chosen by name."""
+    for title, kind in KINDS.items():
+        table = Table("name", "", title=f"{title}: {kind.page}", title_justify="left", show_header=False)
+        for name, sentence in kind.rows().items():
+            table.add_row(Text(name), Text(sentence))
+        console.print(table)
+    say(console, "`mmrl list KIND` shows more of one kind, and has two kinds more: context and figures.")
+
+
+def _offered(group: str) -> Rows:
+    """What installed packages offer, by name, with where it is."""
+    return {point.name: f"Of another package, {point.value}." for point in entry_points(group=group)}

@@ -1,0 +1,60 @@
+"""The overview of `mmrl list`, which reads sources, shows what importing finds."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from mmrl.curriculum import CURRICULA
+from mmrl.fusion import FUSIONS
+from mmrl.modality.kinds import KINDS as KINDS_OF_SENSE
+from mmrl_agents.algorithms import algorithms
+from mmrl_agents.cli import CATALOGUE, main
+from mmrl_agents.overview import KINDS
+from mmrl_agents.recipes import all_recipes
+from mmrl_envs import make_sensor, sensor_names
+from mmrl_envs.tasks.registry import registrations
+
+
+def first_line(thing: object) -> str:
+    return (thing.__doc__ or "").partition("\n")[0]
+
+
+LOADED: Mapping[str, Mapping[str, str]] = {
+    "sensors": {name: first_line(make_sensor(name)) for name in sensor_names()},
+    "encoders": {kind.spec.__name__: f"{kind.name}: {first_line(kind.spec)}" for kind in KINDS_OF_SENSE.values()},
+    "fusions": {name: first_line(fusion) for name, fusion in FUSIONS.items()},
+    "agents": {name: algorithm.summary for name, algorithm in algorithms().items()},
+    "curricula": {name: first_line(curriculum) for name, curriculum in CURRICULA.items()},
+}
+
+
+@pytest.mark.parametrize("kind", LOADED)
+def test_it_says_what_the_loaded_things_say(kind: str) -> None:
+    assert dict(KINDS[kind].rows()) == LOADED[kind]
+
+
+def test_it_has_every_environment_with_the_sentence_of_its_task() -> None:
+    rows = KINDS["environments"].rows()
+    assert set(rows) == {name for name, _ in CATALOGUE["environments"]()}
+    assert set(all_recipes()) < set(rows)
+    assert all(rows.values())
+    for name, task in registrations().items():
+        assert rows[name] == task.help
+
+
+def test_it_shows_every_kind_with_its_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    for title, kind in KINDS.items():
+        assert f"{title}: {kind.page}" in said
+    for word in (
+        "mmrl/PegInsertion-v0",
+        "CartPole-v1",
+        "coarse_camera",
+        "ImageConv",
+        "transformer",
+        "sb3-sac",
+        "staged",
+    ):
+        assert f" {word} " in said
