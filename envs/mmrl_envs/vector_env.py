@@ -127,7 +127,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
         self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
-        models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors)
+        models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors, task.robot, task.fields)
         substeps = physics_hz // control_hz
         num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = task.make_world(models, num_envs, substeps=substeps, num_threads=num_threads, engine=engine)

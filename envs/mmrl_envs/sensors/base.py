@@ -9,6 +9,8 @@ steps of a control step.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, overload
 
 import mujoco
@@ -54,11 +56,31 @@ class View(Protocol):
         """A quantity (n, ...) the task declares. Raises ValueError listing the names."""
 
 
+@dataclass(frozen=True)
+class Requires:
+    """What a sensor needs to be there; one that lacks something is refused by name."""
+
+    mounts: tuple[str, ...] = ()
+    """Places of the robot that hold sensors, such as "wrist"."""
+    joints: tuple[str, ...] = ()
+    """Joints of the robot, by name."""
+    readings: tuple[str, ...] = ()
+    """MuJoCo sensors of robot or scene, by name."""
+    fields: tuple[str, ...] = ()
+    """Quantities of the task, as `View.field` gives them."""
+
+
 class Sensor(ABC):
     """One sense of the robot. Subclasses set `modality` and implement `read`."""
 
     modality: Modality
     """The declaration of the readings: an attribute of the subclass or of each of its objects."""
+
+    requires: Requires = Requires()
+    """What must be there for `install` and `read`: an attribute of the subclass or of each of its objects."""
+
+    mounts: Mapping[str, str] = MappingProxyType({})
+    """The sites of the robot's places, by the names of the places; set before `install`."""
 
     noise_unit: float | tuple[float, ...] = 1.0
     """Size of one unit of context noise in the unit of each feature: 1 N, say, and 0.05 N m."""

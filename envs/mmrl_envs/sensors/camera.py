@@ -14,12 +14,13 @@ from mmrl.modality import EncoderSpec, Modality
 from mmrl.modality.image import usual_conv
 from mmrl_envs.arguments import MAX_SIDE, number, numbers, whole
 from mmrl_envs.seeing.conditions import add_occluded_camera
-from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.sensors.base import Requires, Sensor, View
 
 MAX_DEPTH_M = 2.0
 NARROWEST, WIDEST = 1.0, 170.0
 """Bounds of a vertical field of view in degrees."""
 
+_WORLD = "world"
 Place = Sequence[float]
 """x, y, z in metres."""
 
@@ -28,14 +29,14 @@ Place = Sequence[float]
 class Mount:
     """The body that holds a camera, and how the camera looks at the scene."""
 
-    body: str
-    """Name of the body that carries it."""
+    on: str
+    """Mount of the robot whose body carries it, such as "wrist", or "world"."""
     position: tuple[float, ...]
-    """Place of the camera in the body's frame, metres."""
+    """Place of the camera in the frame of that body, metres."""
     target: tuple[float, ...]
-    """Place that the middle of the image shows, in the body's frame, metres."""
+    """Place that the middle of the image shows, in the same frame, metres."""
     up: tuple[float, ...]
-    """Direction that is up in the image, in the body's frame."""
+    """Direction that is up in the image, in the same frame."""
     fovy: float
     """Vertical field of view in degrees."""
 
@@ -61,8 +62,8 @@ class Mount:
 
 MOUNTS: Mapping[str, Mount] = MappingProxyType(
     {
-        "wrist": Mount("hand", (0.125, 0.0, 0.02), (0.01, 0.0, 0.125), (1.0, 0.0, 0.0), 50.0),
-        "fixed": Mount("world", (1.0, 0.0, 0.35), (0.50, 0.0, 0.06), (0.0, 0.0, 1.0), 30.0),
+        "wrist": Mount("wrist", (0.125, 0.0, 0.02), (0.01, 0.0, 0.125), (1.0, 0.0, 0.0), 50.0),
+        "fixed": Mount(_WORLD, (1.0, 0.0, 0.35), (0.50, 0.0, 0.06), (0.0, 0.0, 1.0), 30.0),
     }
 )
 """Where the cameras of each view are, unless their arguments say otherwise."""
@@ -104,6 +105,7 @@ class Camera(Sensor):
         encoder: EncoderSpec | None = None,
     ) -> None:
         self._place = _placed(name, view, position, target, up, fovy)
+        self.requires = self._place.requires
         self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
             name=name,
@@ -118,7 +120,7 @@ class Camera(Sensor):
 
     def install(self, spec: mujoco.MjSpec) -> None:
         """Adds the camera unless another sensor has done so."""
-        self._place.install(spec)
+        self._place.install(spec, self.mounts)
 
     def read(self, view: View) -> NDArray[np.uint8]:
         """Images, (n, 1, H, W, 3)."""
@@ -159,6 +161,7 @@ class Depth(Sensor):
         encoder: EncoderSpec | None = None,
     ) -> None:
         self._place = _placed(name, view, position, target, up, fovy)
+        self.requires = self._place.requires
         self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
             name=name,
@@ -173,7 +176,7 @@ class Depth(Sensor):
 
     def install(self, spec: mujoco.MjSpec) -> None:
         """Adds the camera unless another sensor has done so."""
-        self._place.install(spec)
+        self._place.install(spec, self.mounts)
 
     def read(self, view: View) -> NDArray[np.float32]:
         """Depth images, (n, 1, H, W, 1)."""
@@ -189,12 +192,17 @@ class _Placed:
     """Its name there; sensors with a view's own mount share one."""
     mount: Mount
 
-    def install(self, spec: mujoco.MjSpec) -> None:
+    @property
+    def requires(self) -> Requires:
+        return Requires(mounts=() if self.mount.on == _WORLD else (self.mount.on,))
+
+    def install(self, spec: mujoco.MjSpec, mounts: Mapping[str, str]) -> None:
         if any(camera.name == self.camera for camera in spec.cameras):
             return
         mount = self.mount
         place = np.array(mount.position)
-        add_occluded_camera(spec.body(mount.body), self.camera, place, mount.quaternion(), mount.fovy)
+        body = spec.worldbody if mount.on == _WORLD else spec.site(mounts[mount.on]).parent
+        add_occluded_camera(body, self.camera, place, mount.quaternion(), mount.fovy)
 
 
 def _placed(
@@ -205,7 +213,7 @@ def _placed(
         raise ValueError(f"unknown camera view {view!r}; views are {sorted(MOUNTS)}")
     usual = MOUNTS[view]
     mount = Mount(
-        usual.body,
+        usual.on,
         usual.position if position is None else numbers("position", position, 3),
         usual.target if target is None else numbers("target", target, 3),
         usual.up if up is None else numbers("up", up, 3),

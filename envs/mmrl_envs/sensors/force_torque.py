@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmrl.modality import EncoderSpec, Modality, TemporalConv
 from mmrl_envs.arguments import number, whole
 from mmrl_envs.physics.world import World
-from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.sensors.base import Requires, Sensor, View
 
 FORCE_LIMIT_N = 500.0
 TORQUE_LIMIT_NM = 50.0
@@ -22,7 +22,7 @@ _TORQUE_SCALES = {"flange": (1.0, 10.0), "tip": (3.0, 20.0)}
 class ForceTorque(Sensor):
     """Wrench that the tool exerts on the flange: force in N, then torque in N m about the flange's origin.
 
-    Frame: the site "flange" (z out of the flange, straight down at rest). Sign: a tool hanging free under its
+    Frame: the robot's mount "wrist" (z out of the flange, straight down at rest). Sign: a tool hanging free under its
     own weight pulls the flange along +z, and a tip pressed on the table pushes it along -z. Readings are of
     the last T physics steps of 1 kHz (T = 32 as in Lee et al., "Making Sense of Vision and Touch", ICRA
     2019).
@@ -59,6 +59,8 @@ class ForceTorque(Sensor):
         if about not in _TORQUE_SCALES:
             raise ValueError(f"torques can be told about {sorted(_TORQUE_SCALES)}, got {about!r}")
         self.compensate_weight, self.about = compensate_weight, about
+        mounts = ("wrist",) if about == "flange" else ("wrist", about)
+        self.requires = Requires(mounts=mounts, fields=("tool_wrench",) if compensate_weight else ())
         self.bandwidth_hz = None if bandwidth_hz is None else number("bandwidth_hz", bandwidth_hz)
         self._memory: dict[str, NDArray[np.float64]] = {}
         self._arm: NDArray[np.float64] = np.zeros(3)  # from the flange to that point, metres, in the flange's frame
@@ -83,17 +85,16 @@ class ForceTorque(Sensor):
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
-        """Adds MuJoCo's force and torque sensors at the site "flange".
-
-        Those read what the parent exerts on the tool.
-        """
-        self._arm = np.subtract(spec.site(self.about).pos, spec.site("flange").pos)
+        """Adds MuJoCo's force and torque sensors at the wrist, which read what the parent exerts on the tool."""
+        wrist = self.mounts["wrist"]
+        about = wrist if self.about == "flange" else self.mounts[self.about]
+        self._arm = np.subtract(spec.site(about).pos, spec.site(wrist).pos)
         for kind in (mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtSensor.mjSENS_TORQUE):
             spec.add_sensor(
                 name=self._mujoco_name(kind),
                 type=kind,
                 objtype=mujoco.mjtObj.mjOBJ_SITE,
-                objname="flange",
+                objname=wrist,
             )
 
     def attach(self, world: World) -> None:

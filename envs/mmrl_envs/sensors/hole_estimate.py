@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import MLP, EncoderSpec, Modality
-from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.sensors.base import Requires, Sensor, View
 
 
 class HoleEstimate(Sensor):
@@ -21,6 +21,7 @@ class HoleEstimate(Sensor):
         encoder: how a policy encodes the estimate; unset is a small network.
     """
 
+    requires = Requires(fields=("hole_estimate",))
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2)
     newest_only = True
 

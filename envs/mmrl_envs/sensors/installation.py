@@ -5,7 +5,7 @@ n is the number of worlds being read, k the number of instants per world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -14,17 +14,24 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
+from mmrl_envs.robots.base import Robot
 from mmrl_envs.sensors.base import Sensor, View
 
 Scenes = Callable[[], list[mujoco.MjSpec]]
 """Makes the variants of a scene, anew with each call."""
 
 
-def compile_scenes(scenes: Scenes, sensors: Sequence[Sensor]) -> list[mujoco.MjModel]:
+def compile_scenes(
+    scenes: Scenes, sensors: Sequence[Sensor], robot: Robot, fields: Sequence[str]
+) -> list[mujoco.MjModel]:
     """Compiled variants of a scene with the sensors in it.
 
-    Raises ValueError that names the first sensor which does not fit the scene, and what there is to hold on to.
+    Raises ValueError that names the first sensor which does not fit robot, task or scene, and what there is.
     """
+    there = {"mounts": robot.mounts, "joints": robot.joints, "readings": _readings(scenes()[0]), "fields": fields}
+    for sensor in sensors:
+        _require_met(sensor, there)
+        sensor.mounts = robot.mounts
     try:
         return _compiled(scenes(), sensors)
     except Exception:
@@ -61,6 +68,17 @@ def _compiled(specs: list[mujoco.MjSpec], sensors: Sequence[Sensor]) -> list[muj
         for sensor in sensors:
             sensor.install(spec)
     return [spec.compile() for spec in specs]
+
+
+def _readings(spec: mujoco.MjSpec) -> list[str]:
+    return [sensor.name for sensor in spec.sensors]
+
+
+def _require_met(sensor: Sensor, there: Mapping[str, Collection[str]]) -> None:
+    for kind, names in vars(sensor.requires).items():
+        if missing := [name for name in names if name not in there[kind]]:
+            has = ", ".join(sorted(there[kind])) or "none"
+            raise ValueError(f"{_named(sensor)}: needs the {kind} {', '.join(missing)}; there are {has}")
 
 
 def _require_fit(sensor: Sensor, spec: mujoco.MjSpec) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import MLP, EncoderSpec, Modality
-from mmrl_envs.arguments import whole
+from mmrl_envs.arguments import numbers, whole
 from mmrl_envs.robots import panda
-from mmrl_envs.sensors.base import Sensor, View
+from mmrl_envs.sensors.base import Requires, Sensor, View
+
+_MARGIN_RAD, _SPEED = 0.1, 50.0
 
 
 class Proprioception(Sensor):
@@ -25,6 +29,7 @@ class Proprioception(Sensor):
         encoder: how a policy encodes the window; unset is a network over its newest reading.
     """
 
+    requires = Requires(readings=("tip_position", "tip_xaxis", "tip_velocity", "tip_angular_velocity"))
     noise_unit = (1e-3, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2, 1e-1)
 
     def __init__(
@@ -70,16 +75,17 @@ class Proprioception(Sensor):
 
 
 class JointProprioception(Sensor):
-    """Joint angles, then joint velocities: T x 2d with d = 7.
+    """Joint angles, then joint velocities: T x 2d with a joint for each of d columns.
 
     Args:
         name: key in the observation.
         rate_hz: readings per second.
         history: T.
+        joints: names of the d hinges; unset are those of the Panda.
+        low: smallest angles in radians, (d,), a margin beyond the joints' limits; unset are the Panda's.
+        high: largest angles in radians, (d,), likewise.
         encoder: how a policy encodes the window; unset is a network over its newest reading.
     """
-
-    noise_unit = (1e-3,) * 7 + (1e-2,) * 7
 
     def __init__(
         self,
@@ -87,40 +93,39 @@ class JointProprioception(Sensor):
         *,
         rate_hz: float = 1000.0,
         history: int = 32,
+        joints: Sequence[str] = panda.JOINT_NAMES,
+        low: Sequence[float] = tuple((panda.JOINT_LOW - _MARGIN_RAD).tolist()),
+        high: Sequence[float] = tuple((panda.JOINT_HIGH + _MARGIN_RAD).tolist()),
         encoder: EncoderSpec | None = None,
     ) -> None:
-        margin, speed = 0.1, 50.0
+        d, self.requires = len(joints), Requires(joints=tuple(joints))
+        self.noise_unit = (1e-3,) * d + (1e-2,) * d
         self.modality = Modality(
             name=name,
-            shape=(14,),
+            shape=(2 * d,),
             rate_hz=rate_hz,
             history=whole("history", history, 1),
-            low=(*(float(x) - margin for x in panda.JOINT_LOW), *(-speed,) * 7),
-            high=(*(float(x) + margin for x in panda.JOINT_HIGH), *(speed,) * 7),
-            unit=("rad",) * 7 + ("rad/s",) * 7,
-            labels=(*(f"q{i}" for i in range(1, 8)), *(f"dq{i}" for i in range(1, 8))),
+            low=(*numbers("low", low, d), *(-_SPEED,) * d),
+            high=(*numbers("high", high, d), *(_SPEED,) * d),
+            unit=("rad",) * d + ("rad/s",) * d,
+            labels=(*(f"q{i}" for i in range(1, d + 1)), *(f"dq{i}" for i in range(1, d + 1))),
             encoder=encoder or MLP(hidden=(64,), features=64, window="last"),
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:
-        """Adds position and velocity sensors of the seven joints."""
-        for i in range(panda.NUM_JOINTS):
-            for kind, what in (
-                (mujoco.mjtSensor.mjSENS_JOINTPOS, "position"),
-                (mujoco.mjtSensor.mjSENS_JOINTVEL, "velocity"),
-            ):
-                spec.add_sensor(
-                    name=f"{self.modality.name}/{what}{i + 1}",
-                    type=kind,
-                    objtype=mujoco.mjtObj.mjOBJ_JOINT,
-                    objname=f"panda_joint{i + 1}",
-                )
+        """Adds position and velocity sensors of the joints."""
+        for kind, what in (
+            (mujoco.mjtSensor.mjSENS_JOINTPOS, "position"),
+            (mujoco.mjtSensor.mjSENS_JOINTVEL, "velocity"),
+        ):
+            for joint in self.requires.joints:
+                name = f"{self.modality.name}/{what}/{joint}"
+                spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_JOINT, objname=joint)
 
     def read(self, view: View) -> NDArray[np.float64]:
-        """Angles and velocities, (n, k, 14)."""
+        """Angles and velocities, (n, k, 2d)."""
+        joints = self.requires.joints
         columns = [
-            view[f"{self.modality.name}/{what}{i + 1}"]
-            for what in ("position", "velocity")
-            for i in range(panda.NUM_JOINTS)
+            view[f"{self.modality.name}/{what}/{joint}"] for what in ("position", "velocity") for joint in joints
         ]
         return np.concatenate(columns, axis=2)

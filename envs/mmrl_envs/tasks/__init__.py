@@ -45,3 +45,12 @@ register_task(
     defaults={"hole_estimate_error_m": 0.01},
     impedance={"step_m": 0.003, "lead_m": 0.004},
 )
+
+register_task(
+    "mmrl/SlotCar-v0",
+    "mmrl_envs.tasks.slot_car:SlotCar",
+    max_episode_steps=150,
+    help="Drive a slot car round its track by pictures from above, as fast as the slot holds.",
+    control_hz=10,
+    physics_hz=500,
+)

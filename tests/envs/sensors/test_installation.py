@@ -99,3 +99,20 @@ def test_a_world_that_is_broken_from_the_start_reads_nothing_and_fails() -> None
         for name, array in observation.items():
             assert np.isfinite(array).all(), name
             np.testing.assert_array_equal(array[1], expected[name][1])
+
+
+@pytest.mark.parametrize(
+    ("sensor", "message"),
+    [
+        ("camera", r"sensor 'camera' \(Camera\): needs the mounts wrist; there are pin"),
+        (
+            "hole_estimate",
+            r"sensor 'hole_estimate' \(HoleEstimate\): needs the fields hole_estimate; there are pictures",
+        ),
+        ("proprioception", r"needs the readings tip_position, tip_xaxis, .*; there are none"),
+        ("joint_proprioception", r"needs the joints panda_joint1, .*; there are car_x, car_y, car_yaw"),
+    ],
+)
+def test_a_sensor_that_robot_or_task_does_not_fit_is_refused_by_name(sensor: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gym.make_vec("mmrl/SlotCar-v0", num_envs=1, sensors=(sensor,))
