@@ -163,14 +163,12 @@ def _context() -> Iterable[tuple[str, str]]:
     import gymnasium as gym
 
     from mmrl_envs import task_ids
-    from mmrl_envs.vector_env import RobotVectorEnv
+    from mmrl_envs.multimodal import describing
 
     for env_id in task_ids():
-        envs = gym.make_vec(env_id, num_envs=1).unwrapped
-        assert isinstance(envs, RobotVectorEnv)
-        for name, parameter in envs.context.parameters.items():
-            yield name, f"{env_id}: {parameter.describe()}"
-        envs.close()
+        with closing(gym.make_vec(env_id, num_envs=1)) as envs:
+            for name, parameter in describing(envs).context_parameters.items():
+                yield name, f"{env_id}: {parameter.describe()}"
 
 
 def _figures() -> Iterable[tuple[str, str]]:

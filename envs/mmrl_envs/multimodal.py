@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -17,15 +17,60 @@ from numpy.typing import NDArray
 from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl_envs.arguments import checked_seed
+from mmrl_envs.context import Choice, ContextSource, Parameter
+from mmrl_envs.snapshot import OtherWorlds
 
 Observation = dict[str, NDArray[Any]]
 
 
-class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
-    """N worlds whose observation is a dict: name of a declared sense -> (N, *window_shape)."""
+class SelfDescribing:
+    """The answers of N worlds about themselves; those here are of worlds that have nothing to say."""
 
     modalities: dict[str, Modality]
     """The senses by name, in the order of the observation space."""
+    senses_chosen_by: ClassVar[Literal["sensors", "modalities", "nothing"]] = "nothing"
+    """How somebody has fewer senses: by the argument `sensors`, by saying how keys are read, or not at all."""
+    takes_context: ClassVar[bool] = False
+    """Whether `reset` takes the option "context"."""
+    begins_in_mid_episode: ClassVar[bool] = False
+    """Whether `reset` takes the option "elapsed_steps", numbers below `max_episode_steps`."""
+    max_episode_steps: int | None = None
+    """Time limit in control steps; None where there is none, or it is not known."""
+    context_source: ContextSource | None = None
+    """Asked for the contexts of the coming episodes of worlds that begin one; it overrides name by name."""
+
+    @property
+    def context_parameters(self) -> Mapping[str, Parameter | Choice]:
+        """What may differ from episode to episode, by name; empty where nothing is declared."""
+        return {}
+
+    def require_context(self, setting: Mapping[str, Any]) -> None:
+        """Raises ValueError unless a world may be given this context."""
+        if setting:
+            raise ValueError(f"there is no context to set, got {', '.join(map(str, setting))}")
+
+    @property
+    def incidents(self) -> dict[str, int]:
+        """Counts since the worlds were made of what went wrong and was survived, of what can happen to such worlds."""
+        return {}
+
+    @property
+    def clipped_readings(self) -> dict[str, int]:
+        """How many readings of each sense were beyond its declared bounds since the worlds were made."""
+        return {}
+
+    @property
+    def different_games(self) -> int | None:
+        """How many episodes a policy that draws nothing can play at most; None where worlds draw as they go."""
+        return None
+
+    def get_state(self) -> dict[str, Any] | None:
+        """All that the coming steps depend on, as arrays and plain Python; None where that cannot be told."""
+        return None
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continues bit for bit where `get_state` was called; raises OtherWorlds where that is not possible."""
+        raise OtherWorlds(f"{type(self).__name__} cannot be put back as it was")
 
     @property
     def privileged_size(self) -> int:
@@ -41,6 +86,18 @@ class MultimodalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def settings(self) -> dict[str, Any]:
         """What the worlds are built with, defaults resolved, as plain values; {} where nothing is told."""
         return {}
+
+
+def describing(envs: VectorEnv[Any, Any, Any]) -> SelfDescribing:
+    """The worlds within wrappers, to be asked about themselves; ValueError for some that say nothing."""
+    worlds = envs.unwrapped
+    if not isinstance(worlds, SelfDescribing):
+        raise ValueError(f"{envs} declare no senses: make them with make_envs or make_vec_env")
+    return worlds
+
+
+class MultimodalVectorEnv(SelfDescribing, VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+    """N worlds whose observation is a dict: name of a declared sense -> (N, *window_shape)."""
 
 
 class GroupedWorlds(MultimodalVectorEnv):
@@ -80,6 +137,7 @@ class SingleWorld(gym.Env[Observation, Any]):
         self.action_space = vector.single_action_space
         self.modalities = vector.modalities
         self.privileged_size = vector.privileged_size
+        self.takes_context, self.require_context = vector.takes_context, vector.require_context
         self.figures = vector.figures
         rate = {"render_fps": vector.metadata["render_fps"]}
         self.metadata = {**self.metadata, **rate}  # type: ignore[misc]  # see the class attribute

@@ -35,7 +35,7 @@ from mmrl_envs.arguments import (
     checked_seed,
     whole,
 )
-from mmrl_envs.context import Context, ContextSource, with_defaults
+from mmrl_envs.context import Choice, Context, Parameter, with_defaults
 from mmrl_envs.episodes import RunningEpisodes, masked, masks, only_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
@@ -93,8 +93,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
         "mmrl": True,
     }
 
-    context_source: ContextSource | None = None
-    """Asked for the contexts of the coming episodes of worlds that begin one; it overrides name by name."""
+    senses_chosen_by = "sensors"
+    takes_context = True
+    begins_in_mid_episode = True
 
     def __init__(  # noqa: PLR0913 - Gymnasium hands over keyword arguments one by one
         self,
@@ -294,9 +295,18 @@ class RobotVectorEnv(MultimodalVectorEnv):
         }
 
     @property
-    def renderer_failures(self) -> int:
-        """How often OpenGL failed since the worlds were made, so that something else had to draw."""
-        return self._cameras.failures
+    def context_parameters(self) -> Mapping[str, Parameter | Choice]:
+        """What may differ from episode to episode: parameters of the task, of light and camera, of noise."""
+        return self.context.parameters
+
+    def require_context(self, setting: Mapping[str, Any]) -> None:
+        """Raises ValueError unless a world may be given this context."""
+        self.context.require(setting)
+
+    @property
+    def incidents(self) -> dict[str, int]:
+        """How often OpenGL failed, so that something else had to draw, and how many readings were clipped."""
+        return {"renderer_failures": self._cameras.failures, "clipped_readings": sum(self.clipped_readings.values())}
 
     @property
     def clipped_readings(self) -> dict[str, int]:

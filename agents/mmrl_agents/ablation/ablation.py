@@ -37,8 +37,7 @@ from mmrl_agents.settings.starting_points import started_from
 from mmrl_agents.training.train import train
 from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size
 from mmrl_agents.worlds.trust import marked_config, targets_of
-from mmrl_envs.multimodal import MultimodalVectorEnv
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import describing
 
 Senses = tuple[str, ...]
 
@@ -211,11 +210,10 @@ def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
     """
     with closing(make_envs(config.env, 1, world_kwargs(config), config.modalities)) as envs:
         names = tuple(modalities_and_privileged_size(envs)[0])
-        ours = isinstance(envs.unwrapped, RobotVectorEnv)
-        fixed = isinstance(envs.unwrapped, MultimodalVectorEnv) and not ours
-    if fixed or len(names) < 2:
+        chosen_by = describing(envs).senses_chosen_by
+    if chosen_by not in _CHOICES or len(names) < 2:
         raise ValueError(f"{config.env} has {', '.join(names)} and no choice of senses: there is nothing to ablate")
-    return names, _with_sensors if ours else _with_keys
+    return names, _CHOICES[chosen_by]
 
 
 def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
@@ -233,6 +231,9 @@ def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConf
     """Of worlds of other packages the policy does not read some keys."""
     ignored = {f"{name}.kind": IGNORE for name in senses if name not in subset}
     return replace(config, modalities={**config.modalities, **ignored})
+
+
+_CHOICES: Mapping[str, Choose] = MappingProxyType({"sensors": _with_sensors, "modalities": _with_keys})
 
 
 def _is_trained(run: RunFolder) -> bool:

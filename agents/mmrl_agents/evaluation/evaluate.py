@@ -42,7 +42,7 @@ from mmrl_agents.settings.config import Settings
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 from mmrl_agents.worlds.making import require_context_known, world_settings
-from mmrl_envs.atari.emulators import EmulatorWorlds
+from mmrl_envs.multimodal import describing
 
 STICKY = 0.25
 """Probability of Machado et al. 2018, "Revisiting the Arcade Learning Environment", section 5."""
@@ -172,7 +172,7 @@ def _judge(
 ) -> _Judged:
     """Plays in the worlds of the training, some arguments changed."""
     with closing(trained.make_envs(num_worlds, **config.world_changes, **changes)) as envs:
-        space, worlds = envs.single_action_space, envs.unwrapped
+        space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
             return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
@@ -182,13 +182,13 @@ def _judge(
         report = evaluate(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
-        clipped = clipped_readings(envs)
-    return _Judged(report, world, games_repeat(worlds, config), clipped)
+        repeats, clipped = games_repeat(envs, config), clipped_readings(envs)
+    return _Judged(report, world, repeats, clipped)
 
 
-def games_repeat(worlds: Any, config: EvaluateConfig) -> bool:
+def games_repeat(envs: VectorEnv[Any, Any, Any], config: EvaluateConfig) -> bool:
     """Whether neither policy nor worlds draw anything after the start, so that episodes of one start are the same."""
-    return config.deterministic and isinstance(worlds, EmulatorWorlds) and worlds.different_games is not None
+    return config.deterministic and describing(envs).different_games is not None
 
 
 def _beside(report: Report, sticky: Report) -> Report:

@@ -99,7 +99,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 def _against_repetition(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
     """Sticky actions for games that would repeat each other otherwise, as settings of the worlds."""
     with closing(trained.make_envs(1, **config.world_changes)) as envs:
-        return {"sticky": STICKY} if games_repeat(envs.unwrapped, config) else {}
+        return {"sticky": STICKY} if games_repeat(envs, config) else {}
 
 
 def _identity(config: EvaluateConfig, trained: TrainedPolicy, changes: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
 from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.making import require_context_known
-from mmrl_agents.worlds.replaying import let_choose
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import describing
 
 PREFIX = "curriculum/"
 """What the names of a curriculum's metrics begin with."""
@@ -23,16 +22,10 @@ class Teacher:
 
     def __init__(self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str) -> None:
         """Raises ValueError where the environment takes no context, or not what the curriculum varies."""
-        require_context_known(env_id, curriculum.space.target, envs)
-        worlds = envs.unwrapped
+        for end in (curriculum.space.target, curriculum.space.easiest):
+            require_context_known(env_id, end, envs)
         self.curriculum = curriculum
-        if isinstance(worlds, RobotVectorEnv):
-            for end in (curriculum.space.easiest, curriculum.space.target):
-                worlds.context.require(end)
-            worlds.context_source = self._contexts
-        else:
-            require_context_known(env_id, curriculum.space.easiest, envs)
-            let_choose(worlds, self._contexts)
+        describing(envs).context_source = self._contexts
 
     def listen(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
         """Take in the episodes that ended up to an environment step; returns a record of each that counts."""

@@ -27,11 +27,9 @@ from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_teacher
 from mmrl_agents.training.judge import SUCCESS, Judge
-from mmrl_agents.worlds.incidents import incidents_of
 from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size, require_context_known, world_settings
-from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
+from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
-from mmrl_envs.vector_env import RobotVectorEnv
 
 # Fewer finished episodes than this say too little to call a checkpoint the best.
 _EPISODES_TO_JUDGE = 50
@@ -64,6 +62,7 @@ class Trainer:
             config.workers,
             config.worker_timeout_s,
         )
+        self.worlds = describing(self.envs)
         require_context_known(config.env, config.context, self.envs)
         modalities, _ = modalities_and_privileged_size(self.envs)
         self.senses = {name: modality.describe() for name, modality in modalities.items()}
@@ -122,10 +121,9 @@ class Trainer:
         """Reset the worlds; seeds of a resumed run follow from its step, so none is repeated."""
         (seed,) = seeds([self.config.seed, self.step], 1)
         options = self._options()
-        worlds = self.envs.unwrapped
-        if isinstance(worlds, RobotVectorEnv) and self.agent.begins_in_mid_episode:
+        if self.worlds.begins_in_mid_episode and self.agent.begins_in_mid_episode:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
-            limit = worlds.max_episode_steps or 0
+            limit = self.worlds.max_episode_steps or 0
             numbers = np.arange(self.config.num_worlds)
             options["elapsed_steps"] = numbers * limit // self.config.num_worlds
         self.agent.start(seed, options or None)
@@ -185,7 +183,7 @@ class Trainer:
 
     def _incidents(self) -> dict[str, int]:
         """Counts over the whole run, what was before it was resumed included."""
-        return {name: count + self._earlier_incidents.get(name, 0) for name, count in incidents_of(self.envs).items()}
+        return {name: count + self._earlier_incidents.get(name, 0) for name, count in self.worlds.incidents.items()}
 
     def _teach(self) -> dict[str, float]:
         """Tell the curriculum what it brought about; returns its metrics."""
@@ -251,7 +249,7 @@ class Trainer:
         return -np.inf
 
     def _state(self) -> dict[str, Any]:
-        worlds = worlds_state(self.envs)
+        worlds = self.worlds.get_state()
         return {
             "policy": self.policy.state_dict(),
             "agent": self.agent.state_dict(),
@@ -322,7 +320,7 @@ class Trainer:
         if changed:
             return f"the run goes on with another {', '.join(changed)}"
         try:
-            restore_worlds(self.envs, numpy_tree(state["worlds"]))
+            self.worlds.set_state(numpy_tree(state["worlds"]))
         except OtherWorlds as error:
             return str(error)
         self.agent.carry_on(state["under_way"], self._options() or None)

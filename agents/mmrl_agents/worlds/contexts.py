@@ -12,8 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from mmrl_envs.context import Choice, Parameter
-from mmrl_envs.robot_env import RobotEnv
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import SingleWorld
 
 DECLARED_BY = "context_parameters"
 
@@ -110,10 +109,8 @@ class _Noted(dict[str, Any]):
 
 def _declared(env: gym.Env[Any, Any], name: str) -> dict[str, Parameter | Choice] | None:
     """What an environment says may differ, None where it says nothing; one of ours in a wrapper has its own say."""
-    world = env.unwrapped
-    if isinstance(world, RobotEnv):
-        assert isinstance(world.vector, RobotVectorEnv)
-        return dict(world.vector.context.parameters)
+    if isinstance(env.unwrapped, SingleWorld):
+        return dict(env.unwrapped.vector.context_parameters)
     if not env.has_wrapper_attr(DECLARED_BY):
         return None
     declared = env.get_wrapper_attr(DECLARED_BY)

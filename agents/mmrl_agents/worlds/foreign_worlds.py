@@ -8,14 +8,15 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from mmrl.modality.foreign import DeclaredSenses, Override, overrides_from
 from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.actions import unit_actions
 from mmrl_agents.worlds.failures import NamedFailures
-from mmrl_agents.worlds.infos import ReadableInfo, SideBySide
+from mmrl_agents.worlds.infos import ReadableInfo
 from mmrl_agents.worlds.replaying import Replayable
+from mmrl_agents.worlds.side_by_side import SideBySide
 from mmrl_agents.worlds.workers import TIMEOUT_S, WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
@@ -69,13 +70,6 @@ def make_worlds(
     if workers:
         return WorkerWorlds(make, num_worlds, workers, worker_timeout_s)
     return SideBySide([make] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-def declared_senses(envs: VectorEnv[Any, Any, Any]) -> Mapping[str, Any]:
-    """The senses by name of worlds that `make_worlds` made."""
-    assert isinstance(envs.unwrapped, SyncVectorEnv)
-    declared: Mapping[str, Any] = envs.unwrapped.get_attr("modalities")[0]
-    return declared
 
 
 def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:

@@ -5,8 +5,7 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 
-from mmrl_agents.worlds.workers import WorkerWorlds
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import describing
 
 KINDS: Mapping[str, str] = {
     "physics_errors": "episodes ended by physics that went wrong",
@@ -17,21 +16,9 @@ KINDS: Mapping[str, str] = {
 """Names of the counts, and what people read."""
 
 
-def incidents_of(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
-    """Counts since the worlds were made; only of what can happen to worlds of that kind."""
-    worlds = envs.unwrapped
-    if isinstance(worlds, RobotVectorEnv):
-        clipped = sum(clipped_readings(worlds).values())
-        return {"renderer_failures": worlds.renderer_failures, "clipped_readings": clipped}
-    return {"workers_lost": worlds.lost} if isinstance(worlds, WorkerWorlds) else {}
-
-
 def clipped_readings(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
-    """Readings by sense that were beyond its declared bounds, of senses that had any; {} for worlds of others."""
-    worlds = envs.unwrapped
-    if not isinstance(worlds, RobotVectorEnv):
-        return {}
-    return {name: count for name, count in worlds.clipped_readings.items() if count}
+    """Readings by sense that were beyond its declared bounds, of senses that had any."""
+    return {name: count for name, count in describing(envs).clipped_readings.items() if count}
 
 
 def about_clipped(counts: Mapping[str, int]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import SyncVectorEnv
 
 from mmrl.evaluation.figures import Figure, require_declarable
 from mmrl_agents.experience.episodes import LOST
@@ -94,17 +93,6 @@ class ReadableInfo(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, readable(info, self.figures)
 
 
-class SideBySide(SyncVectorEnv):
-    """Worlds whose infos may differ in type from world to world and from step to step."""
-
-    @property
-    def figures(self) -> tuple[Figure, ...]:
-        """The figures that the worlds declare, the same in all of them."""
-        return declared_figures(self.envs[0])
-
-    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
-        # Gymnasium takes the type of a column from the first world that has the entry.
-        for name, value in env_info.items():
-            if not (name in _READ or name == LOST or isinstance(value, Mapping) or name in vector_infos):
-                vector_infos[name] = np.full(self.num_envs, None, object)
-        return super()._add_info(vector_infos, env_info, env_num)
+def is_free_in_kind(name: str, value: Any) -> bool:
+    """Whether an entry of a readable info may be a number in one world and a word in another."""
+    return not (name in _READ or name == LOST or isinstance(value, Mapping))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +16,9 @@ from mmrl.modality.foreign import overrides_from, with_encoders
 from mmrl.settings import joined
 from mmrl_agents.records.refusals import raised_by_us
 from mmrl_agents.worlds.accepted import refused_arguments
-from mmrl_agents.worlds.foreign_worlds import declared_senses, find_maker, make_worlds
-from mmrl_agents.worlds.replaying import require_context
+from mmrl_agents.worlds.foreign_worlds import find_maker, make_worlds
 from mmrl_agents.worlds.workers import TIMEOUT_S
-from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
-from mmrl_envs.robot_env import RobotEnv
-from mmrl_envs.vector_env import RobotVectorEnv
+from mmrl_envs.multimodal import MultimodalVectorEnv, describing
 
 Worlds = VectorEnv[Any, Any, Any]
 
@@ -91,11 +89,12 @@ def _are_mappings(*values: Any) -> bool:
 
 def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
     """Raise ValueError for a context given to worlds that have none, or read nothing of it."""
-    if not context or isinstance(worlds.unwrapped, RobotEnv | RobotVectorEnv):
+    if not context:
         return
-    if isinstance(worlds.unwrapped, MultimodalVectorEnv | SingleWorld):
+    ask = worlds.get_wrapper_attr if isinstance(worlds, gym.Env) else partial(getattr, describing(worlds))
+    if not ask("takes_context"):
         raise ValueError(f"{env_id} has no context to set, got {', '.join(map(str, context))}")
-    require_context(worlds, context)
+    ask("require_context")(context)
 
 
 def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, workers: int) -> Worlds:
@@ -117,10 +116,8 @@ def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], i
 
     Those of other packages follow from the observation space and what the run says of it.
     """
-    worlds = envs.unwrapped
-    if isinstance(worlds, MultimodalVectorEnv):
-        return dict(worlds.modalities), worlds.privileged_size
-    return dict(declared_senses(envs)), 0
+    worlds = describing(envs)
+    return dict(worlds.modalities), worlds.privileged_size
 
 
 def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
@@ -139,6 +136,5 @@ def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
     Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the
     evaluation changes; of games those of the console.
     """
-    worlds = envs.unwrapped
-    settings = worlds.settings if isinstance(worlds, MultimodalVectorEnv) else {}
+    settings = describing(envs).settings
     return {**settings, "context": {**settings["context"], **context}} if "context" in settings else settings

@@ -5,22 +5,17 @@ actions, and the world stands where it stood; at most one episode is played agai
 physics kept something over the reset, say, that is noticed and told.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.worlds import global_random
 from mmrl_agents.worlds.contexts import EpisodeContexts
-from mmrl_agents.worlds.workers import RemoteWorld, WorkerWorlds
-from mmrl_envs.context import ContextSource
 from mmrl_envs.snapshot import OtherWorlds
-from mmrl_envs.vector_env import RobotVectorEnv
 
 
 class Actions:
@@ -84,6 +79,8 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         present = self.contexts.present
         return {**info, "context": {**info.get("context", {}), **present}} if present else info
 
+    takes_context = True
+
     def require_context(self, context: Mapping[str, Any]) -> None:
         """Raises ValueError for a context that the environment does not take, which one that declares none must try."""
         self.contexts.require(context)
@@ -124,78 +121,3 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
             if not np.array_equal(array, state["observation"][name], equal_nan=True):
                 raise OtherWorlds(f"the episode played again leads to another observation {name!r}")
         self._seeds.bit_generator.state = state["seeds"]
-
-
-def require_context(worlds: VectorEnv[Any, Any, Any] | gym.Env[Any, Any], context: Mapping[str, Any]) -> None:
-    """Raises ValueError for a context that environments of other packages, side by side or alone, do not take."""
-    single = worlds.unwrapped.envs[0] if isinstance(worlds.unwrapped, SyncVectorEnv) else worlds
-    if isinstance(single, RemoteWorld):  # what it does not declare is tried by its first reset
-        single.contexts.require(context)
-    elif isinstance(single, Replayable):
-        single.require_context(context)
-    else:
-        raise ValueError(f"there is no context to set, got {', '.join(map(str, context))}")
-
-
-def let_choose(worlds: VectorEnv[Any, Any, Any], source: ContextSource) -> None:
-    """Ask a source for the context of every episode that begins; ValueError for worlds in other processes."""
-    singles = worlds.envs if isinstance(worlds, SyncVectorEnv) else ()
-    if any(isinstance(single, RemoteWorld) for single in singles):
-        raise ValueError("a curriculum chooses every context in the process that learns: leave workers at 0")
-    for number, single in enumerate(singles):
-        assert isinstance(single, Replayable)
-        single.contexts.source = partial(_one_of, source, number)
-
-
-def _one_of(source: ContextSource, world: int) -> Mapping[str, Any]:
-    (context,) = source(np.array([world]))
-    return context
-
-
-def worlds_state(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any] | None:
-    """All that the coming steps of the worlds depend on; None where they cannot tell."""
-    worlds = envs.unwrapped
-    if isinstance(worlds, RobotVectorEnv):
-        return worlds.get_state()
-    try:
-        states = [env.get_state() for env in _replayable(worlds)]
-        return {"replay": states, "generators": _generators(worlds)} if states else None
-    except OtherWorlds:  # a worker has died since the last step, and with it where its worlds stood
-        return None
-
-
-def restore_worlds(envs: VectorEnv[Any, Any, Any], state: Mapping[str, Any]) -> None:
-    """Undo `worlds_state`.
-
-    Raises `OtherWorlds` where robots were saved under other arguments, or worlds played again stand elsewhere.
-    """
-    worlds = envs.unwrapped
-    if isinstance(worlds, RobotVectorEnv):
-        worlds.set_state(state)
-    else:
-        for env, saved in zip(_replayable(worlds), state["replay"], strict=True):
-            env.set_state(saved)
-        _restore_generators(worlds, state.get("generators", []))  # older checkpoints have none
-
-
-def _generators(worlds: VectorEnv[Any, Any, Any]) -> list[dict[str, Any]]:
-    """States of the generators that each process shares among its worlds."""
-    if isinstance(worlds, WorkerWorlds):
-        return worlds.take_generators()
-    return [global_random.take()]
-
-
-def _restore_generators(worlds: VectorEnv[Any, Any, Any], states: Sequence[Mapping[str, Any]]) -> None:
-    """Undo `_generators` once all worlds are back; spread over other processes they go on from where those are."""
-    if isinstance(worlds, WorkerWorlds):
-        if len(states) == len(worlds.workers):
-            worlds.restore_generators(states)
-    elif len(states) == 1:
-        global_random.restore(states[0])
-
-
-def _replayable(worlds: VectorEnv[Any, Any, Any]) -> list[Replayable | RemoteWorld]:
-    """The single worlds, [] unless each of them remembers its episode."""
-    singles = worlds.envs if isinstance(worlds, SyncVectorEnv) else ()
-    able = [env for env in singles if isinstance(env, Replayable | RemoteWorld)]
-    return able if len(able) == len(singles) else []

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from mmrl_agents.experience.episodes import LOST
 from mmrl_agents.worlds.contexts import EpisodeContexts
-from mmrl_agents.worlds.infos import SideBySide
+from mmrl_agents.worlds.side_by_side import SideBySide
 from mmrl_agents.worlds.worker_failures import Gone, Hangs, WorkerReplaced, WorkersFailed, death_means_other_worlds
 from mmrl_agents.worlds.worker_process import Begun, Maker, Outcome, Seeds, serve
+from mmrl_envs.context import ContextSource
+from mmrl_envs.snapshot import OtherWorlds
 
 TIMEOUT_S = 600.0
 """Seconds after which a worker that does not answer is replaced."""
@@ -83,13 +85,39 @@ class WorkerWorlds(SideBySide):
         for worker in self.workers:
             worker.close()
 
-    def take_generators(self) -> list[dict[str, Any]]:
-        """States of the generators that each process shares among its worlds; raises `OtherWorlds` if one has died."""
-        with death_means_other_worlds():
-            return [worker.ask("take_generators") for worker in self.workers]
+    @property
+    def incidents(self) -> dict[str, int]:
+        """How many processes were lost."""
+        return {"workers_lost": self.lost}
 
-    def restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Undo `take_generators`."""
+    def require_context(self, setting: Mapping[str, Any]) -> None:
+        """Raises ValueError for what a world refuses; what it does not declare is tried by its first reset."""
+        self.envs[0].get_wrapper_attr("contexts").require(setting)
+
+    @property
+    def context_source(self) -> None:
+        """None: every context is chosen in the process that learns, and these worlds are in others."""
+        return None
+
+    @context_source.setter
+    def context_source(self, source: ContextSource | None) -> None:
+        if source is not None:
+            raise ValueError("a curriculum chooses every context in the process that learns: leave workers at 0")
+
+    def get_state(self) -> dict[str, Any] | None:
+        """How the present episodes came about; None where a worker has died since the last step, and they with it."""
+        try:
+            return {"replay": [single.get_wrapper_attr("get_state")() for single in self.envs], **self._generators()}
+        except OtherWorlds:
+            return None
+
+    def _generators(self) -> dict[str, Any]:
+        with death_means_other_worlds():
+            return {"generators": [worker.ask("take_generators") for worker in self.workers]}
+
+    def _restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
+        if len(states) != len(self.workers):
+            return
         with death_means_other_worlds():
             for worker, state in zip(self.workers, states, strict=True):
                 worker.ask("restore_generators", state)

@@ -19,7 +19,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.making import make_envs, require_context_known
-from mmrl_agents.worlds.replaying import restore_worlds, worlds_state
+from mmrl_envs.multimodal import describing
 
 
 class Hill(gym.Env[Any, Any]):
@@ -142,7 +142,7 @@ def test_a_world_goes_on_in_its_context() -> None:
     one, other = make_envs(HILL, 2, {}), make_envs(HILL, 2, {})
     one.reset(seed=1, options={"context": {"slope": [0, 1]}})
     slopes(one, 3)
-    restore_worlds(other, numpy_tree(plain(worlds_state(one))))
+    describing(other).set_state(numpy_tree(plain(describing(one).get_state())))
     assert slopes(one, 7) == slopes(other, 7)
 
 

@@ -16,8 +16,9 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer
-from mmrl_agents.worlds.foreign_worlds import declared_senses, make_world
+from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.making import action_space_of, make_envs
+from mmrl_envs.multimodal import describing
 
 
 class Workbench(gym.Env[Any, Any]):
@@ -82,7 +83,7 @@ def tiny(env: str, folder: Path, **changes: Any) -> TrainConfig:
 
 def test_a_maker_gives_worlds_as_policies_know_them() -> None:
     envs = make_envs(MAKER, 2, {"length": 3}, READ)
-    assert set(declared_senses(envs)) == {"force", "robot.joints", "tool"}
+    assert set(describing(envs).modalities) == {"force", "robot.joints", "tool"}
     assert envs.single_action_space == spaces.Box(-1, 1, (2,), np.float64)
     observation, _ = envs.reset(seed=0)
     assert envs.observation_space.contains(observation)
@@ -138,7 +139,7 @@ def test_an_environment_of_ours_in_a_wrapper_keeps_its_senses() -> None:
 
     sys.modules[__name__].make_wrapped = make  # type: ignore[attr-defined]  # for this test alone
     envs = make_envs("workbench_of_a_test:make_wrapped", 1, {})
-    assert {name: sense.history for name, sense in declared_senses(envs).items()} == {
+    assert {name: sense.history for name, sense in describing(envs).modalities.items()} == {
         "force_torque": 32,
         "proprioception": 32,
     }

@@ -12,8 +12,9 @@ from gymnasium.vector import AutoresetMode
 
 from mmrl.evaluation.figures import figures_of
 from mmrl_agents.experience.episodes import episode_from
-from mmrl_agents.worlds.infos import ReadableInfo, SideBySide, readable
+from mmrl_agents.worlds.infos import ReadableInfo, readable
 from mmrl_agents.worlds.making import make_envs
+from mmrl_agents.worlds.side_by_side import SideBySide
 from tests.toys import COIN_FIGURES
 
 COUNTER = f"{__name__}:Counter"

@@ -6,14 +6,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrl_agents.records.checkpoint import numpy_tree, plain
 from mmrl_agents.worlds.global_random import seed_globally, spared
 from mmrl_agents.worlds.making import make_envs
-from mmrl_agents.worlds.replaying import Actions, Replayable, restore_worlds, worlds_state
+from mmrl_agents.worlds.replaying import Actions, Replayable
+from mmrl_agents.worlds.side_by_side import SideBySide
+from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
 
 
@@ -29,8 +31,8 @@ def test_they_go_on_bit_for_bit(env_id: str, before: int, seed: int) -> None:
     envs, fresh = make_envs(env_id, 2, {"max_episode_steps": 25}), make_envs(env_id, 2, {"max_episode_steps": 25})
     envs.reset(seed=seed)
     play(envs, before, seed)
-    state = numpy_tree(plain(worlds_state(envs)))  # as a checkpoint gives it back
-    restore_worlds(fresh, state)
+    state = numpy_tree(plain(describing(envs).get_state()))  # as a checkpoint gives it back
+    describing(fresh).set_state(state)
     for one, other in zip(play(envs, 60, seed + 1), play(fresh, 60, seed + 1), strict=True):
         np.testing.assert_equal(one[0], other[0])
         for a, b in zip(one[1:4], other[1:4], strict=True):
@@ -85,9 +87,9 @@ def test_an_episode_that_does_not_repeat_itself_is_noticed() -> None:
 
 
 def test_worlds_that_remember_nothing_say_so() -> None:
-    envs = SyncVectorEnv([lambda: gym.make("CartPole-v1")], autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SideBySide([lambda: gym.make("CartPole-v1")], autoreset_mode=AutoresetMode.SAME_STEP)
     envs.reset(seed=0)
-    assert worlds_state(envs) is None
+    assert describing(envs).get_state() is None
 
 
 def test_a_long_episode_is_one_array_of_actions() -> None:
@@ -137,10 +139,10 @@ def test_a_resumed_world_draws_on_where_it_was() -> None:
     one, other = make_envs(f"{__name__}:Dice", 1, {}), make_envs(f"{__name__}:Dice", 1, {})
     one.reset(seed=5)
     games(one, 7)
-    state = numpy_tree(plain(worlds_state(one)))
+    state = numpy_tree(plain(describing(one).get_state()))
     expected = games(one, 9)
     random.seed(99)
-    restore_worlds(other, state)
+    describing(other).set_state(state)
     np.testing.assert_equal(games(other, 9), expected)
 
 

@@ -19,10 +19,10 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import make_world
-from mmrl_agents.worlds.incidents import incidents_of
 from mmrl_agents.worlds.making import make_envs
 from mmrl_agents.worlds.worker_failures import WorkerReplaced, WorkersFailed
 from mmrl_agents.worlds.workers import WorkerWorlds
+from mmrl_envs.multimodal import describing
 
 CARTPOLE = "CartPole-v1"
 
@@ -63,7 +63,7 @@ def test_they_play_the_same_games_as_one_after_another(worlds: Any) -> None:
             for name, last in info["final_obs"][world].items():
                 np.testing.assert_array_equal(last, told["final_obs"][world][name])
     assert ended >= 3
-    assert incidents_of(worlds) == {"workers_lost": 0}
+    assert describing(worlds).incidents == {"workers_lost": 0}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
@@ -72,7 +72,7 @@ def test_what_a_terminal_sends_to_all_is_answered_by_the_parent(worlds: Any, num
     for worker in worlds.workers:
         os.kill(worker.process_id, number)
     worlds.step(np.array([0, 1, 0]))
-    assert incidents_of(worlds) == {"workers_lost": 0}
+    assert describing(worlds).incidents == {"workers_lost": 0}
 
 
 def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
@@ -88,7 +88,7 @@ def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
         for name, last in info["final_obs"][world].items():
             np.testing.assert_array_equal(last, before[name][world])
         assert abs(observation["observation"][world]).max() <= 0.05  # where an episode of CartPole begins
-    assert incidents_of(worlds) == {"workers_lost": 1}
+    assert describing(worlds).incidents == {"workers_lost": 1}
     ended = np.zeros(3, np.int64)
     for _ in range(20):  # one and the same action lets the pole fall within a dozen steps, in the new process too
         _, reward, terminated, truncated, info = worlds.step(np.array([0, 1, 0]))
@@ -97,7 +97,7 @@ def test_a_killed_worker_ends_its_episodes_and_no_others(worlds: Any) -> None:
         assert "worker_lost" not in info.get("final_info", {})
         ended += terminated
     assert (ended >= 1).all()
-    assert incidents_of(worlds) == {"workers_lost": 1}
+    assert describing(worlds).incidents == {"workers_lost": 1}
 
 
 def test_one_killed_between_episodes_is_replaced_too(worlds: Any) -> None:
@@ -106,7 +106,7 @@ def test_one_killed_between_episodes_is_replaced_too(worlds: Any) -> None:
     observation, _ = worlds.reset(seed=4)
     same = make_envs(CARTPOLE, 3, {}).reset(seed=4)[0]
     np.testing.assert_array_equal(observation["observation"], same["observation"])
-    assert incidents_of(worlds) == {"workers_lost": 1}
+    assert describing(worlds).incidents == {"workers_lost": 1}
 
 
 def test_they_begin_anew_all_at_once(worlds: Any) -> None:
@@ -152,7 +152,7 @@ def test_one_that_gives_no_answer_is_named_and_replaced() -> None:
         _, _, _, truncated, info = worlds.step(np.array([0, 1, 0]))
     assert truncated.tolist() == [True, True, False]
     assert info["final_info"]["worker_lost"].tolist() == [True, True, False]
-    assert incidents_of(worlds) == {"workers_lost": 1}
+    assert describing(worlds).incidents == {"workers_lost": 1}
     assert worlds.step(np.array([0, 1, 0]))[1].tolist() == [1, 1, 1]
     worlds.close()
 
