@@ -1,14 +1,14 @@
 """The scripted expert in every physics engine: `python -m benchmarks.engines [--worlds 8] [--rounds 2]`.
 
-Success at the default clearances, contact forces, and control steps per second of CPU time: of the whole process,
-senses without images included, resets left out.
+Success at the default clearances, the figures of the task, and control steps per second of CPU time: of the whole
+process, senses without images included, resets left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
+from mmrl.evaluation.figures import Figure, decimals_for
 from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.physics.engines import ENGINES
 from mmrl_envs.tasks.pegs import PEG_SHAPES
@@ -24,8 +25,17 @@ from mmrl_envs.vector_env import RobotVectorEnv
 STEPS = 100
 
 
-def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> tuple[int, float, float]:
-    """Successes, median peak force in newtons and control steps per second."""
+class Measured(NamedTuple):
+    """The expert's episodes in one engine, with one shape."""
+
+    successes: int
+    medians: dict[Figure, str]
+    """Of the declared figures."""
+    steps_per_second: float
+
+
+def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> Measured:
+    """Let the expert play `rounds` episodes in each world."""
     envs = gym.make_vec(
         "mmrl/PegInsertion-v0",
         num_envs=num_worlds,
@@ -37,7 +47,8 @@ def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> tuple[int,
     )
     worlds = envs.unwrapped
     assert isinstance(worlds, RobotVectorEnv)
-    expert, successes, peaks, seconds = PegExpert(worlds), 0, list[float](), 0.0
+    expert, successes, seconds = PegExpert(worlds), 0, 0.0
+    values: dict[Figure, list[float]] = {figure: [] for figure in worlds.figures}
     info: dict[str, Any] = {}
     for seed in range(rounds):
         envs.reset(seed=seed)
@@ -47,9 +58,12 @@ def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> tuple[int,
             *_, info = envs.step(expert.act())
         seconds += time.process_time() - begin
         successes += int(info["is_success"].sum())
-        peaks.extend(info["peak_force_n"])
+        for figure, column in values.items():
+            column.extend(info[figure.name])
     envs.close()
-    return successes, float(np.median(peaks)), STEPS * num_worlds * rounds / seconds
+    medians = {figure: float(np.median(column)) for figure, column in values.items()}
+    told = {figure: f"{median:.{decimals_for([median])}f}" for figure, median in medians.items()}
+    return Measured(successes, told, STEPS * num_worlds * rounds / seconds)
 
 
 if __name__ == "__main__":
@@ -57,11 +71,14 @@ if __name__ == "__main__":
     parser.add_argument("--worlds", type=int, default=8, help="worlds side by side")
     parser.add_argument("--rounds", type=int, default=2, help="episodes in each of them")
     arguments = parser.parse_args()
-    table = Table("engine", "shape", "success", "median peak force", "control steps/s")
-    for engine in ENGINES:
-        for shape in PEG_SHAPES:
-            successes, peak, rate = measure(engine, shape, arguments.worlds, arguments.rounds)
-            table.add_row(
-                engine, shape, f"{successes}/{arguments.worlds * arguments.rounds}", f"{peak:.0f} N", f"{rate:.0f}"
-            )
+    rows = {
+        (engine, shape): measure(engine, shape, arguments.worlds, arguments.rounds)
+        for engine in ENGINES
+        for shape in PEG_SHAPES
+    }
+    declared = [f"median {figure.heading}" for figure in next(iter(rows.values())).medians]
+    table = Table("engine", "shape", "success", *declared, "control steps/s")
+    for (engine, shape), row in rows.items():
+        success = f"{row.successes}/{arguments.worlds * arguments.rounds}"
+        table.add_row(engine, shape, success, *row.medians.values(), f"{row.steps_per_second:.0f}")
     Console().print(table)
