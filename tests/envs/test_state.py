@@ -11,6 +11,7 @@ import mmrl_envs
 from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian
 from mmrl_envs import Camera, ForceTorque, Sensor
 from mmrl_envs.experts.peg_expert import PegExpert
+from tests.comparing import assert_same
 
 IDS = [env_id for env_id in mmrl_envs.task_ids() if env_id.startswith("mmrl/PegInsertion")]
 """Tasks of the arm, which has every kind of sense."""
@@ -41,24 +42,6 @@ def make(env_id: str, num_worlds: int, sensors: Any = None, engine: str = "mujoc
 
 def actions(num_steps: int, num_worlds: int, size: int) -> np.ndarray:
     return np.random.default_rng(2).uniform(-1, 1, (num_steps, num_worlds, size)).astype(np.float32)
-
-
-def assert_same(one: Any, other: Any, where: str = "") -> None:
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, np.ndarray) and one.dtype == object:
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_same(a, b, f"{where}[{i}]")
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, other, err_msg=where)
-    elif isinstance(one, tuple):
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_same(a, b, f"{where}[{i}]")
-    else:
-        assert one == other, where
 
 
 @pytest.mark.parametrize("env_id", IDS)

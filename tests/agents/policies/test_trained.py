@@ -3,36 +3,23 @@
 import json
 import os
 from collections.abc import Callable
-from io import StringIO
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 import torch
-from rich.console import Console
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.policies.trained import export, load_policy
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.list_runs import summary
-from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.training.train import train
+from tests.trainings import POLE, trained_quietly
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = TrainConfig(
-        env="CartPole-v1",
-        num_worlds=2,
-        total_steps=64,
-        threads=1,
-        device="cpu",
-        ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
-        evaluate_episodes=0,
-        run_dir=tmp_path_factory.mktemp("runs") / "run",
-    )
-    return train(config, Console(file=StringIO())).run_dir
+    return trained_quietly(replace(POLE, run_dir=tmp_path_factory.mktemp("runs") / "run"))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -5,21 +5,18 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from io import StringIO
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.policies.trained import export
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.records.runs import RunFolder
-from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.training.train import train
+from tests.trainings import POLE, trained_quietly
 
 STEPS = 64
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
@@ -34,17 +31,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
 
 @pytest.fixture(scope="module")
 def pole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = TrainConfig(
-        env="CartPole-v1",
-        num_worlds=2,
-        total_steps=STEPS,
-        threads=1,
-        device="cpu",
-        ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
-        evaluate_episodes=0,
-        run_dir=tmp_path_factory.mktemp("runs") / "run",
-    )
-    return train(config, Console(file=StringIO())).run_dir
+    return trained_quietly(replace(POLE, total_steps=STEPS, run_dir=tmp_path_factory.mktemp("runs") / "run"))
 
 
 @pytest.fixture

@@ -35,12 +35,12 @@ def actions(worlds: VecEnv, steps: int) -> list[np.ndarray]:
     return [np.stack([worlds.action_space.sample() for _ in range(worlds.num_envs)]) for _ in range(steps)]
 
 
-def assert_same(ours: Any, theirs: Any, where: str) -> None:
+def assert_alike(ours: Any, theirs: Any, where: str) -> None:
     """Equal in structure and to the last bit, but for the float32 in which SB3 keeps observations and rewards."""
     if isinstance(theirs, dict):
         assert set(ours) == set(theirs), where
         for key in theirs:
-            assert_same(ours[key], theirs[key], f"{where}.{key}")
+            assert_alike(ours[key], theirs[key], f"{where}.{key}")
     elif isinstance(theirs, np.ndarray):
         assert ours.shape == theirs.shape, where
         np.testing.assert_array_equal(ours.astype(theirs.dtype), theirs, where)
@@ -69,18 +69,18 @@ def test_trajectories_are_those_of_sb3s_own_worlds(env_id: str, count: int, kwar
         assert ours.action_space == theirs.action_space
         ours.seed(3)
         theirs.seed(3)
-        assert_same(ours.reset(), theirs.reset(), "reset")
-        assert_same(dict(enumerate(ours.reset_infos)), dict(enumerate(theirs.reset_infos)), "reset_infos")
+        assert_alike(ours.reset(), theirs.reset(), "reset")
+        assert_alike(dict(enumerate(ours.reset_infos)), dict(enumerate(theirs.reset_infos)), "reset_infos")
         ended = 0
         for step, action in enumerate(actions(ours, steps)):
             observation, reward, done, infos = ours.step(action)
             expected = theirs.step(action)
-            assert_same(observation, expected[0], f"observation {step}")
+            assert_alike(observation, expected[0], f"observation {step}")
             np.testing.assert_array_equal(reward, expected[1])
             np.testing.assert_array_equal(done, expected[2])
             for world in range(count):
-                assert_same(without_clock(infos[world]), without_clock(expected[3][world]), f"info {step} {world}")
-                assert_same(ours.reset_infos[world], theirs.reset_infos[world], f"reset_info {step} {world}")
+                assert_alike(without_clock(infos[world]), without_clock(expected[3][world]), f"info {step} {world}")
+                assert_alike(ours.reset_infos[world], theirs.reset_infos[world], f"reset_info {step} {world}")
             ended += int(done.sum())
         assert ended >= 2
 
@@ -89,11 +89,11 @@ def test_many_worlds_are_those_of_the_vector_environment(peg: WorldsVecEnv) -> N
     with closing(make_envs(PEG, 3, TOUCH)) as worlds:
         peg.seed(5)
         expected, _ = worlds.reset(seed=5)
-        assert_same(peg.reset(), expected, "reset")
+        assert_alike(peg.reset(), expected, "reset")
         for action in actions(peg, 6):
             observation, reward, done, _ = peg.step(action)
             expected, rewards, terminated, truncated, _ = worlds.step(action)
-            assert_same(observation, expected, "observation")
+            assert_alike(observation, expected, "observation")
             np.testing.assert_array_equal(reward, rewards.astype(np.float32))
             np.testing.assert_array_equal(done, terminated | truncated)
 
@@ -115,7 +115,7 @@ def test_the_end_of_an_episode_says_all_that_sb3_reads(peg: WorldsVecEnv) -> Non
         assert info["episode"]["l"] == 5
         assert info["episode"]["r"] == pytest.approx(returns[world], abs=1e-12)
         assert info["is_success"] is bool(final["is_success"][world])
-        assert_same(info["terminal_observation"], last[world], "terminal_observation")
+        assert_alike(info["terminal_observation"], last[world], "terminal_observation")
         for name, reading in info["terminal_observation"].items():
             assert not np.array_equal(reading, observation[name][world]), "the new episode starts elsewhere"
 

@@ -15,26 +15,15 @@ import torch
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.history import resumes_of
-from mmrl_agents.training.train import train
 from mmrl_agents.worlds.making import make_envs, world_settings
-
-POLE = TrainConfig(
-    env="CartPole-v1",
-    num_worlds=2,
-    total_steps=64,
-    threads=1,
-    device="cpu",
-    ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
-    evaluate_episodes=0,
-)
+from tests.trainings import POLE, trained_quietly
 
 
 def quietly(config: TrainConfig) -> dict[str, Any]:
-    return RunFolder(train(config, Console(file=StringIO())).run_dir).read_config()
+    return RunFolder(trained_quietly(config)).read_config()
 
 
 def test_resumes_are_listed_with_step_versions_and_what_changed(tmp_path: Path) -> None:

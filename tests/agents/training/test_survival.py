@@ -22,7 +22,6 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.lock import FolderInUse
 from mmrl_agents.records.run_status import read_status
@@ -30,6 +29,7 @@ from mmrl_agents.records.runs import DamagedCheckpoint, RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import TrainingFailed, train
 from mmrl_agents.training.trainer import Trainer
+from tests import trainings
 
 KILLED = [
     *("train", "mmrl/PegInsertion-v0", "--sensors", "proprioception", "force_torque", "--num-worlds", "2"),
@@ -39,15 +39,7 @@ KILLED = [
     *("--curriculum", "learning_progress", "--vary", "friction=[0.9,0.2]", "hole_x_m=[0,[-0.04,0.04]]"),
     *("--curriculum-options", "fit_every=8", "neighbours=20", "averaged=1", "most_components=3"),
 ]
-POLE = TrainConfig(
-    env="CartPole-v1",
-    num_worlds=2,
-    total_steps=320,
-    threads=1,
-    device="cpu",
-    ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
-    evaluate_episodes=0,
-)
+POLE = replace(trainings.POLE, total_steps=320)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,26 @@
+"""Trainings of a moment, for tests of what a run leaves behind."""
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.training.train import train
+
+POLE = TrainConfig(
+    env="CartPole-v1",
+    num_worlds=2,
+    total_steps=64,
+    threads=1,
+    device="cpu",
+    ppo=PPOConfig(num_steps=16, minibatch_size=16, epochs=1),
+    evaluate_episodes=0,
+)
+"""Two updates on the pole that wants to be balanced."""
+
+
+def trained_quietly(config: TrainConfig) -> Path:
+    """The folder of the run, with nothing printed."""
+    return train(config, Console(file=StringIO())).run_dir
