@@ -9,7 +9,7 @@ minibatches of 512, 3 epochs and no privileged critic; with a camera and with wi
 networks included. Ours is `mmrl train` with its recipe. SB3 gets the settings of that recipe as far as it has them, on
 our network and our vector environment, on either with what it has itself in place of the other, and on neither.
 
-Every measurement is a process of its own, whose peak memory is told beside it; contenders take turns. Handing SB3 our
+Every measurement is a process of its own, with its peak memory beside it; contenders take turns. Handing SB3 our
 vector environment is in its favour; `DummyVecEnv` over single environments is what it has itself, or, up to 8 of them,
 `SubprocVecEnv` with a process for each.
 """

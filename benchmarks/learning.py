@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--episodes", type=int, default=500)
     parser.add_argument("--metric", choices=sorted(AXES), default="success_rate")
-    parser.add_argument("--level", type=float, default=0.95, help="of the metric, whose first time is told")
+    parser.add_argument("--level", type=float, default=0.95, help="of the metric; the first time at it is printed")
     parser.add_argument("--jobs", type=int, default=1, help="seeds side by side, each on its share of the cores")
     ended = parser.add_mutually_exclusive_group()
     ended.add_argument("--keep", action="store_true", help="do not train again what has been trained")

@@ -36,7 +36,7 @@ _SHOWN_AS = {
 }
 """Settings by another name than their own in the short help."""
 _OF_A_PLACE = ("resume", "run_dir")
-"""What the settings of a recorded run say of its own folder."""
+"""Settings of a recorded run that are about its own folder."""
 
 # What other programs call our options, by the part that an agent reads.
 _CALLED_OTHERWISE: Mapping[str, str] = {
@@ -65,7 +65,7 @@ _CALLED_OTHERWISE: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Asked(Generic[Config]):
-    """What a command is asked for."""
+    """The settings and the requests of a command line."""
 
     settings: Annotated[Config, tyro.conf.arg(name="")]
     """Its settings."""
@@ -129,7 +129,7 @@ def _our_name(setting: str, agent: str) -> str:
 
 
 def value_of(option: str, words: Sequence[str]) -> str | None:
-    """What an option is given, be it as one word or as two."""
+    """The value of an option, written as one word or as two."""
     for index, word in enumerate(words):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
@@ -201,7 +201,7 @@ def _asks_for_help_alone(words: Sequence[str]) -> bool:
 
 
 def merged(base: TrainConfig, asked: TrainConfig) -> TrainConfig:
-    """What was asked for, on top of the settings by name of what it started from.
+    """The settings asked for, on top of the settings by name that it started from.
 
     Raises ValueError where a run that goes on is given another environment.
     """

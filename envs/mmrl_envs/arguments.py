@@ -1,4 +1,4 @@
-"""What vector environments refuse to be built, reset or stepped with.
+"""Arguments that vector environments refuse, of making, resets and steps.
 
 Letters: N = worlds, A = size of an action.
 """

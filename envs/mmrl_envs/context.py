@@ -101,7 +101,7 @@ class Choice:
     help: str
     """One line for users."""
     group: str = "task"
-    """As of `Parameter`."""
+    """As in `Parameter`."""
 
     def describe(self) -> str:
         """Meaning, default and options in one line."""

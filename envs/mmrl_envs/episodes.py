@@ -1,4 +1,4 @@
-"""What the present episodes have come to so far, and how vector infos say it: an entry, and a mask of its worlds.
+"""The present episodes so far, and their form in vector infos: an entry, and a mask of its worlds.
 
 Letters: N = worlds, n = a subset.
 """

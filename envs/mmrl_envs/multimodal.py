@@ -1,4 +1,4 @@
-"""What every environment of the suite is: worlds that declare their senses.
+"""The contract of every environment of the suite: worlds that declare their senses.
 
 N is the number of worlds.
 """
@@ -84,7 +84,7 @@ class SelfDescribing:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the worlds are built with, defaults resolved, as plain values; {} where nothing is told."""
+        """The settings of the worlds, defaults resolved, as plain values; {} where none are declared."""
         return {}
 
 
@@ -118,7 +118,7 @@ class GroupedWorlds(MultimodalVectorEnv):
     def receive(
         self, group: int = 0
     ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """What that step gave: as `step`, with n in place of N."""
+        """The results of that step: as `step`, with n in place of N."""
 
 
 class SingleWorld(gym.Env[Observation, Any]):

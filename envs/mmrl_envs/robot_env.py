@@ -18,7 +18,7 @@ class RobotEnv(SingleWorld):
 
     Args:
         task: what is to be done.
-        kwargs: as of `RobotVectorEnv`, except `num_envs`, `autoreset` and `max_episode_steps`.
+        kwargs: those of `RobotVectorEnv`, except `num_envs`, `autoreset` and `max_episode_steps`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium leaves it an instance variable

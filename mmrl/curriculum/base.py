@@ -51,7 +51,7 @@ class Curriculum(ABC):
         self.space = space
         self.generator = np.random.Generator(np.random.PCG64(seed))
         self.step = 0
-        """Environment steps of the learner so far, as of `set_step`."""
+        """Environment steps of the learner so far, as `set_step` has them."""
         self.episodes = 0
         """Finished episodes that told something."""
         self._open: dict[int, deque[Draw]] = {}

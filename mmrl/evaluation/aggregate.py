@@ -28,7 +28,7 @@ class Aggregate:
     value: FloatArray
     """(K,)."""
     low: FloatArray
-    """Lower ends, (K,); NaN where there is a single run, which says nothing of others."""
+    """Lower ends, (K,); NaN where there is a single run, which says nothing about other runs."""
     high: FloatArray
     """Upper ends, likewise."""
 

@@ -63,7 +63,7 @@ class Zeros(Fault):
 
 @dataclass(frozen=True)
 class Absent(Zeros):
-    """The sense is unplugged: readings as of `Zeros`, and `info["present"]` says so to a policy that asks."""
+    """The sense is unplugged: readings as `Zeros` gives them, and `info["present"]` says so to a policy that asks."""
 
     @property
     def label(self) -> str:

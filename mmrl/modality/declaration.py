@@ -1,4 +1,4 @@
-"""What a sense is, stated once; everything else is derived from it.
+"""The declaration of a sense, stated once; everything else is derived from it.
 
 A `Modality` fixes the observation space, the sampling schedule, the random stream and the encoder
 of one sense. `EncoderSpec`s are plain data, so that environments can carry them without loading a
@@ -64,7 +64,7 @@ class Modality:
     latency_s: float = 0.0
     """Age in seconds that a reading reaches before the policy can see it."""
     unit: str | tuple[str, ...] = ""
-    """What a reading is counted in, such as "N", or a unit per feature of the last axis; "" where it has none."""
+    """The unit of a reading, such as "N", or a unit per feature of the last axis; "" where it has none."""
     labels: tuple[str, ...] = ()
     """Names of the features of the last axis, such as ("Fx", "Fy", "Fz"); () where they have none."""
 
@@ -121,7 +121,7 @@ class Modality:
         return (self.unit,) * self.shape[-1] if isinstance(self.unit, str) else self.unit
 
     def describe(self) -> dict[str, Any]:
-        """What a run configuration records and a checkpoint compares, as JSON-able values."""
+        """The values that a run configuration records and a checkpoint compares, as JSON has them."""
         return {
             "name": self.name,
             "shape": list(self.shape),

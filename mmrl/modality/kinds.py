@@ -23,7 +23,7 @@ class Kind:
     name: str
     """Its word, such as "image"."""
     spec: type[EncoderSpec]
-    """What declares a sense of this kind, and how it is encoded; subclasses of it are of the same kind."""
+    """The class that declares a sense of this kind, and how it is encoded; subclasses of it are of the same kind."""
     networks: str
     """Where its `mmrl.encoders.Networks` are, as "module:NAME"; imported when a network is built."""
     readers: Mapping[str, SpaceReader] = field(default_factory=dict)

@@ -32,7 +32,7 @@ class NoiseProcess(ABC):
 
     @abstractmethod
     def apply(self, worlds: Worlds, readings: Readings) -> Readings:
-        """What the sensor reports for readings (n, k, *shape), oldest first, one period apart."""
+        """The noisy readings for true ones (n, k, *shape), oldest first, one period apart."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Chain(Noise):
     """
 
     noises: tuple[Noise, ...]
-    """What is applied, in order."""
+    """The noises, in the order in which they apply."""
 
     def __init__(self, *noises: Noise) -> None:
         """Raises ValueError for no noise at all, TypeError for anything that is not a Noise."""

@@ -1,4 +1,4 @@
-"""What a kind of sense says of the observation spaces of other packages: how an entry is read as a sense of that kind.
+"""The observation spaces of other packages as a kind of sense reads them: how an entry is read as a sense of that kind.
 
 T readings of a window, d features, H x W pixels, C channels.
 """

@@ -38,7 +38,7 @@ class MLP(EncoderSpec):
     squash: Squash = ()
     """Scales s of the inputs tanh(s x), side by side; empty for x by its running mean and std."""
     window: Literal["flatten", "last"] = "flatten"
-    """What it reads of a window: all T readings as one vector, or the newest one only."""
+    """The readings of a window that it takes: all T readings as one vector, or the newest one only."""
 
     def __post_init__(self) -> None:
         fit(self, "MLP.")

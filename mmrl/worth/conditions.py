@@ -69,7 +69,7 @@ class Condition:
     sense: str | None = None
     """The one that is absent, alone or broken."""
     absent: tuple[str, ...] = ()
-    """Senses that are unplugged, which the policy is told."""
+    """Senses that are unplugged, which the policy knows."""
     faults: Mapping[str, Fault] = field(default_factory=lambda: MappingProxyType({}))
     """The faults of senses that are plugged in, of which the policy knows nothing."""
 

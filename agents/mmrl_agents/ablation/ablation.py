@@ -126,7 +126,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class AblationResult:
-    """What an ablation leaves behind."""
+    """The result of an ablation."""
 
     folder: Path
     report: Report | None

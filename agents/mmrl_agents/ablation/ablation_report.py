@@ -1,4 +1,4 @@
-"""What an ablation says: tables, a picture of the learning curves, and both as JSON.
+"""The report of an ablation: tables, a picture of the learning curves, and both as JSON.
 
 Every figure is an interquartile mean over seeds with its 95 % bootstrap interval (`mmrl.evaluation.aggregate`).
 """
@@ -49,7 +49,7 @@ def _show(report: Report, console: Console) -> None:
 
 
 def _figures(report: Report) -> Table:
-    """What the declared figures came to."""
+    """The values of the declared figures."""
     table = _table(*(figure.heading for figure in report.figures))
     for subset in report.subsets:
         estimates = [subset.figures[figure.name] for figure in report.figures]

@@ -1,4 +1,4 @@
-"""What the policies of an ablation came to, from the runs that they left.
+"""The results of the policies of an ablation, from the runs that they left.
 
 Every figure is an interquartile mean over seeds with its 95 % bootstrap interval (`mmrl.evaluation.aggregate`).
 
@@ -38,7 +38,7 @@ class Metric:
     label: str
     """On the axis."""
     unit: float
-    """What it is multiplied by there."""
+    """Its factor there."""
 
 
 METRICS = (
@@ -89,7 +89,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Subset:
-    """What the policies with one subset of the senses came to."""
+    """The results of the policies with one subset of the senses."""
 
     senses: tuple[str, ...]
     """The subset."""
@@ -118,7 +118,7 @@ class Report:
     """An ablation in figures."""
 
     env_id: str
-    """What was learned."""
+    """The environment that was learned."""
     metric: Metric
     """Of the curves."""
     knows_success: bool

@@ -70,7 +70,7 @@ class EvaluateConfig:
     senses: bool = False
     """Say instead what each sense is worth: every subset of the senses, and each sense broken in each way."""
     faults: BrokenWays = field(default_factory=BrokenWays)
-    """What faults each sense has for that, one after another."""
+    """Faults that each sense has for that, one after another."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     engine: str | None = None
@@ -151,7 +151,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
 
 
 class _Judged(NamedTuple):
-    """What came of playing in one kind of worlds."""
+    """The results of playing in one kind of worlds."""
 
     report: Report
     world: dict[str, Any]
@@ -324,7 +324,7 @@ def _titled(heading: str, report: Report) -> str:
 
 
 def _about(headings: Collection[str]) -> str:
-    """What the columns with these headings show."""
+    """An explanation of the columns with these headings."""
     about = _ABOUT_RETURNS if "mean return" in headings else _ABOUT_SUCCESS
     return f"{about} {_ABOUT_SCORE}" if "score" in headings else about
 

@@ -1,4 +1,4 @@
-"""What each sense is worth to a trained policy: a table to read, a file to keep, a picture to print."""
+"""The worth of each sense to a trained policy: a table to read, a file to keep, a picture to print."""
 
 import dataclasses
 import hashlib
@@ -132,7 +132,7 @@ _ABOUT_SUCCESS = (
 )
 _ABOUT_RETURNS = "In brackets 95 % bootstrap intervals, of a change over the pairs."
 _ABOUT_BOTH = (
-    "A missing sense is told to the policy, a broken one is not. Change compares the same episodes with all senses in "
+    "The policy knows of a missing sense, not of a broken one. Change compares the same episodes with all senses in "
     "order. Lost is what all senses are worth less all others, 0 where those make up for it; alone is the sense and no "
     "other; the Shapley values of all senses add up to what all are worth less none."
 )

@@ -9,7 +9,7 @@ from mmrl_envs.multimodal import GroupedWorlds
 
 
 class Stepping(Protocol):
-    """As of `GroupedWorlds`, but for its observations, which may be of any kind."""
+    """As in `GroupedWorlds`, but for its observations, which may be of any kind."""
 
     @property
     def groups(self) -> tuple[slice, ...]: ...

@@ -45,7 +45,7 @@ class Agent(Protocol):
         """Undo `state_dict`."""
 
     def carry_over(self) -> dict[str, Any]:
-        """What is under way in the worlds between two updates: tensors, arrays and plain Python."""
+        """The state of the worlds between two updates: tensors, arrays and plain Python."""
 
     def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         """Undo `carry_over` in place of `start`; the worlds must stand where they stood."""
@@ -67,7 +67,7 @@ class Acted(Protocol):
 
     @property
     def state(self) -> Tensor | None:
-        """What is remembered afterwards, (N, M); None for a policy that remembers nothing."""
+        """The memory afterwards, (N, M); None for a policy that remembers nothing."""
 
 
 class Network(Protocol):
@@ -142,14 +142,14 @@ class Setting:
         return modalities_and_privileged_size(self.envs)[0]
 
     def dropout(self) -> SenseDropout | None:
-        """What takes senses away in training; None where nothing does."""
+        """The process that takes senses away in training; None without any."""
         senses = tuple(self.modalities)
         return SenseDropout(senses, self.envs.num_envs, self.dropped, self.seed) if self.dropped else None
 
 
 @dataclass(frozen=True, eq=False)
 class Resources:
-    """What a run hands to its agent: the device, the generators, and the place where episodes are counted."""
+    """Resources of an agent from its run: the device, the generators, and the place where episodes are counted."""
 
     statistics: EpisodeStatistics
     """Counts the episodes that end."""

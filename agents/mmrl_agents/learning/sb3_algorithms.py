@@ -42,7 +42,7 @@ class SB3Algorithm:
     policy: str = "MultiInputPolicy"
     """Its policy for observations with names."""
     critic: str = "vf"
-    """What its `net_arch` calls the critic."""
+    """The name of the critic in its `net_arch`."""
     replays: bool = False
     """Whether it learns from a buffer of transitions rather than from rollouts."""
     defaults: Mapping[str, Any] = field(default_factory=dict)

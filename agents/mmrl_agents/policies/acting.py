@@ -70,7 +70,7 @@ class TorchPolicy:
         self._state[torch.from_numpy(known)] = 0.0
 
     def _memory(self, worlds: int) -> Memory | None:
-        """What is remembered of each world, nothing at first and of another number of worlds."""
+        """The memory of each world, empty at first and for another number of worlds."""
         if not self.policy.state_size:
             return None
         if len(self._state) != worlds:

@@ -145,7 +145,7 @@ def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What a folder holds of a policy, read but not built."""
+    """A policy as a folder holds it, read but not built."""
 
     run: RunFolder
     """The folder."""

@@ -46,7 +46,7 @@ def make_agent(setting: Setting, network: SB3Network, resources: Resources) -> A
 
 
 class SB3Agent(ABC):
-    """What all algorithms have in common: worlds, networks, optimisers, logs."""
+    """The common part of all algorithms: worlds, networks, optimisers, logs."""
 
     begins_in_mid_episode = True
     scores_episodes = False

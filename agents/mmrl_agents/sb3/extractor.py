@@ -110,7 +110,7 @@ class MultimodalExtractor(CombinedExtractor):
         self.fusion.load_state_dict(policy.fusion.state_dict())
 
     def apply(self, fn: Callable[[nn.Module], object]) -> MultimodalExtractor:
-        """As of any module, but that SB3's `ortho_init` stops here: these networks have initial weights of their own.
+        """As in any module, but SB3's `ortho_init` ends here: these networks have initial weights of their own.
 
         It would fail besides: it cannot fill convolutions whose weights lie in the memory order of NHWC images.
         """

@@ -30,12 +30,12 @@ from mmrl_agents.worlds.making import Worlds, action_space_of
 
 
 class Acted(NamedTuple):
-    """What acting gives."""
+    """The results of acting."""
 
     action: Tensor
     """Actions (N, *A), not clipped."""
     state: Tensor | None
-    """What is remembered afterwards, (N, M); None for a policy without an LSTM."""
+    """The memory afterwards, (N, M); None for a policy without an LSTM."""
 
 
 class SB3Network(nn.Module):

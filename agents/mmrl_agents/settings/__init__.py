@@ -1,1 +1,1 @@
-"""What a command can be given: settings, their readers, and what has no effect."""
+"""The settings of a command, their readers, and the refusal of those without effect."""

@@ -1,4 +1,4 @@
-"""What a run was trained in, defaults included, and how it was resumed: parts of config.json."""
+"""The worlds that a run was trained in, defaults included, and how it was resumed: parts of config.json."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -14,7 +14,7 @@ from mmrl_agents.worlds.making import require_context_known
 from mmrl_envs.multimodal import describing
 
 PREFIX = "curriculum/"
-"""What the names of a curriculum's metrics begin with."""
+"""The beginning of the names of a curriculum's metrics."""
 
 
 class Teacher:

@@ -1,4 +1,4 @@
-"""What a person sees while training runs: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a training as a person sees it: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ from mmrl_agents.worlds.trust import marked_config, trusted_state
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a finished training leaves behind."""
+    """The result of a finished training."""
 
     run_dir: Path
     steps: int
@@ -143,7 +143,7 @@ def _tell(trainer: Trainer, state: str, reason: str = "") -> None:
     status = RunStatus(state, trainer.step, trainer.config.total_steps, rate, reason)
     try:
         write_status(trainer.run.status_path, status)
-    except OSError:  # a full disk, say: what is trained matters more than what is told
+    except OSError:  # a full disk, say: the training matters more than its printed end
         return
 
 

@@ -244,12 +244,12 @@ class Stage:
 
 
 def senses_of(env: gym.Env[Any, Any]) -> dict[str, Modality]:
-    """What an environment of ours declares, or what was declared of a foreign one."""
+    """The senses that an environment of ours declares, or those declared for a foreign one."""
     return dict(env.get_wrapper_attr("modalities"))
 
 
 def actions_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
-    """What discrete actions are called, numbers unless it is a game of ours; () for continuous ones."""
+    """The names of discrete actions, numbers unless it is a game of ours; () for continuous ones."""
     if isinstance(env.unwrapped, Game):
         return env.unwrapped.action_labels
     return tuple(map(str, range(int(env.action_space.n)))) if isinstance(env.action_space, spaces.Discrete) else ()

@@ -11,7 +11,7 @@ from gymnasium.envs.registration import load_env_creator
 from mmrl_envs.tasks.registry import task_arguments
 
 _OURS = frozenset({"task", "num_envs", "autoreset", "num_threads"})
-"""What an id or a run sets, or what a run has an option of its own for."""
+"""Arguments that an id or a run sets, or that a run has an option of its own for."""
 
 
 def accepted_arguments(env_id: str) -> list[str]:
@@ -37,7 +37,7 @@ def accepted_arguments(env_id: str) -> list[str]:
 
 
 def refused_arguments(env_id: str, env_kwargs: Mapping[str, Any], error: Exception, name: str = "") -> ValueError:
-    """What to raise where an environment was not made: those arguments that it does not take, or what it says.
+    """The error to raise where an environment was not made: those arguments that it does not take, or what it says.
 
     `name` is under which it is registered, if not `env_id`.
     """

@@ -108,7 +108,7 @@ class _Noted(dict[str, Any]):
 
 
 def _declared(env: gym.Env[Any, Any], name: str) -> dict[str, Parameter | Choice] | None:
-    """What an environment says may differ, None where it says nothing; one of ours in a wrapper has its own say."""
+    """The parameters that an environment declares, None without any; a wrapped one of ours declares its own."""
     if isinstance(env.unwrapped, SingleWorld):
         return dict(env.unwrapped.vector.context_parameters)
     if not env.has_wrapper_attr(DECLARED_BY):

@@ -67,7 +67,7 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def _told(error: Exception) -> str:
-    """What an error says, and what it means or where it was raised."""
+    """The message of an error, and its meaning or the place where it was raised."""
     text = f"{type(error).__name__}: {error}"
     advice = [meaning for part, meaning in _ADVICE.items() if part in str(error)]
     if advice:

@@ -86,7 +86,7 @@ def _wrapped(env: Single, name: str, modalities: Mapping[str, Any]) -> Replayabl
 
 
 def _own_senses(env: Single) -> dict[str, Override]:
-    """What an environment of ours declares, as far as the wrappers that somebody put round it left it so."""
+    """The senses that an environment of ours declares, as far as wrappers around it left them so."""
     world, space = env.unwrapped, env.observation_space
     if not isinstance(world, SingleWorld) or not isinstance(space, spaces.Dict):
         return {}

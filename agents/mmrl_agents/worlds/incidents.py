@@ -1,4 +1,4 @@
-"""What went wrong with the worlds of a training that goes on all the same, counted."""
+"""Counts of what went wrong with the worlds of a training that goes on all the same."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ KINDS: Mapping[str, str] = {
 
 
 def clipped_readings(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
-    """Readings by sense that were beyond its declared bounds, of senses that had any."""
+    """Readings beyond the declared bounds by sense, of senses that had any."""
     return {name: count for name, count in describing(envs).clipped_readings.items() if count}
 
 

@@ -103,7 +103,7 @@ def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, wor
     assert isinstance(worlds, MultimodalVectorEnv)
     try:
         if workers:
-            raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of others")
+            raise ValueError(f"{env_id} steps its worlds on threads; workers are for environments of other packages")
         worlds.modalities = with_encoders(worlds.modalities, overrides_from(modalities))
     except ValueError:
         envs.close()
@@ -131,7 +131,7 @@ def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
 
 
 def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
-    """What worlds of mmrl are built with, as they are without any option; {} of worlds of others.
+    """The settings of worlds of mmrl, as they are without any option; {} for worlds of other packages.
 
     Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the
     evaluation changes; of games those of the console.

@@ -1,4 +1,4 @@
-"""What a config file may have imported: mmrl, what is installed and registered, and modules that the user names.
+"""Code that a config file may import: mmrl, what is installed and registered, and modules that the user names.
 
 A config is data, but its environment may be "module:function", and an encoder `Custom("module:factory")`: names of code
 to import and call. Where somebody else wrote the file, that is a program of theirs. So a name in a file counts only if
@@ -43,7 +43,7 @@ class Target:
 
     @property
     def module(self) -> str:
-        """What would be imported."""
+        """The module that would be imported."""
         return self.name.rpartition(":")[0]
 
 
@@ -140,7 +140,7 @@ def _in_sensors(train: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reaching_outside(train: Mapping[str, Any]) -> str | None:
-    """An argument of an environment of others that may name a file or a module, such as xml_file of MuJoCo's."""
+    """An argument of another package's environment that may name a file or a module, such as xml_file of MuJoCo's."""
     if str(train.get("env", "")).startswith(_OURS):
         return None
     kwargs = train.get("env_kwargs")

@@ -1,4 +1,4 @@
-"""What becomes of the processes of workers when they do not answer."""
+"""The end of processes of workers that do not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

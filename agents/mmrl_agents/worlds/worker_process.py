@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 
 def serve(connection: Connection, make: Maker, count: int) -> None:
-    """What a worker process does until it is told to close or its parent is gone."""
+    """The work of a worker process, until it is asked to close or its parent is gone."""
     for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a terminal that closes are the parent's to answer
         signal.signal(number, signal.SIG_IGN)
     worlds: list[gym.Env[Any, Any]] = []

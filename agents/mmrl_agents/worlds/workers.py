@@ -190,7 +190,7 @@ class Worker:
             self._outcomes = self._cut_short()
 
     def outcome(self, row: int) -> Outcome:
-        """What the step of a world came to."""
+        """The results of a step of a world."""
         if self._outcomes is None:
             try:
                 self._outcomes = self._answer()
@@ -310,7 +310,7 @@ class RemoteWorld(gym.Env[Any, Any]):
         return self._worker.episode(self._row)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """What came of the action that all worlds were sent."""
+        """The results of the action that all worlds were sent."""
         outcome = self._worker.outcome(self._row)
         return outcome.observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
 

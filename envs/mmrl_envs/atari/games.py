@@ -47,7 +47,7 @@ class AtariWorlds(EmulatorWorlds):
         background: pixel value that the network reads as 0, with 64 read as 1; unset is the middle of the range.
         size: height and width in pixels that the screen of 210 x 160 is shrunk to.
         rows: first row of the shrunk screen that is kept and the one after the last; unset keeps all.
-        kwargs: as of `EmulatorWorlds`.
+        kwargs: those of `EmulatorWorlds`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PongWorlds(EmulatorWorlds):
         num_envs: N.
         actions: names of what the policy chooses from, of "NOOP", "RIGHT" (up), "LEFT" (down) and others.
         encoder: name of a network in `ENCODERS`, or an encoder spec.
-        kwargs: as of `EmulatorWorlds`.
+        kwargs: those of `EmulatorWorlds`.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ def _encoder(encoder: str | EncoderSpec, zero: float | None, unit: float) -> Enc
 
 
 def make_pong_vector(num_envs: int = 1, *, max_episode_steps: int | None = None, **kwargs: Any) -> PongWorlds:
-    """`gym.make_vec("mmrl/Pong-v0", num_envs=...)`; keyword arguments as of `PongWorlds`."""
+    """`gym.make_vec("mmrl/Pong-v0", num_envs=...)`; keyword arguments of `PongWorlds`."""
     return PongWorlds(num_envs, **_limited(max_episode_steps, kwargs))
 
 
@@ -196,7 +196,7 @@ def make_pong(**kwargs: Any) -> SingleWorld:
 def make_atari_vector(
     num_envs: int = 1, *, game: str, max_episode_steps: int | None = None, **kwargs: Any
 ) -> AtariWorlds:
-    """`gym.make_vec("mmrl/Atari-v0", num_envs=..., game="breakout")`; keyword arguments as of `AtariWorlds`."""
+    """`gym.make_vec("mmrl/Atari-v0", num_envs=..., game="breakout")`; keyword arguments of `AtariWorlds`."""
     return AtariWorlds(game, num_envs, **_limited(max_episode_steps, kwargs))
 
 

@@ -1,4 +1,4 @@
-"""A scripted expert for peg insertion that is told where the hole is.
+"""A scripted expert for peg insertion that knows where the hole is.
 
 It proves that success is within reach for every shape and clearance, and gives a ceiling to compare policies
 with.

@@ -32,7 +32,7 @@ class SceneCameras:
     def sense(
         self, worlds: NDArray[np.integer[Any]], camera: str, height: int, width: int, *, depth: bool
     ) -> NDArray[Any]:
-        """Images for sensors: no arm, shadows or backdrop; shaped and typed as of `Renderer.render`, n rows."""
+        """Images for sensors: no arm, shadows or backdrop; shaped and typed as `Renderer.render` gives them, n rows."""
         if self._policy_renderer is None:
             self._policy_renderer = make_renderer(
                 self._world.template,

@@ -136,7 +136,7 @@ class Depth(Sensor):
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second.
-        position: as of `Camera`, and so for the rest.
+        position: as in `Camera`, and so for the rest.
         target: likewise.
         up: likewise.
         fovy: likewise.

@@ -33,7 +33,7 @@ class ForceTorque(Sensor):
         history: T.
         compensate_weight: subtract the static weight of the tool from the readings, as a calibrated sensor
             does.
-        about: the point that torques are told about, a site of the tool: "flange", or "tip". About the tip a force
+        about: the point that torques refer to, a site of the tool: "flange", or "tip". About the tip a force
             across at the tip, such as friction, has no torque, and what is left says on which side the tip is touched.
         bandwidth_hz: frequency above which the sensor does not follow (-3 dB), as the filter of a real one has it;
             unset follows everything. A first-order low-pass, y += (1 - exp(-2 pi bandwidth / physics_hz)) (x - y) at

@@ -202,7 +202,7 @@ def test_training_survives_the_death_of_a_worker_and_counts_it(tmp_path: Path) -
 def test_worlds_of_our_own_need_no_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "mmrl/PegInsertion-v0", "--workers", "2", "--run-dir", str(tmp_path / "run")]
     assert main(arguments) == 2
-    assert "steps its worlds on threads; workers are for environments of others" in capsys.readouterr().err
+    assert "steps its worlds on threads; workers are for environments of other packages" in capsys.readouterr().err
 
 
 def test_a_worker_may_die_just_before_or_after_a_checkpoint(tmp_path: Path) -> None:
