@@ -37,12 +37,6 @@ def rows(observation: Observation, world: int) -> Observation:
     return {name: array[world] for name, array in observation.items()}
 
 
-def assert_equal(one: Observation, other: Observation) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-
-
 def actions(num_steps: int, num_worlds: int, space: Any, seed: int = 5) -> np.ndarray:
     """World i gets the same actions whatever the number of worlds, (num_steps, num_worlds, ...)."""
     random = [np.random.default_rng([seed, i]) for i in range(num_worlds)]

@@ -13,7 +13,8 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from mmrl_envs.multimodal import MultimodalVectorEnv
-from tests.envs.matrix import EVERY, GAMES, TASKS, actions, assert_equal, play, rows
+from tests.comparing import assert_same
+from tests.envs.matrix import EVERY, GAMES, TASKS, actions, play, rows
 
 
 def test_there_are_environments() -> None:
@@ -75,7 +76,7 @@ def test_spaces_are_exact(env_id: str, kwargs: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("env_id", "kwargs"), EVERY)
 def test_seeded_twins_are_bit_equal(env_id: str, kwargs: dict[str, Any]) -> None:
     for one, other in zip(play(env_id, 2, 8, **kwargs), play(env_id, 2, 8, **kwargs), strict=True):
-        assert_equal(one[0], other[0])
+        assert_same(one[0], other[0])
         if len(one) == 5:
             np.testing.assert_array_equal(one[1], other[1])
 
@@ -84,7 +85,7 @@ def test_seeded_twins_are_bit_equal(env_id: str, kwargs: dict[str, Any]) -> None
 def test_one_world_equals_world_zero_of_eight(env_id: str, kwargs: dict[str, Any]) -> None:
     alone, among = play(env_id, 1, 8, **kwargs), play(env_id, 8, 8, **kwargs)
     for one, many in zip(alone, among, strict=True):
-        assert_equal(rows(one[0], 0), rows(many[0], 0))
+        assert_same(rows(one[0], 0), rows(many[0], 0))
         if len(one) == 5:
             assert one[1][0] == many[1][0]
             assert ("privileged" in one[4]) == ("privileged" in many[4])
@@ -97,12 +98,12 @@ def test_both_doors_give_the_same_episode(env_id: str, kwargs: dict[str, Any]) -
     envs, env = gym.make_vec(env_id, num_envs=1, **kwargs), gym.make(env_id, **kwargs)
     many, _ = envs.reset(seed=3)
     one, _ = env.reset(seed=3)
-    assert_equal(one, rows(many, 0))
+    assert_same(one, rows(many, 0))
     figures: Any = env.unwrapped.figures  # type: ignore[attr-defined]  # ours
     for action in actions(5, 1, env.action_space):
         one, reward, terminated, truncated, info = env.step(action[0])
         many, rewards, _, _, infos = envs.step(action)
-        assert_equal(one, rows(many, 0))
+        assert_same(one, rows(many, 0))
         assert reward == rewards[0]
         assert not terminated
         assert not truncated
@@ -134,7 +135,7 @@ def test_same_step_autoreset_hands_over_the_final_observation(env_id: str, kwarg
         assert any((each[name] != observation[name][world]).any() for name in each)
     envs.step(action)
     for kept, each in zip(copies, final, strict=True):
-        assert_equal(kept, each)  # copies, not views
+        assert_same(kept, each)  # copies, not views
     envs.close()
 
 
@@ -145,7 +146,7 @@ def test_reset_mask_leaves_other_worlds_alone(env_id: str, kwargs: dict[str, Any
     for action in actions(3, 2, envs.single_action_space):
         observation, *_ = envs.step(action)
     masked, _ = envs.reset(options={"reset_mask": np.array([True, False])})
-    assert_equal(rows(masked, 1), rows(observation, 1))
+    assert_same(rows(masked, 1), rows(observation, 1))
     assert any((masked[name][0] != observation[name][0]).any() for name in masked)
 
 
@@ -155,7 +156,7 @@ def test_spec_survives_pickling(env_id: str, kwargs: dict[str, Any]) -> None:
     again = gym.make(pickle.loads(pickle.dumps(env.spec)))
     one, _ = env.reset(seed=2)
     other, _ = again.reset(seed=2)
-    assert_equal(one, other)
+    assert_same(one, other)
 
 
 def test_ids_register_without_an_import_and_without_torch() -> None:

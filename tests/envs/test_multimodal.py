@@ -1,38 +1,37 @@
 """What every environment of the suite declares, kept by each that is registered."""
 
+from typing import Any
+
 import gymnasium as gym
-import numpy as np
 import pytest
 
-import mmrl_envs
-from mmrl.evaluation.figures import require_distinct
+from mmrl.evaluation.figures import figures_of
 from mmrl_envs.multimodal import MultimodalVectorEnv, SingleWorld
+from tests.envs.matrix import EVERY
 
-TOUCH = ("force_torque", "proprioception")
 
-
-def worlds_of(env_id: str) -> MultimodalVectorEnv:
-    worlds = gym.make_vec(env_id, num_envs=2, sensors=TOUCH, max_episode_steps=2).unwrapped
+def worlds_of(env_id: str, **kwargs: Any) -> MultimodalVectorEnv:
+    worlds = gym.make_vec(env_id, num_envs=2, max_episode_steps=2, **kwargs).unwrapped
     assert isinstance(worlds, MultimodalVectorEnv)
     return worlds
 
 
-@pytest.mark.parametrize("env_id", mmrl_envs.task_ids())
-def test_infos_hold_every_declared_figure_of_the_episode_so_far(env_id: str) -> None:
-    worlds = worlds_of(env_id)
-    require_distinct(worlds.figures)
+@pytest.mark.parametrize(("env_id", "kwargs"), EVERY)
+def test_infos_hold_every_declared_figure_of_the_episode_so_far(env_id: str, kwargs: dict[str, Any]) -> None:
+    worlds = worlds_of(env_id, **kwargs)
     _, info = worlds.reset(seed=0)
-    still = np.zeros(worlds.action_space.shape, np.float32)
-    steps = [info, worlds.step(still)[4], worlds.step(still)[4]["final_info"]]
-    for figure in worlds.figures:
-        assert [step[figure.name].shape for step in steps] == [(2,)] * 3, figure.name
+    worlds.action_space.seed(0)
+    first, last = (worlds.step(worlds.action_space.sample())[4] for _ in range(2))
+    for figure in figures_of(worlds):
+        held = [info, first, last["final_info"]]
+        assert [each[figure.name].shape for each in held] == [(2,)] * 3, figure.name
     worlds.close()
 
 
-@pytest.mark.parametrize("env_id", mmrl_envs.task_ids())
-def test_a_single_world_declares_the_figures_of_many(env_id: str) -> None:
-    many = worlds_of(env_id)
-    single = gym.make(env_id, sensors=TOUCH).unwrapped
+@pytest.mark.parametrize(("env_id", "kwargs"), EVERY)
+def test_a_single_world_declares_the_figures_of_many(env_id: str, kwargs: dict[str, Any]) -> None:
+    many = worlds_of(env_id, **kwargs)
+    single = gym.make(env_id, **kwargs).unwrapped
     assert isinstance(single, SingleWorld)
     assert single.figures == many.figures
     many.close()

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 
 import mmrl_envs
+from tests.comparing import assert_same
 
 TOUCH = ("force_torque", "proprioception")
 Observation = dict[str, np.ndarray]
-
-
-def assert_equal(one: Observation, other: Observation) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +109,8 @@ def test_a_reset_that_is_refused_changes_nothing(seed: Any, options: Any, messag
     with pytest.raises(ValueError, match=message):
         asked.reset(seed=seed, options=options)
     for action in np.random.default_rng(5).uniform(-1, 1, (3, 2, 3)).astype(np.float32):
-        assert_equal(asked.step(action)[0], left.step(action)[0])
-    assert_equal(asked.reset()[0], left.reset()[0])
+        assert_same(asked.step(action)[0], left.step(action)[0])
+    assert_same(asked.reset()[0], left.reset()[0])
 
 
 def test_whole_numbers_of_numpy_are_numbers() -> None:
@@ -131,8 +126,8 @@ def test_whole_numbers_of_numpy_are_numbers() -> None:
     plain = {name: int(value) for name, value in of_numpy.items()}
     twin = gym.make_vec("mmrl/PegInsertion-v0", sensors=TOUCH, **plain)
     options = {"elapsed_steps": np.array([0, 1], np.uint8), "context": {"friction": np.float32(0.5)}}
-    assert_equal(envs.reset(seed=np.int64(4), options=options)[0], twin.reset(seed=4, options=options)[0])
-    assert_equal(envs.step(np.ones((2, 3), np.int8))[0], twin.step(np.ones((2, 3)))[0])
+    assert_same(envs.reset(seed=np.int64(4), options=options)[0], twin.reset(seed=4, options=options)[0])
+    assert_same(envs.step(np.ones((2, 3), np.int8))[0], twin.step(np.ones((2, 3)))[0])
     env = gym.make("mmrl/PegInsertion-v0", sensors=TOUCH)
     env.reset(seed=np.int64(4))
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import mmrl_envs
-from tests.envs.matrix import TASKS, WORLDS, actions, assert_equal, play, rows
+from tests.comparing import assert_same
+from tests.envs.matrix import TASKS, WORLDS, actions, play, rows
 
 TOUCH = ("force_torque", "proprioception")
 FIRST = np.array([True, False])
@@ -85,7 +86,7 @@ def test_a_broken_world_ends_alone(env_id: str, kwargs: dict[str, Any]) -> None:
     assert np.isfinite(info["final_info"]["privileged"]).all()
     for one, other in zip(sound, hurt, strict=True):
         for world in (0, 2):
-            assert_equal(rows(one[0], world), rows(other[0], world))
+            assert_same(rows(one[0], world), rows(other[0], world))
             assert one[1][world] == other[1][world]
     after = hurt[3]
     assert not after[2].any()
