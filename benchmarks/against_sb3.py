@@ -79,15 +79,15 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl_agents.learning.ppo import PPO, PPOConfig
     from mmrl_agents.machine.cpu import keep_freed_memory
     from mmrl_agents.settings.starting_points import recipe_for
-    from mmrl_agents.worlds.making import action_space_of, make_envs, modalities_and_privileged_size
+    from mmrl_agents.worlds.making import action_space_of, make_envs, senses_of
 
     torch.set_num_threads(threads)
     keep_freed_memory()
     settings = PPOConfig(num_steps=ROLLOUT // worlds, minibatch_size=MINIBATCH, epochs=EPOCHS)
     with closing(make_envs(ENV_ID, worlds, {"sensors": senses})) as envs:
-        modalities, _ = modalities_and_privileged_size(envs)
+        modalities = senses_of(envs)
         policy = ActorCritic(modalities, action_space_of(envs), recipe_for(ENV_ID).policy)
-        storage = RolloutStorage(settings.num_steps, worlds, modalities, action_space_of(envs), 0, torch.device("cpu"))
+        storage = RolloutStorage(settings.num_steps, worlds, modalities, action_space_of(envs), torch.device("cpu"))
         ppo = PPO(policy, settings, torch.Generator().manual_seed(1))
         rollout = Rollout(envs, policy, storage, EpisodeStatistics(), torch.Generator().manual_seed(2))
         rollout.start(1)

@@ -6,7 +6,7 @@ t * N + n); M numbers carried from step to step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -25,11 +25,16 @@ class Memory(NamedTuple):
     """Where an episode starts and all before it is forgotten, bool (T, N)."""
 
 
-def require_observation(obs: Observation, present: Presence | None, shapes: Mapping[str, tuple[int, ...]]) -> Presence:
-    """Raise ValueError unless keys and shapes are the declared ones; `present`, if only {}."""
+def require_observation(
+    obs: Observation,
+    present: Presence | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    others: Collection[str] = (),
+) -> None:
+    """Raise ValueError unless shapes are the declared ones, and names either those or `others`, which nobody reads."""
     present = {} if present is None else present
     for name in (*obs, *present):
-        if name not in shapes:
+        if name not in shapes and name not in others:
             raise ValueError(f"unknown sense {name!r}; known: {', '.join(shapes)}")
     rows = next((x.shape[0] for x in (*obs.values(), *present.values())), 0)
     for name, mask in present.items():
@@ -42,7 +47,6 @@ def require_observation(obs: Observation, present: Presence | None, shapes: Mapp
         if given != (rows, *shape) and not absent:
             need = f"observation {name!r} needs shape {(rows, *shape)}"
             raise ValueError(f"{need}, got {'nothing' if given is None else given}")
-    return present
 
 
 def require_memory(memory: Memory | None, rows: int, state_size: int) -> Memory:

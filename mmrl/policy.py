@@ -1,7 +1,7 @@
 """The actor-critic: senses in, an action distribution and a value out.
 
-Shapes: B rows, A the action's shape (empty for discrete actions), P the size of the privileged
-vector. An observation is a dict of tensors (B, *window_shape) keyed by modality, images uint8.
+Shapes: B rows, A the action's shape (empty for discrete actions). An observation is a dict of tensors
+(B, *window_shape) keyed by modality, images uint8.
 
 With a recurrent fusion the rows are T consecutive steps of N worlds, step by step (row t * N + n),
 and M numbers are carried from step to step.
@@ -9,9 +9,8 @@ and M numbers are carried from step to step.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import torch
@@ -19,61 +18,32 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mmrl.documents import fit
-from mmrl.encoders import Encoder
-from mmrl.fusion import NO_OPTIONS, Fusion, RecurrentFusion, Unfused, find_fusion, sense_key
-from mmrl.heads import LOG_STD_MIN, build_action_head, make_critic, make_trunk
-from mmrl.inputs import Memory as Memory
-from mmrl.inputs import Observation as Observation
-from mmrl.inputs import Presence as Presence
-from mmrl.inputs import blanked, require_memory, require_observation
+from mmrl.heads import build_action_head, make_critic, make_trunk
+from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
-from mmrl.modality.declaration import MOST_UNITS
-from mmrl.normalization import FARTHEST, RunningStatistics
-from mmrl.settings import Settings
+from mmrl.normalization import FARTHEST
+from mmrl.older_weights import leave_out_weights, rename_older_weights
+from mmrl.perception import Perception, Seen
+from mmrl.policy_config import PolicyConfig
+from mmrl.representation import Objective, ObjectiveConfig
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
 _RETURN_STD_MIN = 1e-3
-_DEFAULT_FUSION = "concat"
 
+_USUAL = PolicyConfig()
+NO_SENSES: Mapping[str, Modality] = MappingProxyType({})
+NO_OBJECTIVES: Mapping[str, ObjectiveConfig] = MappingProxyType({})
 
-@dataclass(frozen=True)
-class PolicyConfig:
-    """Sizes of the networks behind the encoders."""
-
-    fusion: str = _DEFAULT_FUSION
-    """How the senses are joined, a name in `mmrl.fusion.FUSIONS`."""
-    fusion_options: Settings = field(default_factory=dict)
-    """Options of that fusion by name, such as rank=8; docs/fusion.md lists them."""
-    fused_features: int = 128
-    """Size of the joint vector of all senses, or of each of those that stay side by side; 0 takes the encoding of an
-    only sense as it is, without fusion."""
-    actor_hidden: tuple[int, ...] = (128,)
-    """Sizes of the hidden layers between the joint vector and the action."""
-    critic_hidden: tuple[int, ...] = (128, 128)
-    """Sizes of the hidden layers of the critic."""
-    separate_critic: bool = False
-    """Give the critic encoders and a fusion of its own in place of the actor's."""
-    log_std_init: float = -1.0
-    """Initial logarithm of the standard deviation of continuous actions."""
-    head: str = "auto"
-    """What turns the actor's last layer into actions, a name in `mmrl.heads.ACTION_HEADS`."""
-
-    def __post_init__(self) -> None:
-        fit(self, "policy.")
-        hidden = (*self.actor_hidden, *self.critic_hidden)
-        if not all(1 <= size <= MOST_UNITS for size in hidden):
-            raise ValueError(f"layer sizes must lie in 1..{MOST_UNITS}, got {hidden}")
-        if not 0 <= self.fused_features <= MOST_UNITS:
-            raise ValueError(f"fused_features must lie in 0..{MOST_UNITS}, got {self.fused_features}")
-        if self.fused_features == 0 and (self.fusion != _DEFAULT_FUSION or self.fusion_options):
-            asked = self.fusion if self.fusion != _DEFAULT_FUSION else f"the options {dict(self.fusion_options)}"
-            raise ValueError(
-                f"nothing is fused where fused_features is 0, which leaves no place for {asked}: "
-                "give fused_features a size, such as 128"
-            )
-        if not LOG_STD_MIN <= self.log_std_init < math.inf:
-            raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")
+# Where weights of older versions were, and where they are.
+_OLDER_NAMES = (
+    ("encoders.", "perception.encoders."),
+    ("fusion.", "perception.fusion."),
+    ("critic_encoders.", "critic_perception.encoders."),
+    ("critic_fusion.", "critic_perception.fusion."),
+    ("privileged_statistics.", "critic_perception.encoders./privileged.normalizer."),
+    ("privileged_statistics.", "objectives.state.normalizer."),
+    ("state_head.", "objectives.state.head."),
+)
 
 
 class Step(NamedTuple):
@@ -84,43 +54,43 @@ class Step(NamedTuple):
     log_prob: Tensor
     """Their log-probabilities (B,)."""
     value: Tensor | None
-    """Expected returns (B,); None where the critic reads a privileged vector instead of the senses."""
+    """Expected returns (B,); None where the critic has senses of its own, which nobody needs to act."""
     state: Tensor | None
     """What is remembered after the last step, (N, M); None without a recurrent fusion."""
 
 
 class Evaluation(NamedTuple):
-    """What training needs to know of a batch, each (B,)."""
+    """What training needs to know of a batch."""
 
     log_prob: Tensor
-    """Log-probability of the action taken."""
+    """Log-probability of the action taken, (B,)."""
     entropy: Tensor
-    """Entropy of the action distribution."""
+    """Entropy of the action distribution, (B,)."""
     value: Tensor
-    """Expected return."""
-    state_error: Tensor | None
-    """Mean squared error of the privileged vector (normalised) as read from the joint vector of the senses.
-
-    None without a privileged vector."""
+    """Expected return, (B,)."""
+    seen: Seen
+    """What the actor's perception sees."""
 
 
 class ActorCritic(nn.Module):
     """A policy over declared senses, any of which may be absent, and its critic.
 
-    With `privileged_size` P > 0 the critic reads a privileged vector in place of the senses
-    (Pinto et al. 2017, "Asymmetric Actor Critic for Image-Based Robot Learning"); without, it
-    shares encoders and fusion with the actor, unless `separate_critic` gives it its own, and
-    ignores any privileged vector. A linear head
-    reads the privileged vector off the fused senses; its error is an auxiliary loss that teaches
-    encoders what there is to see (Jaderberg et al. 2017, "Reinforcement Learning with Unsupervised
-    Auxiliary Tasks"). Acting uses neither.
+    With senses of its own the critic reads those in place of the actor's (Pinto et al. 2017, "Asymmetric Actor Critic
+    for Image-Based Robot Learning"): they stand beside the actor's in an observation, and acting needs none of them.
+    Without any it shares the actor's perception, unless `separate_critic` gives it one of its own. Objectives learn
+    from what the actor's perception sees; acting uses nothing of theirs either.
 
-    `present` maps a sense to a bool tensor (B,); a sense without one is present in every row. Only
-    a sense that is absent in every row may be missing from the observation. What an absent sense's
-    reading holds, NaN included, has no effect. A missing or unknown key and a wrong shape raise
-    ValueError.
+    `present` is as of a `Perception`; the critic's own senses are always there. A missing or unknown sense and a wrong
+    shape raise ValueError, but for `evaluate_actions`, which trusts the rollout.
 
     With a recurrent fusion whatever reads the senses needs a `Memory`, and is refused without one.
+
+    Args:
+        modalities: the senses of the actor by name.
+        action_space: what it acts in.
+        config: sizes of the networks.
+        critic_modalities: the critic's own senses by name; without any it reads the actor's.
+        objectives: what the encoders learn from besides, by name.
     """
 
     value_mean: Tensor
@@ -130,44 +100,39 @@ class ActorCritic(nn.Module):
         self,
         modalities: Mapping[str, Modality],
         action_space: spaces.Box | spaces.Discrete,
-        config: PolicyConfig = PolicyConfig(),
-        privileged_size: int = 0,
+        config: PolicyConfig = _USUAL,
+        critic_modalities: Mapping[str, Modality] = NO_SENSES,
+        objectives: Mapping[str, ObjectiveConfig] = NO_OBJECTIVES,
     ) -> None:
         super().__init__()
-        if privileged_size < 0:
-            raise ValueError(f"privileged_size must be >= 0, got {privileged_size}")
-        self.privileged_size = privileged_size
-        self.modalities = dict(modalities)
-        self._shapes = {name: sense.window_shape for name, sense in modalities.items()}
-        fusion, options = find_fusion(config.fusion, config.fusion_options)
-        if config.fused_features == 0:
-            fusion, options = Unfused, NO_OPTIONS
-        encoders = fusion.make_encoders(modalities, options)
-        self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
-        sizes = {name: encoder.size for name, encoder in encoders.items()}
-        self.fusion = fusion(sizes, config.fused_features, options)
-        self.state_size = self.fusion.state_size if isinstance(self.fusion, RecurrentFusion) else 0
-        experts = self.fusion.experts
-        fused = config.fused_features or self.fusion.features
-        actor_sizes = (fused, *config.actor_hidden)
+        self.modalities, self.critic_modalities = dict(modalities), dict(critic_modalities)
+        self.perception = _perceive(modalities, config)
+        self.state_size = self.perception.state_size
+        width, experts = self.perception.width, self.perception.experts
+        actor_sizes = (width, *config.actor_hidden)
         self.actor = make_trunk(actor_sizes, experts)
         self.head = build_action_head(config.head, action_space, actor_sizes[-1], config.log_std_init, experts)
-        self.privileged_statistics = RunningStatistics(privileged_size) if privileged_size else None
-        self.state_head = nn.Linear(self.fusion.features, privileged_size) if privileged_size else None
-        critic_sizes = (privileged_size or fused, *config.critic_hidden)
-        self.critic = make_critic(critic_sizes, None if privileged_size else experts)
+        self.objectives = nn.ModuleDict(
+            {name: objective.start(self.perception, self.senses) for name, objective in objectives.items()}
+        )
+        self.objective_weights = {name: objective.weight for name, objective in objectives.items()}
+        own = _perceive_all(critic_modalities, config) if critic_modalities else None
+        if own is not None:
+            width, experts = own.width, own.experts
+        self.critic = make_critic((width, *config.critic_hidden), experts)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_std", torch.ones(()))
-        self.critic_encoders: nn.ModuleDict | None = None
-        self.critic_fusion: Fusion | None = None
         if config.separate_critic:
-            if privileged_size:
-                raise ValueError("separate_critic is set, but the critic reads a privileged vector and shares nothing")
-            if self.state_size:
-                raise ValueError(f"separate_critic is set, but {config.fusion} remembers, and one memory is carried")
-            own = fusion.make_encoders(modalities, options)
-            self.critic_encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in own.items()})
-            self.critic_fusion = fusion(sizes, config.fused_features, options)
+            _require_separable(config, critic_modalities, self.state_size)
+            own = _perceive(modalities, config)  # after the critic: the order of draws is that of older trainings
+        self.critic_perception = own
+        rename_older_weights(self, _OLDER_NAMES)
+        leave_out_weights(self, "objectives.", kept=objectives)
+
+    @property
+    def senses(self) -> dict[str, Modality]:
+        """All senses by name, those of the critic last."""
+        return {**self.modalities, **self.critic_modalities}
 
     @property
     def num_parameters(self) -> int:
@@ -175,7 +140,7 @@ class ActorCritic(nn.Module):
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """What is the critic's alone."""
-        parts = (self.critic, self.critic_encoders, self.critic_fusion)
+        parts = (self.critic, self.critic_perception)
         return [parameter for part in parts if part is not None for parameter in part.parameters()]
 
     @torch.no_grad()
@@ -188,8 +153,7 @@ class ActorCritic(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """`step` of a policy that remembers nothing, without the critic: actions (B, *A), log-probabilities (B,)."""
-        fused, _ = self._fuse(obs, present, None)
-        return self._decide(fused, deterministic, generator)
+        return self._decide(self._see(obs, present, None).fused, deterministic, generator)
 
     @torch.no_grad()
     def step(
@@ -206,75 +170,51 @@ class ActorCritic(nn.Module):
         Deterministic actions are the mean, or the most probable choice. Others are drawn with
         `generator` (on the policy's device), by default torch's global one. None is clipped.
         """
-        fused, state = self._fuse(obs, present, memory)
-        action, log_prob = self._decide(fused, deterministic, generator)
-        value = None if self.privileged_size else self._value(self._read_by_critic(obs, present, fused))
-        return Step(action, log_prob, value, state)
+        seen = self._see(obs, present, memory)
+        action, log_prob = self._decide(seen.fused, deterministic, generator)
+        value = None if self.critic_modalities else self._value(self._read_by_critic(obs, present, seen))
+        return Step(action, log_prob, value, seen.memory)
 
-    def value(
-        self,
-        obs: Observation,
-        privileged: Tensor | None = None,
-        *,
-        present: Presence | None = None,
-        memory: Memory | None = None,
-    ) -> Tensor:
-        """Expected return (B,); a privileged critic reads `privileged` (B, P) and never `obs`."""
-        if self.privileged_statistics is not None:
-            return self._value(self._privileged(privileged))
-        if self.critic_fusion is not None:
-            return self._value(self._fuse_for_critic(obs, present))
-        return self._value(self._fuse(obs, present, memory)[0])
+    def value(self, obs: Observation, *, present: Presence | None = None, memory: Memory | None = None) -> Tensor:
+        """Expected return (B,); a critic with senses of its own reads nothing else of `obs`."""
+        if self.critic_perception is None:
+            return self._value(self._see(obs, present, memory).fused)
+        self.critic_perception.require(obs, present, self.senses)
+        return self._value(self._seen_by_critic(self.critic_perception, obs, present))
 
     def evaluate_actions(
         self,
         obs: Observation,
         action: Tensor,
-        privileged: Tensor | None = None,
         *,
         present: Presence | None = None,
         memory: Memory | None = None,
     ) -> Evaluation:
-        """The policy's view of actions (B, *A) taken in given states, with gradients."""
-        fused, _ = self._fuse(obs, present, memory)
-        distribution: Distribution = self.head(self.actor(fused))
+        """The policy's view of actions (B, *A) taken in given states, with gradients; shapes are not checked again."""
+        seen = self.perception(obs, present, memory)
+        distribution: Distribution = self.head(self.actor(seen.fused))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
-        if self.state_head is None:
-            return Evaluation(log_prob, entropy, self._value(self._read_by_critic(obs, present, fused)), None)
-        state = self._privileged(privileged)
-        error = (self.state_head(fused) - state).square().mean(dim=1)
-        return Evaluation(log_prob, entropy, self._value(state), error)
+        return Evaluation(log_prob, entropy, self._value(self._read_by_critic(obs, present, seen)), seen)
 
     def distribution(
         self, obs: Observation, present: Presence | None = None, memory: Memory | None = None
     ) -> Distribution:
         """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
-        distribution: Distribution = self.head(self.actor(self._fuse(obs, present, memory)[0]))
+        distribution: Distribution = self.head(self.actor(self._see(obs, present, memory).fused))
         return distribution
 
     @torch.no_grad()
-    def update_statistics(
-        self,
-        obs: Observation,
-        privileged: Tensor | None = None,
-        *,
-        present: Presence | None = None,
-    ) -> None:
+    def update_statistics(self, obs: Observation, *, present: Presence | None = None) -> None:
         """Let every normaliser learn from new readings, each to be shown once, during a rollout.
 
         Rows in which a sense is absent teach it nothing. ValueError on NaN or infinity.
         """
-        present = require_observation(obs, present, self._shapes)
-        for name, reading in obs.items():
-            seen = reading[present[name]] if name in present else reading
-            try:
-                for encoders in (self.encoders, self.critic_encoders):
-                    if encoders is not None:
-                        _encoder(encoders, name).update_statistics(seen)
-            except ValueError as error:
-                raise ValueError(f"observation {name!r}: {error}") from error
-        if self.privileged_statistics is not None and privileged is not None:
-            self.privileged_statistics.update(privileged)
+        self.perception.require(obs, present, self.senses)
+        self.perception.update_statistics(obs, present)
+        if self.critic_perception is not None:
+            self.critic_perception.update_statistics(obs, self._masks_of_critic(present))
+        for objective in self.objectives.values():
+            cast(Objective, objective).update_statistics(obs)
 
     @torch.no_grad()
     def follow_returns(self, returns: Tensor) -> None:
@@ -307,49 +247,44 @@ class ActorCritic(nn.Module):
         action = distribution.mode if deterministic else self.head.sample(distribution, generator)
         return action, distribution.log_prob(action)
 
-    def _fuse(self, obs: Observation, present: Presence | None, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
-        present = require_observation(obs, present, self._shapes)
-        encodings = self._encode(self.encoders, obs, present)
-        if not isinstance(self.fusion, RecurrentFusion):
-            return self.fusion(encodings, present), None
-        rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
-        state, start = require_memory(memory, rows, self.state_size)
-        steps = {name: x.unflatten(0, start.shape) for name, x in encodings.items()}
-        masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
-        fused, state = self.fusion.unroll(steps, masks, state, start)
-        return fused.flatten(0, 1), state
+    def _see(self, obs: Observation, present: Presence | None, memory: Memory | None) -> Seen:
+        self.perception.require(obs, present, self.senses)
+        seen: Seen = self.perception(obs, present, memory)
+        return seen
 
-    def _read_by_critic(self, obs: Observation, present: Presence | None, fused: Tensor) -> Tensor:
-        """The actor's joint vector of the senses, or the critic's where it has encoders of its own."""
-        return fused if self.critic_fusion is None else self._fuse_for_critic(obs, present)
+    def _read_by_critic(self, obs: Observation, present: Presence | None, seen: Seen) -> Tensor:
+        """What the actor sees, or what the critic sees where it has a perception of its own."""
+        if self.critic_perception is None:
+            return seen.fused
+        return self._seen_by_critic(self.critic_perception, obs, present)
 
-    def _fuse_for_critic(self, obs: Observation, present: Presence | None) -> Tensor:
-        assert self.critic_encoders is not None
-        assert self.critic_fusion is not None
-        present = require_observation(obs, present, self._shapes)
-        fused: Tensor = self.critic_fusion(self._encode(self.critic_encoders, obs, present), present)
+    def _seen_by_critic(self, perception: Perception, obs: Observation, present: Presence | None) -> Tensor:
+        fused: Tensor = perception(obs, self._masks_of_critic(present)).fused
         return fused
 
-    def _encode(self, encoders: nn.ModuleDict, obs: Observation, present: Presence) -> dict[str, Tensor]:
-        return {
-            name: _encoder(encoders, name)(blanked(obs[name], present.get(name)))
-            for name in self._shapes
-            if name in obs
-        }
+    def _masks_of_critic(self, present: Presence | None) -> Presence | None:
+        """Its own senses are never taken away."""
+        return None if self.critic_modalities else present
 
     def _value(self, critic_input: Tensor) -> Tensor:
         value: Tensor = self.critic(critic_input).squeeze(-1)
         # Autocast leaves fewer digits than a return needs.
         return value.to(next(self.parameters()).dtype) * self.value_std + self.value_mean
 
-    def _privileged(self, privileged: Tensor | None) -> Tensor:
-        if privileged is None or privileged.shape[1:] != (self.privileged_size,):
-            got = None if privileged is None else tuple(privileged.shape)
-            raise ValueError(f"the critic needs a privileged vector (B, {self.privileged_size}), got {got}")
-        assert self.privileged_statistics is not None
-        state: Tensor = self.privileged_statistics(privileged.to(next(self.parameters()).dtype))
-        return state
+
+def _perceive(modalities: Mapping[str, Modality], config: PolicyConfig) -> Perception:
+    return Perception(modalities, config.fusion, config.fused_features, config.fusion_options)
 
 
-def _encoder(encoders: nn.ModuleDict, name: str) -> Encoder:
-    return cast(Encoder, encoders[sense_key(name)])
+def _perceive_all(modalities: Mapping[str, Modality], config: PolicyConfig) -> Perception:
+    """A single sense of a critic as it is encoded, several side by side."""
+    features = 0 if len(modalities) == 1 else config.fused_features or PolicyConfig.fused_features
+    return Perception(modalities, features=features)
+
+
+def _require_separable(config: PolicyConfig, critic_modalities: Mapping[str, Modality], state_size: int) -> None:
+    if critic_modalities:
+        named = ", ".join(critic_modalities)
+        raise ValueError(f"separate_critic is set, but the critic has senses of its own, {named}, and shares nothing")
+    if state_size:
+        raise ValueError(f"separate_critic is set, but {config.fusion} remembers, and one memory is carried")

@@ -28,7 +28,7 @@ from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
 from mmrl_agents.learning.ppo import PPO, PPOConfig
 from mmrl_agents.learning.reinforce import Reinforce, ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
-from mmrl_agents.worlds.making import action_space_of, modalities_and_privileged_size
+from mmrl_agents.worlds.making import action_space_of, critic_senses_of
 
 if TYPE_CHECKING:
     from mmrl_agents.sb3.network import SB3Network
@@ -40,8 +40,10 @@ Trained = TypeVar("Trained", bound=Network)
 
 def native_network(setting: Setting) -> ActorCritic:
     """The untrained actor and critic of mmrl, from what the worlds declare and `setting.policy` says."""
-    modalities, privileged_size = modalities_and_privileged_size(setting.envs)
-    return ActorCritic(modalities, action_space_of(setting.envs), setting.policy, privileged_size)
+    envs = setting.envs
+    return ActorCritic(
+        setting.modalities, action_space_of(envs), setting.policy, critic_senses_of(envs), setting.objectives
+    )
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,7 @@ class PPOAgent:
     def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
         config, envs = setting.settings, setting.envs
         storage = RolloutStorage(
-            config.num_steps,
-            envs.num_envs,
-            setting.modalities,
-            action_space_of(envs),
-            policy.privileged_size,
-            resources.device,
+            config.num_steps, envs.num_envs, policy.senses, action_space_of(envs), resources.device
         )
         self.ppo = PPO(policy, config, resources.shuffling)
         self.rollout = Rollout(envs, policy, storage, resources.statistics, resources.acting, setting.dropout())
@@ -192,6 +189,8 @@ def _of_optimizers(setting: str, *optimizers: str) -> Reads:
     )
 
 
+_NO_OBJECTIVE = Reads(("objectives",), lambda c: False, "agent {agent} learns from no objective besides its own")
+
 _PPO: Algorithm[ActorCritic] = Algorithm(
     "ppo",
     "Proximal policy optimisation over rollouts of fixed length.",
@@ -221,6 +220,7 @@ _REINFORCE: Algorithm[ActorCritic] = Algorithm(
             lambda c: c.reinforce.baseline == "value",
             "REINFORCE has no critic unless reinforce.baseline is value; it is {reinforce.baseline}",
         ),
+        _NO_OBJECTIVE,
         _of_optimizers("momentum", "momentum"),
         _of_optimizers("rms_decay", "rmsprop"),
         _of_optimizers("adam_betas", "adam"),
@@ -266,6 +266,7 @@ def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
         part="sb3",
         reads=(
             *((own_way,) if algorithm.replays else ()),
+            _NO_OBJECTIVE,
             Reads(("most_failed_updates",), lambda c: False, at_once),
         ),
     )

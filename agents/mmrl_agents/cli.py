@@ -40,6 +40,7 @@ class ListConfig:
             "sensors",
             "encoders",
             "fusions",
+            "objectives",
             "agents",
             "curricula",
             "pretrained",
@@ -197,6 +198,12 @@ def _fusions() -> Iterable[tuple[str, str]]:
     return ((name, _first_line(fusion)) for name, fusion in FUSIONS.items())
 
 
+def _objectives() -> Iterable[tuple[str, str]]:
+    from mmrl.representation import OBJECTIVES
+
+    return ((name, _first_line(config)) for name, config in OBJECTIVES.items())
+
+
 def _agents() -> Iterable[tuple[str, str]]:
     from mmrl_agents.algorithms import algorithms
 
@@ -230,6 +237,7 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "sensors": _sensors,
     "encoders": _encoders,
     "fusions": _fusions,
+    "objectives": _objectives,
     "agents": _agents,
     "curricula": _curricula,
     "pretrained": _pretrained,
@@ -241,7 +249,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "ablate": ("train a policy per subset of the senses, and say what each comes to", _ablate),
     "watch": ("see a trained policy act", _watch),
     "runs": ("list runs with status, steps, success", _runs),
-    "list": ("environments, sensors, encoders, fusions, agents, curricula, pretrained policies", _list),
+    "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
 }
 

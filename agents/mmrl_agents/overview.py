@@ -62,6 +62,11 @@ def fusions() -> Rows:
     return table_in("mmrl.fusion", "FUSIONS")
 
 
+def objectives() -> Rows:
+    """The losses on what is seen that encoders learn from besides."""
+    return table_in("mmrl.representation", "OBJECTIVES")
+
+
 def agents() -> Rows:
     """The learning algorithms, those that installed packages offer among them."""
     return {
@@ -88,6 +93,7 @@ KINDS: Mapping[str, Kind] = {
     "sensors": Kind("docs/sensors.md", sensors),
     "encoders": Kind("docs/sensors.md", encoders),
     "fusions": Kind("docs/fusion.md", fusions),
+    "objectives": Kind("docs/objectives.md", objectives),
     "agents": Kind("docs/settings.md", agents),
     "curricula": Kind("docs/curriculum.md", curricula),
     "pretrained": Kind("docs/commands.md", pretrained),

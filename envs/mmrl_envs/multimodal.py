@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -28,6 +29,8 @@ class SelfDescribing:
 
     modalities: dict[str, Modality]
     """The senses by name, in the order of the observation space."""
+    critic_modalities: Mapping[str, Modality] = MappingProxyType({})
+    """What only a critic may sense, by name; `info` holds the readings under these names, (N, *window_shape)."""
     senses_chosen_by: ClassVar[Literal["sensors", "modalities", "nothing"]] = "nothing"
     """How somebody has fewer senses: by the argument `sensors`, by saying how keys are read, or not at all."""
     takes_context: ClassVar[bool] = False
@@ -71,11 +74,6 @@ class SelfDescribing:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continues bit for bit where `get_state` was called; raises OtherWorlds where that is not possible."""
         raise OtherWorlds(f"{type(self).__name__} cannot be put back as it was")
-
-    @property
-    def privileged_size(self) -> int:
-        """Size P of `info["privileged"]`, (N, P), which only a critic may see; 0 without any."""
-        return 0
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -136,7 +134,7 @@ class SingleWorld(gym.Env[Observation, Any]):
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
         self.modalities = vector.modalities
-        self.privileged_size = vector.privileged_size
+        self.critic_modalities = vector.critic_modalities
         self.takes_context, self.require_context = vector.takes_context, vector.require_context
         self.figures = vector.figures
         rate = {"render_fps": vector.metadata["render_fps"]}

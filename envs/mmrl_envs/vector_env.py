@@ -44,7 +44,7 @@ from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.window import Viewer
 from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
-from mmrl_envs.sensors.senses import Senses, noise_parameter
+from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter
 from mmrl_envs.sensors.world_view import WorldView
 from mmrl_envs.task import Task
 
@@ -128,6 +128,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
         self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
+        self.critic_modalities = critic_senses(task.privileged_size, control_hz)
         models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors, task.robot, task.fields)
         substeps = physics_hz // control_hz
         num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
@@ -153,11 +154,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
         self._seed_streams(int(np.random.SeedSequence().generate_state(1)[0]))
-
-    @property
-    def privileged_size(self) -> int:
-        """Size P of `info["privileged"]`."""
-        return self.task.privileged_size
 
     @property
     def figures(self) -> tuple[Figure, ...]:

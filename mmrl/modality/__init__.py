@@ -6,6 +6,7 @@ from mmrl.modality.frames import DifferenceMLP
 from mmrl.modality.image import ImageConv
 from mmrl.modality.kinds import Kind, register_kind
 from mmrl.modality.space_reading import SpaceReader
+from mmrl.modality.unencoded import Unencoded
 from mmrl.modality.vector import MLP, Squash
 from mmrl.modality.window import TemporalConv
 
@@ -21,5 +22,6 @@ __all__ = [
     "SpaceReader",
     "Squash",
     "TemporalConv",
+    "Unencoded",
     "register_kind",
 ]

@@ -111,8 +111,8 @@ def test_options_of_a_fusion_are_recorded_and_used_again(tmp_path: Path) -> None
     assert (policy["fusion"], policy["fusion_options"]) == ("transformer", {"heads": 2, "dim": 6})
     assert main(["train", "--resume", str(folder), "--total-steps", "96"]) == 0
     trained = load_policy(folder, checkpoint="last")
-    assert trained.policy.fusion.get_parameter("class_token").shape == (6,)
-    assert trained.policy.fusion.get_submodule("blocks.0.attention").heads == 2
+    assert trained.policy.perception.fusion.get_parameter("class_token").shape == (6,)
+    assert trained.policy.perception.fusion.get_submodule("blocks.0.attention").heads == 2
 
 
 def test_senses_and_gains_given_on_the_command_line_are_recorded_resumed_and_judged(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_senses_and_gains_given_on_the_command_line_are_recorded_resumed_and_jud
     assert "features=8" in camera["encoder"]
     assert main(["train", "--resume", str(folder), "--total-steps", "96"]) == 0
     trained = load_policy(folder, checkpoint="last")
-    assert trained.policy.get_submodule(f"encoders.{sense_key('camera')}").size == 8
+    assert trained.policy.get_submodule(f"perception.encoders.{sense_key('camera')}").size == 8
     with closing(trained.make_envs(1)) as envs:
         worlds = cast(RobotVectorEnv, envs.unwrapped)
         assert worlds.task.impedance.stiffness == 900

@@ -7,6 +7,7 @@ import pytest
 from mmrl.curriculum import CURRICULA
 from mmrl.fusion import FUSIONS
 from mmrl.modality.kinds import KINDS as KINDS_OF_SENSE
+from mmrl.representation import OBJECTIVES
 from mmrl_agents.algorithms import algorithms
 from mmrl_agents.cli import CATALOGUE, main
 from mmrl_agents.overview import KINDS
@@ -23,6 +24,7 @@ LOADED: Mapping[str, Mapping[str, str]] = {
     "sensors": {name: first_line(make_sensor(name)) for name in sensor_names()},
     "encoders": {kind.spec.__name__: f"{kind.name}: {first_line(kind.spec)}" for kind in KINDS_OF_SENSE.values()},
     "fusions": {name: first_line(fusion) for name, fusion in FUSIONS.items()},
+    "objectives": {name: first_line(objective) for name, objective in OBJECTIVES.items()},
     "agents": {name: algorithm.summary for name, algorithm in algorithms().items()},
     "curricula": {name: first_line(curriculum) for name, curriculum in CURRICULA.items()},
 }

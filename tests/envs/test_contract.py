@@ -61,9 +61,9 @@ def test_spaces_are_exact(env_id: str, kwargs: dict[str, Any]) -> None:
             assert space.contains(array), name
         for figure in worlds.figures:
             assert info[figure.name].shape == (2,), figure.name
-        if worlds.privileged_size:
-            assert info["privileged"].shape == (2, worlds.privileged_size)
-            assert info["privileged"].dtype == np.float32
+        for sense, modality in worlds.critic_modalities.items():
+            assert info[sense].shape == (2, *modality.window_shape), sense
+            assert info[sense].dtype == modality.dtype, sense
         observation, reward, terminated, truncated, info = envs.step(action)
         assert reward.shape == (2,)
         assert terminated.dtype == truncated.dtype == np.bool_

@@ -11,8 +11,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.modality import MLP, ImageConv, Modality, TemporalConv, Unencoded
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
+from mmrl.representation.state import StateReadOut
 
 SENSES = {
     "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),
@@ -28,16 +30,22 @@ SUBSETS = [subset for size in range(len(SENSES) + 1) for subset in itertools.com
 def policy(space: spaces.Box | spaces.Discrete = BOX, privileged_size: int = 0, seed: int = 0) -> ActorCritic:
     """A policy whose every parameter has moved away from its initial value."""
     torch.manual_seed(seed)
-    made = ActorCritic(SENSES, space, SMALL, privileged_size)
+    made = ActorCritic(SENSES, space, SMALL, of_critic(privileged_size))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return made
 
 
-def observation(rows: int, seed: int = 0) -> dict[str, Tensor]:
+def of_critic(size: int) -> dict[str, Modality]:
+    """What a critic alone senses: a vector, if any."""
+    return {"privileged": Modality("privileged", (size,), 20, Unencoded())} if size else {}
+
+
+def observation(rows: int, seed: int = 0, privileged: Tensor | None = None) -> dict[str, Tensor]:
     rng = np.random.default_rng(seed)
-    return {
+    beside = {} if privileged is None else {"privileged": privileged}
+    return beside | {
         name: torch.from_numpy(
             rng.integers(0, 256, (rows, *sense.window_shape), dtype=np.uint8)
             if sense.dtype == "uint8"
@@ -54,15 +62,15 @@ def absent(names: Sequence[str], rows: int) -> dict[str, Tensor]:
 @pytest.mark.parametrize("space", [BOX, spaces.Box(-1, 1, (2, 2)), DISCRETE], ids=str)
 @pytest.mark.parametrize("privileged_size", [0, 5])
 def test_shapes(space: spaces.Box | spaces.Discrete, privileged_size: int) -> None:
-    p, obs = policy(space, privileged_size), observation(6)
-    privileged = torch.randn(6, privileged_size) if privileged_size else None
+    p = policy(space, privileged_size)
+    obs = observation(6, privileged=torch.randn(6, privileged_size) if privileged_size else None)
     action, log_prob = p.act(obs)
     assert action.shape == (6, *(space.shape or ()))
-    again, entropy, value, state_error = p.evaluate_actions(obs, action, privileged)
+    again, entropy, value, seen = p.evaluate_actions(obs, action)
     assert log_prob.shape == again.shape == entropy.shape == value.shape == (6,)
-    assert (state_error is None) == (privileged_size == 0)
+    assert set(seen.encodings) == set(SENSES)
     torch.testing.assert_close(again, log_prob)
-    torch.testing.assert_close(p.value(obs, privileged), value)
+    torch.testing.assert_close(p.value(obs), value)
     torch.testing.assert_close(p.distribution(obs).log_prob(action), log_prob)
     assert not log_prob.requires_grad
     assert again.requires_grad
@@ -160,15 +168,12 @@ def test_absent_senses_can_be_left_out_masked_or_broken(gone: tuple[str, ...]) -
 def test_autocast_keeps_what_the_loss_is_made_of_exact(
     space: spaces.Box | spaces.Discrete, privileged_size: int
 ) -> None:
-    made, obs = policy(space, privileged_size), observation(4)
-    privileged = torch.randn(4, privileged_size) if privileged_size else None
+    made = policy(space, privileged_size)
+    obs = observation(4, privileged=torch.randn(4, privileged_size) if privileged_size else None)
     action, _ = made.act(obs)
     with torch.autocast("cpu", torch.bfloat16):
-        outputs = made.evaluate_actions(obs, action, privileged)
-    for ours, exact in zip(outputs, made.evaluate_actions(obs, action, privileged), strict=True):
-        if ours is None:  # no privileged vector, nothing to read off
-            assert exact is None
-            continue
+        outputs = made.evaluate_actions(obs, action)[:3]
+    for ours, exact in zip(outputs, made.evaluate_actions(obs, action)[:3], strict=True):
         assert ours.dtype == torch.float32
         # Of a log-probability an eighth of what PPO clips at.
         torch.testing.assert_close(ours, exact, atol=0.025, rtol=0)
@@ -193,28 +198,33 @@ def test_absence_is_row_by_row() -> None:
 
 def test_a_privileged_critic_reads_nothing_else() -> None:
     made, privileged = policy(privileged_size=5), torch.randn(4, 5)
-    value = made.value(observation(4), privileged)
-    torch.testing.assert_close(made.value(observation(4, seed=1), privileged), value)
-    assert not torch.allclose(made.value(observation(4), privileged + 1), value)
-    made.value(observation(4), privileged).sum().backward()
+    value = made.value(observation(4, privileged=privileged))
+    torch.testing.assert_close(made.value(observation(4, 1, privileged)), value)
+    torch.testing.assert_close(made.value({"privileged": privileged}), value)
+    assert not torch.allclose(made.value(observation(4, privileged=privileged + 1)), value)
+    # Nothing of its own is ever taken from it.
+    gone = {"wrench": torch.zeros(4, dtype=torch.bool)}
+    torch.testing.assert_close(made.value(observation(4, privileged=privileged), present=gone), value)
+    made.value(observation(4, privileged=privileged)).sum().backward()
     moved = {n.split(".")[0] for n, p in made.named_parameters() if p.grad is not None}
     assert moved == {"critic"}
 
 
 @pytest.mark.parametrize("privileged", [None, torch.zeros(4, 6)], ids=["none", "wrong"])
 def test_a_privileged_critic_insists(privileged: Tensor | None) -> None:
-    with pytest.raises(ValueError, match=r"\(B, 5\), got (None|\(4, 6\))"):
-        policy(privileged_size=5).value(observation(4), privileged)
+    with pytest.raises(ValueError, match=r"'privileged' needs shape \(4, 5\), got (nothing|\(4, 6\))"):
+        policy(privileged_size=5).value(observation(4, privileged=privileged))
 
 
 def test_statistics_are_learned_only_when_asked_to() -> None:
-    made, obs, privileged = policy(privileged_size=5), observation(16), torch.randn(16, 5) * 3 + 1
+    made, privileged = policy(privileged_size=5), torch.randn(16, 5) * 3 + 1
+    obs = observation(16, privileged=privileged)
     before = copy.deepcopy(made.state_dict())
-    made.evaluate_actions(obs, made.act(obs)[0], privileged)
+    made.evaluate_actions(obs, made.act(obs)[0])
     assert all(torch.equal(made.state_dict()[key], x) for key, x in before.items())
-    made.update_statistics(obs, privileged)
-    assert made.privileged_statistics is not None
-    np.testing.assert_allclose(made.privileged_statistics.mean, privileged.mean(dim=0), rtol=1e-5)
+    made.update_statistics(obs)
+    mean = made.state_dict()["critic_perception.encoders./privileged.normalizer.mean"]
+    np.testing.assert_allclose(mean, privileged.mean(dim=0), rtol=1e-5)
     changed = {k for k, x in before.items() if not torch.equal(made.state_dict()[k], x)}
     assert {key.rsplit(".", 1)[1] for key in changed} == {"mean", "var", "count"}
 
@@ -237,30 +247,30 @@ def test_statistics_name_the_sense_that_is_not_finite() -> None:
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE], ids=["box", "discrete"])
 def test_a_saved_policy_acts_the_same(space: spaces.Box | spaces.Discrete) -> None:
-    made, obs, privileged = policy(space, 5), observation(5), torch.randn(5, 5)
-    made.update_statistics(observation(50, seed=2), torch.randn(50, 5))
+    made, obs = policy(space, 5), observation(5, privileged=torch.randn(5, 5))
+    made.update_statistics(observation(50, 2, torch.randn(50, 5)))
     file = io.BytesIO()
     torch.save(made.state_dict(), file)
     file.seek(0)
     loaded = policy(space, 5, seed=1)
-    assert not torch.equal(loaded.value(obs, privileged), made.value(obs, privileged))
+    assert not torch.equal(loaded.value(obs), made.value(obs))
     loaded.load_state_dict(torch.load(file, weights_only=True))
     for ours, theirs in zip(made.act(obs, deterministic=True), loaded.act(obs, deterministic=True), strict=True):
         assert torch.equal(ours, theirs)
-    assert torch.equal(loaded.value(obs, privileged), made.value(obs, privileged))
+    assert torch.equal(loaded.value(obs), made.value(obs))
 
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE], ids=["box", "discrete"])
 def test_gradients_are_right(space: spaces.Box | spaces.Discrete) -> None:
     made, rows = policy(space, 2).double(), 3
-    obs, privileged = observation(rows), torch.randn(rows, 2, dtype=torch.float64)
+    obs = observation(rows, privileged=torch.randn(rows, 2, dtype=torch.float64))
     action = made.act(obs)[0]
     names = ["wrench", "arm.state"]
     inputs = [obs[name].double().requires_grad_() for name in names]
 
     def run(*values: Tensor) -> tuple[Tensor, ...]:
         seen = obs | dict(zip(names, values, strict=True))
-        return tuple(x for x in made.evaluate_actions(seen, action, privileged) if x is not None)
+        return made.evaluate_actions(seen, action)[:3]
 
     assert torch.autograd.gradcheck(run, inputs)
 
@@ -306,8 +316,6 @@ def test_bad_sizes_are_refused() -> None:
         PolicyConfig(actor_hidden=(0,))
     with pytest.raises(ValueError, match="log_std_init"):
         PolicyConfig(log_std_init=-4)
-    with pytest.raises(ValueError, match="privileged_size"):
-        ActorCritic(SENSES, BOX, SMALL, privileged_size=-1)
 
 
 def test_parameters_are_counted() -> None:
@@ -318,12 +326,12 @@ def test_parameters_are_counted() -> None:
 
 
 def test_following_returns_keeps_the_values_and_takes_their_scale() -> None:
-    made, obs, privileged = policy(privileged_size=5), observation(16), torch.randn(16, 5)
-    before = made.value(obs, privileged)
+    made, obs = policy(privileged_size=5), observation(16, privileged=torch.randn(16, 5))
+    before = made.value(obs)
     returns = torch.randn(4096) * 3.0 + 100.0
     for _ in range(40):
         made.follow_returns(returns)
-    torch.testing.assert_close(made.value(obs, privileged), before, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(made.value(obs), before, atol=1e-3, rtol=1e-4)
     # after 40 steps of 0.3 nothing is left of the start: 0.7^40 < 1e-6
     torch.testing.assert_close(made.value_mean, returns.mean(), rtol=1e-3, atol=0)
     torch.testing.assert_close(made.value_std, returns.std(correction=0), rtol=0.02, atol=0)
@@ -331,16 +339,16 @@ def test_following_returns_keeps_the_values_and_takes_their_scale() -> None:
 
 @pytest.mark.parametrize("outlier", [math.inf, -math.inf, math.nan, 1e18, 1e20, -3e38])
 def test_the_scale_of_returns_outgrows_any_single_one(outlier: float) -> None:
-    made, obs, privileged = policy(privileged_size=5), observation(4), torch.randn(4, 5)
+    made, obs = policy(privileged_size=5), observation(4, privileged=torch.randn(4, 5))
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         made.follow_returns(torch.randn(64, generator=generator))
-    before, returns = made.value(obs, privileged), torch.zeros(64)
+    before, returns = made.value(obs), torch.zeros(64)
     returns[0] = outlier
     made.follow_returns(returns)
     # In 64 returns one that counts as 1,000 deviations: 0.3 * 1000^2 / 64 = 4688 to their variance.
     assert made.value_std < 1.1 * math.sqrt(4689)
-    torch.testing.assert_close(made.value(obs, privileged), before, atol=1e-3, rtol=0)
+    torch.testing.assert_close(made.value(obs), before, atol=1e-3, rtol=0)
     for _ in range(30):  # 0.7^30 = 2e-5 of it is left
         made.follow_returns(torch.randn(64, generator=generator))
     assert 0.8 < made.value_std < 1.3
@@ -376,7 +384,7 @@ def test_a_separate_critic_shares_nothing_with_the_actor() -> None:
         assert any("encoders" in name for name, _ in touched)
     # Both have learned the same scales of the senses, from one showing.
     state = made.state_dict()
-    shared = [name for name in state if name.startswith("encoders") and name.endswith("mean")]
+    shared = [name for name in state if name.startswith("perception") and name.endswith("mean")]
     assert shared
     for name in shared:
         torch.testing.assert_close(state[name], state[f"critic_{name}"])
@@ -384,8 +392,8 @@ def test_a_separate_critic_shares_nothing_with_the_actor() -> None:
 
 def test_a_critic_that_cannot_be_separate_is_refused() -> None:
     config = PolicyConfig(separate_critic=True)
-    with pytest.raises(ValueError, match="separate_critic is set, but the critic reads a privileged vector"):
-        ActorCritic(SENSES, BOX, config, privileged_size=3)
+    with pytest.raises(ValueError, match="separate_critic is set, but the critic has senses of its own, privileged"):
+        ActorCritic(SENSES, BOX, config, of_critic(3))
     with pytest.raises(ValueError, match="separate_critic is set, but lstm remembers"):
         ActorCritic(SENSES, BOX, replace(config, fusion="lstm"))
 
@@ -404,3 +412,41 @@ def test_heads_and_fusions_that_cannot_be_are_refused() -> None:
         PolicyConfig("poe", fused_features=0)
     with pytest.raises(ValueError, match=r"no place for the options .*rank"):
         PolicyConfig(fusion_options={"rank": 8}, fused_features=0)
+
+
+def older_names(name: str) -> str:
+    """The name that a weight had before perceptions, senses of the critic and objectives had modules of their own."""
+    return (
+        name.replace("critic_perception.encoders./privileged.normalizer", "privileged_statistics")
+        .replace("critic_perception.", "critic_")
+        .replace("perception.", "")
+        .replace("objectives.state.head", "state_head")
+    )
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_weights_of_older_versions_are_loaded(learns: bool) -> None:
+    objectives = {"state": StateReadOut()}
+    torch.manual_seed(0)
+    theirs = ActorCritic(SENSES, BOX, SMALL, of_critic(5), objectives)
+    obs = observation(8, privileged=3 + torch.randn(8, 5))
+    theirs.update_statistics(obs)
+    older = {older_names(name): weight for name, weight in theirs.state_dict().items()}
+    older = {name: weight for name, weight in older.items() if not name.startswith("objectives")}
+    assert {"state_head.weight", "privileged_statistics.mean", "encoders./camera.linear.weight"} <= set(older)
+    ours = ActorCritic(SENSES, BOX, SMALL, of_critic(5), objectives if learns else {})
+    ours.load_state_dict(older)
+    for name, weight in ours.state_dict().items():
+        assert torch.equal(weight, theirs.state_dict()[name]), name
+    assert any(name.startswith("objectives") for name in ours.state_dict()) == learns
+
+
+def test_weights_of_older_critics_apart_are_loaded() -> None:
+    config = replace(SMALL, separate_critic=True)
+    ours, theirs = (ActorCritic(SENSES, BOX, config) for _ in range(2))
+    older = {older_names(name): weight for name, weight in theirs.state_dict().items()}
+    assert "critic_encoders./camera.linear.weight" in older
+    ours.load_state_dict(older)
+    torch.testing.assert_close(ours.value(observation(4)), theirs.value(observation(4)))
+    with pytest.raises(RuntimeError, match="nose"):
+        ours.load_state_dict(older | {"nose.weight": torch.zeros(1)})

@@ -35,7 +35,7 @@ from mmrl_agents.settings.readers import by
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import started_from
 from mmrl_agents.training.train import train
-from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size
+from mmrl_agents.worlds.making import make_envs, senses_of
 from mmrl_agents.worlds.trust import marked_config, targets_of
 from mmrl_envs.multimodal import describing
 
@@ -209,7 +209,7 @@ def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
     Raises ValueError where there is nothing to leave out.
     """
     with closing(make_envs(config.env, 1, world_kwargs(config), config.modalities)) as envs:
-        names = tuple(modalities_and_privileged_size(envs)[0])
+        names = tuple(senses_of(envs))
         chosen_by = describing(envs).senses_chosen_by
     if chosen_by not in _CHOICES or len(names) < 2:
         raise ValueError(f"{config.env} has {', '.join(names)} and no choice of senses: there is nothing to ablate")

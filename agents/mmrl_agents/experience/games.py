@@ -19,6 +19,7 @@ from mmrl.modality.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing
+from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.machine.cpu import one_thread
@@ -28,9 +29,7 @@ class Step(NamedTuple):
     """One decision of a game."""
 
     readings: dict[str, NDArray[Any]]
-    """The readings of every sense, packed."""
-    privileged: NDArray[np.float32] | None
-    """The state that only the critic sees."""
+    """The readings of every sense, packed, those of the critic among them."""
     present: NDArray[np.bool_] | None
     """Which senses are there, if any are dropped."""
     action: NDArray[Any]
@@ -47,7 +46,6 @@ class Samples(NamedTuple):
 
     observations: dict[str, Tensor]
     actions: Tensor
-    privileged: Tensor | None
     present: dict[str, Tensor] | None
 
 
@@ -73,7 +71,8 @@ class Games:
         self.finished: list[Game] = []
         self._device = next(policy.parameters()).device
         senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
-        self._packings = {name: Packing(space) for name, space in senses.items()}
+        of_critic = {name: sense.space for name, sense in policy.critic_modalities.items()}
+        self._packings = {name: Packing(space) for name, space in {**of_critic, **senses}.items()}
         self._stepping = stepping(envs)
         self._played: list[list[Game]] = []  # by world; the last is under way
         self._left = np.zeros(envs.num_envs, np.int64)  # games of each world that are not finished
@@ -124,32 +123,32 @@ class Games:
         self._contexts = [{} for _ in range(worlds)]
         self._drop(np.arange(worlds))
         with one_thread():
-            self._step_all(flatten_observation(observation), info)
+            self._step_all(self._read(observation, info))
         self.finished = [game for games in self._played for game in games if game]
 
-    def _step_all(self, readings: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+    def _read(self, observation: Any, info: Mapping[str, Any]) -> dict[str, Any]:
+        return readings_of(observation, info, self.policy.critic_modalities)
+
+    def _step_all(self, readings: Mapping[str, Any]) -> None:
         """From what is seen first to the end of the last game: a group is decided for while others are under way."""
         groups = self._stepping.groups
         under_way = dict[int, list[Step]]()
         for group, worlds in enumerate(groups):
-            here = {name: rows[worlds] for name, rows in readings.items()}
-            privileged = info["privileged"][worlds] if self.policy.privileged_size else None
-            under_way[group] = self._send(group, here, privileged)
+            under_way[group] = self._send(group, {name: rows[worlds] for name, rows in readings.items()})
         while under_way:
             for group in tuple(under_way):
                 observation, reward, terminated, truncated, info = self._stepping.receive(group)
                 self._record(groups[group], under_way.pop(group), reward, terminated | truncated, info)
                 if self._left[groups[group]].any():
-                    privileged = info["privileged"] if self.policy.privileged_size else None
-                    under_way[group] = self._send(group, flatten_observation(observation), privileged)
+                    under_way[group] = self._send(group, self._read(observation, info))
                 else:
                     self._contexts[groups[group]] = [context_from(info, row) for row in range(len(reward))]
 
-    def _send(self, group: int, readings: Mapping[str, Any], privileged: NDArray[Any] | None) -> list[Step]:
+    def _send(self, group: int, readings: Mapping[str, Any]) -> list[Step]:
         """Begin a step of a group's worlds; returns what was decided for those that are playing."""
         worlds = self._stepping.groups[group]
         playing = np.flatnonzero(self._left[worlds])
-        steps = self._decide(readings, privileged, playing, worlds.start)
+        steps = self._decide(readings, playing, worlds.start)
         self._stepping.send(self._joint([step.action for step in steps], playing, worlds.stop - worlds.start), group)
         return steps
 
@@ -193,17 +192,10 @@ class Games:
                 for name, packing in self._packings.items()
             }
             actions = torch.from_numpy(np.array([step.action for step in part])).to(self._device)
-            privileged = None
-            if self.policy.privileged_size:
-                privileged = torch.from_numpy(np.array([step.privileged for step in part])).to(self._device)
-            yield (
-                slice(start, start + len(part)),
-                Samples(observations, actions, privileged, self._masks([step.present for step in part])),
-            )
+            present = self._masks([step.present for step in part])
+            yield slice(start, start + len(part)), Samples(observations, actions, present)
 
-    def _decide(
-        self, seen: Mapping[str, Any], privileged: NDArray[Any] | None, playing: NDArray[np.int64], first: int
-    ) -> list[Step]:
+    def _decide(self, seen: Mapping[str, Any], playing: NDArray[np.int64], first: int) -> list[Step]:
         """The steps of those rows of a group that are playing, the rewards still to come.
 
         Row 0 is world `first`.
@@ -220,14 +212,8 @@ class Games:
         )
         packed = {name: packing.pack(readings[name]) for name, packing in self._packings.items()}
         return [
-            Step(
-                {name: rows[row] for name, rows in packed.items()},
-                None if privileged is None else privileged[group_row].astype(np.float32),
-                present[row],
-                drawn,
-                0.0,
-            )
-            for row, (group_row, drawn) in enumerate(zip(playing, action.cpu().numpy(), strict=True))
+            Step({name: rows[row] for name, rows in packed.items()}, present[row], drawn, 0.0)
+            for row, drawn in enumerate(action.cpu().numpy())
         ]
 
     def _drop(self, worlds: NDArray[np.integer]) -> None:

@@ -16,9 +16,10 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.modality.foreign import flatten_observation
-from mmrl.policy import ActorCritic, Memory
+from mmrl.inputs import Memory
+from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
+from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
@@ -60,7 +61,7 @@ class Rollout:
         self._stepping = stepping(envs)
         storage.remember(policy.state_size)
         if dropout is not None:
-            storage.drop_senses()
+            storage.drop_senses(dropout.senses)
         space = envs.single_action_space
         self._bounds = (space.low, space.high) if isinstance(space, spaces.Box) else None
         self._returns = np.zeros(envs.num_envs)
@@ -131,16 +132,14 @@ class Rollout:
         storage = self.storage
         self.policy.update_statistics(
             {name: rows[1:].flatten(0, 1) for name, rows in storage.observations.items()},
-            None if storage.privileged is None else storage.privileged[1:].flatten(0, 1),
             present=_flat(storage.presence(slice(1, None))),
         )
 
     def _rows_with_successor(self) -> list[Tensor]:
         storage = self.storage
-        optional = (storage.privileged, storage.states)
         return [
             *storage.observations.values(),
-            *(rows for rows in optional if rows is not None),
+            *(() if storage.states is None else (storage.states,)),
             *(storage.present or {}).values(),
             storage.episode_starts,
         ]
@@ -169,11 +168,9 @@ class Rollout:
         return array if self._bounds is None else np.clip(array, *self._bounds)
 
     def _write(self, row: int, observation: Any, info: Mapping[str, Any], worlds: slice = ALL) -> None:
-        arrays = flatten_observation(observation)
+        arrays = readings_of(observation, info, self.policy.critic_modalities)
         for name, rows in self.storage.observations.items():
             rows[row, worlds].copy_(torch.from_numpy(arrays[name]))
-        if self.storage.privileged is not None:
-            self.storage.privileged[row, worlds].copy_(torch.from_numpy(info["privileged"]))
 
     def _drop(self, beginning: NDArray[np.integer], row: int, worlds: slice = ALL) -> None:
         """Episodes begin in some worlds: settle their senses, and note those of `worlds`."""
@@ -191,14 +188,13 @@ class Rollout:
 
     def _evaluate(self, finals: Sequence[Final]) -> None:
         storage = self.storage
-        # Acting has valued what the senses tell, all but what came last; a privileged critic is asked now.
-        first = 0 if self.policy.privileged_size else storage.num_steps
+        # Acting has valued what the senses tell, all but what came last; a critic with senses of its own is asked now.
+        first = 0 if self.policy.critic_modalities else storage.num_steps
         flat = {name: rows[first:].flatten(0, 1) for name, rows in storage.observations.items()}
-        privileged = None if storage.privileged is None else storage.privileged[first:].flatten(0, 1)
         states = None if storage.states is None else storage.states[first:].flatten(0, 1)
         starts = storage.episode_starts[first:].reshape(-1)
         present = _flat(storage.presence(slice(first, None)))
-        storage.values[first:].view(-1).copy_(self._value(flat, privileged, states, starts, present))
+        storage.values[first:].view(-1).copy_(self._value(flat, states, starts, present))
         storage.next_values.copy_(storage.values[1:])
         if finals:
             steps = torch.from_numpy(np.concatenate([np.full(final.rows.size, final.t) for final in finals]))
@@ -207,27 +203,27 @@ class Rollout:
             states = None if storage.states is None else storage.states[steps + 1, worlds]
             nowhere = torch.zeros(len(steps), dtype=torch.bool, device=storage.values.device)
             # Its senses are those of the episode that ended, too.
-            values = self._value(*self._last_observations(finals), states, nowhere, storage.presence((steps, worlds)))
+            values = self._value(self._last_observations(finals), states, nowhere, storage.presence((steps, worlds)))
             storage.next_values[steps, worlds] = values
 
-    def _last_observations(self, finals: Sequence[Final]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Observations (B, ...) and privileged vectors (B, P) that ended the truncated episodes."""
-        last = [final.info["final_obs"][row] for final in finals for row in final.rows]
-        arrays = [flatten_observation(observation) for observation in last]
+    def _last_observations(self, finals: Sequence[Final]) -> dict[str, Tensor]:
+        """Readings (B, *window_shape) that ended the truncated episodes, by sense."""
+        arrays = [self._last_readings(final, row) for final in finals for row in final.rows]
         device = self.storage.values.device
-        stacked = {
+        return {
             name: torch.from_numpy(np.stack([array[name] for array in arrays])).to(device, rows.dtype)
             for name, rows in self.storage.observations.items()
         }
-        if self.storage.privileged is None:
-            return stacked, None
-        extra = [final.info["final_info"]["privileged"][final.rows] for final in finals]
-        return stacked, torch.from_numpy(np.concatenate(extra)).to(device, torch.float32)
+
+    def _last_readings(self, final: Final, row: np.int64) -> dict[str, Any]:
+        """Readings (*window_shape) by sense."""
+        info, of_critic = final.info.get("final_info", {}), self.policy.critic_modalities
+        own = {name: info[name][row] for name in of_critic if name in info}
+        return readings_of(final.info["final_obs"][row], own, of_critic)
 
     def _value(
         self,
         observations: dict[str, Tensor],
-        privileged: Tensor | None,
         states: Tensor | None,
         episode_starts: Tensor,
         present: dict[str, Tensor] | None,
@@ -239,7 +235,6 @@ class Rollout:
             [
                 self.policy.value(
                     {name: rows[part] for name, rows in observations.items()},
-                    None if privileged is None else privileged[part],
                     present=None if present is None else {name: mask[part] for name, mask in present.items()},
                     memory=None if states is None else Memory(states[part], episode_starts[part].unsqueeze(0)),
                 )
@@ -267,7 +262,6 @@ class Rollout:
         storage = self.storage
         return {
             "observations": {name: rows[-1].clone() for name, rows in storage.observations.items()},
-            "privileged": None if storage.privileged is None else storage.privileged[-1].clone(),
             "states": None if storage.states is None else storage.states[-1].clone(),
             "episode_starts": storage.episode_starts[-1].clone(),
             "returns": self._returns.copy(),
@@ -279,10 +273,10 @@ class Rollout:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo `state_dict`, in place of `start`: the worlds must stand where they stood."""
         storage = self.storage
+        # Older checkpoints keep what the critic senses beside the observations.
+        observations = {"privileged": state.get("privileged"), **state["observations"]}
         for name, rows in storage.observations.items():
-            rows[-1].copy_(state["observations"][name])
-        if storage.privileged is not None:
-            storage.privileged[-1].copy_(state["privileged"])
+            rows[-1].copy_(observations[name])
         if storage.states is not None:
             storage.states[-1].copy_(state["states"])
         storage.episode_starts[-1].copy_(state["episode_starts"])

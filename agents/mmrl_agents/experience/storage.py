@@ -5,7 +5,7 @@ recurrent policy remembers.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from mmrl.inputs import Memory
 from mmrl.modality import Modality
-from mmrl.policy import Memory
 from mmrl_agents.experience.returns import generalized_advantage_estimation
 from mmrl_envs.arguments import machine_memory
 
@@ -27,7 +27,6 @@ class Minibatch:
     """Samples of a rollout, every tensor (B, ...); advantages already normalised if asked."""
 
     observations: dict[str, Tensor]
-    privileged: Tensor | None
     actions: Tensor
     log_probs: Tensor
     values: Tensor
@@ -42,8 +41,9 @@ class Minibatch:
 class RolloutStorage:
     """Preallocated tensors of one rollout on the training device; images stay uint8, NHWC.
 
-    `observations`, `privileged`, `values`, `states`, `episode_starts` and `present` have T + 1 rows: the last is what
-    follows the rollout. `states` is None for a policy that remembers nothing, `present` where all senses always are.
+    `observations`, the critic's own among them, `values`, `states`, `episode_starts` and `present` have T + 1 rows: the
+    last is what follows the rollout. `states` is None for a policy that remembers nothing, `present` where all senses
+    always are.
     """
 
     def __init__(
@@ -52,11 +52,10 @@ class RolloutStorage:
         num_worlds: int,
         modalities: Mapping[str, Modality],
         action_space: spaces.Space[Any],
-        privileged_size: int,
         device: torch.device,
     ) -> None:
         rows, steps = (num_steps + 1, num_worlds), (num_steps, num_worlds)
-        _require_room(rows, modalities, privileged_size, device)
+        _require_room(rows, modalities, device)
         self.num_steps, self.num_worlds = num_steps, num_worlds
         self.observations = {
             name: torch.zeros(
@@ -66,7 +65,6 @@ class RolloutStorage:
             )
             for name, modality in modalities.items()
         }
-        self.privileged = torch.zeros((*rows, privileged_size), device=device) if privileged_size else None
         discrete = isinstance(action_space, spaces.Discrete)
         self.actions = torch.zeros(
             (*steps, *(action_space.shape or ())),
@@ -89,9 +87,9 @@ class RolloutStorage:
         if state_size:
             self.states = torch.zeros((*self.episode_starts.shape, state_size), device=self.values.device)
 
-    def drop_senses(self) -> None:
-        """Make room for which senses (T + 1, N) are there."""
-        self.present = {name: torch.ones_like(self.episode_starts) for name in self.observations}
+    def drop_senses(self, names: Sequence[str]) -> None:
+        """Make room for which of these senses (T + 1, N) are there."""
+        self.present = {name: torch.ones_like(self.episode_starts) for name in names}
 
     def presence(self, rows: Any) -> dict[str, Tensor] | None:
         """Which senses are there in some rows, None if all always are."""
@@ -129,7 +127,6 @@ class RolloutStorage:
         ):
             yield Minibatch(
                 {name: self._gather(rows, index) for name, rows in self.observations.items()},
-                None if self.privileged is None else self._gather(self.privileged, index),
                 self._gather(self.actions, index),
                 self._gather(self.log_probs, index),
                 self._gather(self.values, index),
@@ -166,19 +163,15 @@ class RolloutStorage:
             if rows.is_floating_point() and not torch.isfinite(rows).all():
                 count = int((~torch.isfinite(rows)).sum())
                 raise ValueError(f"observation {name!r} has {count} values that are not finite")
-        if self.privileged is not None and not torch.isfinite(self.privileged).all():
-            raise ValueError("info['privileged'] has values that are not finite")
 
 
-def _require_room(
-    rows: tuple[int, int], modalities: Mapping[str, Modality], privileged_size: int, device: torch.device
-) -> None:
+def _require_room(rows: tuple[int, int], modalities: Mapping[str, Modality], device: torch.device) -> None:
     """Raise ValueError where the observations alone outgrow the memory of the device.
 
     The system would hand it out all the same, and end the process once it is used.
     """
     sizes = [math.prod(sense.space.shape) * (1 if sense.dtype == "uint8" else 4) for sense in modalities.values()]
-    needed = math.prod(rows) * (sum(sizes) + 4 * privileged_size)
+    needed = math.prod(rows) * sum(sizes)
     memory = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else machine_memory()
     if needed > memory:
         raise ValueError(

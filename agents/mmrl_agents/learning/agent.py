@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
+from mmrl.representation import ObjectiveConfig
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
 from mmrl_agents.experience.sense_dropout import SenseDropout
-from mmrl_agents.worlds.making import Worlds, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, senses_of
 
 
 class Agent(Protocol):
@@ -78,8 +79,8 @@ class Network(Protocol):
         """The senses that it reads, by name."""
 
     @property
-    def privileged_size(self) -> int:
-        """Size P of the privileged state that only its critic reads; 0 for none."""
+    def critic_modalities(self) -> Mapping[str, Modality]:
+        """The senses that only its critic reads, by name; {} where it reads those of the actor."""
 
     @property
     def state_size(self) -> int:
@@ -135,11 +136,13 @@ class Setting:
     """Most steps of an episode that an algorithm may have to wait for."""
     dropped: Mapping[str, float]
     """The share of the episodes that senses are absent from, where it is any."""
+    objectives: Mapping[str, ObjectiveConfig]
+    """What the encoders learn from besides the algorithm's own loss, by name."""
 
     @property
     def modalities(self) -> dict[str, Modality]:
         """The senses of the worlds by name."""
-        return modalities_and_privileged_size(self.envs)[0]
+        return senses_of(self.envs)
 
     def dropout(self) -> SenseDropout | None:
         """The process that takes senses away in training; None without any."""

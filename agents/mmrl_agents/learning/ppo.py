@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mmrl.documents import fit
-from mmrl.heads import LOG_STD_MIN, ActionHead, GaussianHead
+from mmrl.heads import ActionHead, GaussianHead
 from mmrl.policy import ActorCritic
+from mmrl.policy_config import LOG_STD_MIN
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.learning.finiteness import (
@@ -60,8 +61,6 @@ class PPOConfig:
     log_std: tuple[float, float] | None = None
     """Logarithm of the standard deviation of continuous actions at the start and at the end, between which it moves
     linearly, as in the Roboschool experiments of the PPO paper; unset learns it, from `policy.log_std_init` on."""
-    state_coef: float = 0.0
-    """Weight of the auxiliary loss that reads the privileged state off the senses; needs worlds that give one."""
     max_grad_norm: float = 0.5
     """The gradient is scaled down to this norm."""
     normalize_advantages: bool = True
@@ -86,7 +85,7 @@ class PPOConfig:
         for name in ("gamma", "gae_lambda"):
             if not 0 <= vars(self)[name] <= 1:
                 raise ValueError(f"ppo.{name} must lie in [0, 1], got {vars(self)[name]}")
-        for name in ("final_learning_rate", "value_coef", "entropy_coef", "state_coef"):
+        for name in ("final_learning_rate", "value_coef", "entropy_coef"):
             if not vars(self)[name] >= 0:
                 raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
         if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
@@ -120,7 +119,7 @@ def approximate_kl(log_ratio: Tensor) -> Tensor:
 
 
 class Loss(NamedTuple):
-    """The total and its parts, each a scalar tensor; only the total carries a gradient."""
+    """The total and its parts, scalar tensors; only the total carries a gradient."""
 
     total: Tensor
     policy: Tensor
@@ -128,27 +127,29 @@ class Loss(NamedTuple):
     entropy: Tensor
     kl: Tensor
     clip_fraction: Tensor
-    state: Tensor
+    objectives: dict[str, Tensor]
+    """What the encoders learn from besides, by name, without their weights."""
 
 
 def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
     """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
-    now = policy.evaluate_actions(
-        batch.observations, batch.actions, batch.privileged, present=batch.present, memory=batch.memory
-    )
+    now = policy.evaluate_actions(batch.observations, batch.actions, present=batch.present, memory=batch.memory)
     log_ratio = now.log_prob - batch.log_probs
     surrogate = policy_loss(log_ratio, batch.advantages, config.clip)
     scale = policy.value_std  # errors count in standard deviations of the returns
     critic = value_loss(now.value / scale, batch.values / scale, batch.returns / scale, config.clip_value)
     mean_entropy = now.entropy.mean()
     entropy_coef = config.entropy_coef if entropy_coef is None else entropy_coef
-    state = critic.new_zeros(()) if now.state_error is None else now.state_error.mean()
     total = surrogate + config.value_coef * critic - entropy_coef * mean_entropy
-    total = total + config.state_coef * state
+    objectives = {}
+    for name, objective in policy.objectives.items():
+        loss = objective(batch, now.seen)
+        total = total + policy.objective_weights[name] * loss
+        objectives[name] = loss.detach()
     with torch.no_grad():
         clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
         kl = approximate_kl(log_ratio)
-    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, state.detach())
+    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, objectives)
 
 
 class PPO:
@@ -156,8 +157,6 @@ class PPO:
 
     def __init__(self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
         """`generator` (on the CPU) shuffles the minibatches and nothing else."""
-        if config.state_coef and policy.state_head is None:
-            raise ValueError(f"ppo.state_coef is {config.state_coef}, but these worlds tell no privileged state")
         self.policy = policy
         self.config = config
         self.generator = generator
@@ -222,12 +221,11 @@ class PPO:
             "policy loss": loss.policy,
             "value loss": loss.value,
             "entropy": loss.entropy,
-            "state loss": loss.state,
+            **{f"{name} loss": value for name, value in loss.objectives.items()},
         }
         wrong = first_not_finite({**parts, "loss": loss.total.detach()}) or first_gradient_not_finite(self.policy)
         inputs = {
             **{f"observation {name!r}": rows for name, rows in batch.observations.items()},
-            "privileged state": batch.privileged,
             "returns": batch.returns,
             "values": batch.values,
             "advantages": batch.advantages,
@@ -240,8 +238,9 @@ class PPO:
         limit = self.config.target_kl
         return limit is not None and bool(seen) and float(seen[-1].kl) > limit
 
-    @staticmethod
-    def _metrics(seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage) -> dict[str, float]:
+    def _metrics(
+        self, seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage
+    ) -> dict[str, float]:
         def mean(items: list[Tensor]) -> float:
             return float(torch.stack(items).mean()) if items else math.nan
 
@@ -250,12 +249,12 @@ class PPO:
             "policy_loss": mean([loss.policy for loss in seen]),
             "value_loss": mean([loss.value for loss in seen]),
             "entropy": mean([loss.entropy for loss in seen]),
-            "state_loss": mean([loss.state for loss in seen]),
             "approx_kl": mean([loss.kl for loss in seen]),
             "clip_fraction": mean([loss.clip_fraction for loss in seen]),
             "explained_variance": float(explained),
             "grad_norm": mean(norms),
             "skipped_updates": float(skipped),
+            **{f"{name}_loss": mean([loss.objectives[name] for loss in seen]) for name in self.policy.objectives},
         }
 
     def state_dict(self) -> dict[str, object]:

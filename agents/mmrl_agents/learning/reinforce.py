@@ -196,7 +196,7 @@ def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, co
 
 def value_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
     """What a gradient step of the critic makes smaller: half the mean squared error, in variances of the returns."""
-    value = policy.value(samples.observations, samples.privileged, present=samples.present)
+    value = policy.value(samples.observations, present=samples.present)
     return 0.5 * ((value - returns) / policy.value_std).square().mean()
 
 
@@ -278,7 +278,7 @@ class Reinforce:
         """
         if any(isinstance(module, RunningStatistics) for module in self.policy.modules()):
             for _, samples in self.games.samples(_CHUNK):
-                self.policy.update_statistics(samples.observations, samples.privileged, present=samples.present)
+                self.policy.update_statistics(samples.observations, present=samples.present)
 
     def _advantages(self, returns: Tensor, lengths: Tensor) -> Tensor:
         """Returns (N,) less the baseline, standardised; a baseline takes the place of their mean."""
@@ -388,10 +388,7 @@ def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
 def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
     """What the critic expects at each step (N,); then puts the critic on the scale of the returns."""
     policy = agent.policy
-    values = [
-        policy.value(samples.observations, samples.privileged, present=samples.present)
-        for _, samples in agent.games.samples(_CHUNK)
-    ]
+    values = [policy.value(samples.observations, present=samples.present) for _, samples in agent.games.samples(_CHUNK)]
     policy.follow_returns(returns.to(policy.value_std))
     return torch.cat(values).to(returns)
 

@@ -8,8 +8,8 @@ import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from mmrl.inputs import Memory
 from mmrl.modality.readings import checked_readings
-from mmrl.policy import Memory
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.machine.cpu import use_threads
 

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
 from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config, world_kwargs
 from mmrl_agents.settings.recorded import config_to_dict
-from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, make_envs, senses_of
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
 
@@ -202,11 +202,10 @@ def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) ->
         )
     envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
     try:
-        modalities, _ = modalities_and_privileged_size(envs)
-        present = {name: modality.describe() for name, modality in modalities.items()}
+        present = {name: modality.describe() for name, modality in senses_of(envs).items()}
         with unpacking(path):
             require_same_senses(path, stored.senses, present)
-        policy = _network(config, envs)
+        policy = _network(replace(config, objectives={}), envs)  # they teach, and nobody acts by them
     finally:
         envs.close()
     load_weights(policy, stored.weights, path)

@@ -12,8 +12,6 @@ PEG_INSERTION: Mapping[str, Any] = {
     "ppo": {
         "learning_rate": 7e-4,
         "final_learning_rate": 1e-4,
-        # Reading the hole's place off the image is what takes longest to learn from rewards alone.
-        "state_coef": 1.0,
         "num_steps": 32,
         "minibatch_size": 512,
         "epochs": 3,
@@ -22,6 +20,8 @@ PEG_INSERTION: Mapping[str, Any] = {
         "clip": 0.2,
     },
     "policy": {"log_std_init": -0.5},
+    # Reading the hole's place off the image is what takes longest to learn from rewards alone.
+    "objectives": {"state": {"weight": 1.0}},
 }
 
 # The common shapes succeed 200 times in a row before the rare failures are gone, so these run to their end.

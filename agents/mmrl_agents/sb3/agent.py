@@ -190,7 +190,7 @@ class RolloutAgent(SB3Agent):
         seen: Any = self._rollouts.rollout_buffer.observations
         for extractor in self.network.extractors:
             # (T, N, *shape) -> (T * N, *shape)
-            extractor.update_statistics({name: torch.as_tensor(x).flatten(0, 1) for name, x in seen.items()})
+            extractor.perception.update_statistics({name: torch.as_tensor(x).flatten(0, 1) for name, x in seen.items()})
         return steps
 
     def collect(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from gymnasium import spaces
@@ -18,13 +18,14 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from torch import Tensor, nn
 
-from mmrl.encoders import Encoder
-from mmrl.fusion import FUSIONS, NO_OPTIONS, Fusion, FusionOptions, RecurrentFusion, Unfused, find_fusion, sense_key
+from mmrl.fusion import FUSIONS, RecurrentFusion, find_fusion
 from mmrl.fusion.late import HybridFusion, LateFusion
-from mmrl.inputs import Presence, blanked
+from mmrl.inputs import Presence
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl.normalization import RunningStatistics
+from mmrl.older_weights import rename_older_weights
+from mmrl.perception import Perception
 from mmrl.policy import ActorCritic
 
 
@@ -67,27 +68,24 @@ class MultimodalExtractor(CombinedExtractor):
         self._readers = {
             name: _Reader(modality, found[name], not normalized_image) for name, modality in modalities.items()
         }
-        kind, options = _momentary(fusion, fusion_options)
-        if features == 0:
-            kind, options = Unfused, NO_OPTIONS
-        encoders = kind.make_encoders(modalities, options)
-        self.encoders = nn.ModuleDict({sense_key(name): encoder for name, encoder in encoders.items()})
-        self.fusion: Fusion = kind({name: encoder.size for name, encoder in encoders.items()}, features, options)
-        if self.fusion.experts is not None:
+        _require_momentary(fusion, fusion_options)
+        self.perception = Perception(modalities, fusion, features, fusion_options)
+        if self.perception.experts is not None:
             raise ValueError(_refusal(fusion, "decides by a head for each sense and has no joint features"))
-        self._features_dim = self.fusion.features
+        self._features_dim = self.perception.features
         # A second name for them, by which SB3 finds what to copy to target networks.
-        self.running_statistics = nn.ModuleList(m for m in self.encoders.modules() if isinstance(m, RunningStatistics))
+        self.running_statistics = nn.ModuleList(
+            module for module in self.perception.encoders.modules() if isinstance(module, RunningStatistics)
+        )
+        rename_older_weights(self, [("encoders.", "perception.encoders."), ("fusion.", "perception.fusion.")])
         self._present: Presence | None = None
 
     def forward(self, observations: Any) -> Tensor:
         """The joint vector (B, D) of preprocessed observations."""
         readings = self.readings(observations)
         if self.training:
-            self.update_statistics(readings)
-        present = self._present or {}
-        encodings = {name: self._encoder(name)(blanked(x, present.get(name))) for name, x in readings.items()}
-        fused: Tensor = self.fusion(encodings, present)
+            self.perception.update_statistics(readings)
+        fused: Tensor = self.perception(readings, self._present).fused
         return fused
 
     def readings(self, observations: Any) -> dict[str, Tensor]:
@@ -95,19 +93,9 @@ class MultimodalExtractor(CombinedExtractor):
         given = flatten_observation(observations)
         return {name: reader.read(given[name]) for name, reader in self._readers.items()}
 
-    @torch.no_grad()
-    def update_statistics(self, readings: Mapping[str, Tensor]) -> None:
-        """Let every normaliser learn from readings as `readings` gives them."""
-        for name, reading in readings.items():
-            try:
-                self._encoder(name).update_statistics(reading)
-            except ValueError as error:
-                raise ValueError(f"observation {name!r}: {error}") from error
-
     def load_native(self, policy: ActorCritic) -> None:
         """Copy encoders, their statistics and the fusion of a network of ours; RuntimeError where they differ."""
-        self.encoders.load_state_dict(policy.encoders.state_dict())
-        self.fusion.load_state_dict(policy.fusion.state_dict())
+        self.perception.load_state_dict(policy.perception.state_dict())
 
     def apply(self, fn: Callable[[nn.Module], object]) -> MultimodalExtractor:
         """As in any module, but SB3's `ortho_init` ends here: these networks have initial weights of their own.
@@ -126,9 +114,6 @@ class MultimodalExtractor(CombinedExtractor):
             yield
         finally:
             self._present = None
-
-    def _encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[sense_key(name)])
 
 
 class _Reader:
@@ -172,11 +157,10 @@ REFUSED = tuple(name for name, kind in FUSIONS.items() if issubclass(kind, Recur
 """Fusions that give no joint vector of a step alone."""
 
 
-def _momentary(name: str, given: Mapping[str, Any] | None) -> tuple[type[Fusion], FusionOptions]:
-    kind, options = find_fusion(name, given)
+def _require_momentary(name: str, given: Mapping[str, Any] | None) -> None:
+    kind, _ = find_fusion(name, given)
     if issubclass(kind, RecurrentFusion):
         raise ValueError(_refusal(name, "remembers what came before, which a features extractor is not told"))
-    return kind, options
 
 
 def _refusal(name: str, why: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
+from mmrl.modality import Modality
 from mmrl_agents.learning.agent import Setting
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm
 from mmrl_agents.sb3.extractor import MultimodalExtractor
@@ -41,7 +43,7 @@ class Acted(NamedTuple):
 class SB3Network(nn.Module):
     """The policy module of an SB3 algorithm, target networks included, built from the config of a run."""
 
-    privileged_size = 0
+    critic_modalities: Mapping[str, Modality] = MappingProxyType({})
 
     def __init__(self, setting: Setting) -> None:
         """Raises ValueError for settings that the algorithm or our extractor does not take."""

@@ -23,7 +23,7 @@ from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
-from mmrl_agents.worlds.making import Worlds, make_envs, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, make_envs, senses_of
 
 Listener = Callable[[int, "dict[str, Any] | None", Mapping[str, Any]], None]
 
@@ -69,7 +69,7 @@ class WorldsVecEnv(VecEnv):
     def modalities(self) -> dict[str, Modality]:
         """The senses by name; ValueError for worlds that declare none."""
         try:
-            return modalities_and_privileged_size(self.envs)[0]
+            return senses_of(self.envs)
         except (AssertionError, AttributeError) as error:
             raise ValueError(f"{self.envs} declare no senses: make them with make_vec_env") from error
 

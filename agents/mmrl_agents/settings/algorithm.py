@@ -3,10 +3,11 @@
 from typing import Any
 
 from mmrl.documents import build
+from mmrl.representation import objective_configs
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network, Setting
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.worlds.making import Worlds, modalities_and_privileged_size
+from mmrl_agents.worlds.making import Worlds, senses_of
 
 
 def algorithm_settings(config: TrainConfig) -> Any:
@@ -16,7 +17,7 @@ def algorithm_settings(config: TrainConfig) -> Any:
 
 
 def setting_of(config: TrainConfig, envs: Worlds) -> Setting:
-    """A training in some worlds; ValueError where it drops senses that these do not have."""
+    """A training in some worlds; ValueError where it drops senses that these lack, and for an unknown objective."""
     return Setting(
         config.agent,
         algorithm_settings(config),
@@ -25,7 +26,8 @@ def setting_of(config: TrainConfig, envs: Worlds) -> Setting:
         config.seed,
         config.total_steps,
         config.episode_limit,
-        config.dropped_senses(tuple(modalities_and_privileged_size(envs)[0])),
+        config.dropped_senses(tuple(senses_of(envs))),
+        objective_configs(config.objectives),
     )
 
 

@@ -11,7 +11,7 @@ from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build, fit
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.modality.foreign import overrides_from
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
 from mmrl.settings import Settings as Settings
 from mmrl.settings import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm
@@ -90,6 +90,9 @@ class TrainConfig:
     """Settings of an agent that has no part of its own among these, such as learning_rate=1e-3."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """Settings of the network."""
+    objectives: Settings = field(default_factory=dict)
+    """Losses that the encoders learn from besides, of those `mmrl list objectives` shows, with their weights, such as
+    state.weight=0.5."""
     evaluate_episodes: int = 100
     """Episodes of the evaluation after training; 0 leaves it out."""
     judge_every: int | None = None
@@ -124,7 +127,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit(self)
-        object.__setattr__(self, "env_kwargs", nested(self.env_kwargs))
+        for name in ("env_kwargs", "objectives"):
+            object.__setattr__(self, name, nested(vars(self)[name]))
         algorithm = find_algorithm(self.agent)
         if not algorithm.part:
             build(algorithm.settings, self.agent_options, "agent_options.")

@@ -11,7 +11,7 @@ from mmrl.documents import build
 Config = TypeVar("Config")
 
 # Settings of older runs that this version does without, by the part they were in.
-_RETIRED = MappingProxyType({"reinforce": ("value_coef",)})
+_RETIRED = MappingProxyType({"reinforce": ("value_coef",), "ppo": ("state_coef",)})
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -58,4 +58,10 @@ def present_settings(train: Mapping[str, Any]) -> dict[str, Any]:
     for name, retired in _RETIRED.items():
         if isinstance(part := train.get(name), Mapping):
             present[name] = {key: value for key, value in part.items() if key not in retired}
-    return present
+    return present | _objectives_of_ppo(train.get("ppo"))
+
+
+def _objectives_of_ppo(ppo: Any) -> dict[str, Any]:
+    """The only objective of older versions, whose weight was a setting of PPO."""
+    weight = ppo.get("state_coef") if isinstance(ppo, Mapping) else None
+    return {"objectives": {"state": {"weight": weight}}} if weight else {}

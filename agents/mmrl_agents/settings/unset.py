@@ -21,7 +21,9 @@ from mmrl_agents.worlds.trust import require_trusted
 Config = TypeVar("Config")
 
 USUAL_AGENT = "ppo"
-JOINED_BY_NAME = ("env_kwargs", "context", "modalities")
+NESTED = ("env_kwargs", "objectives")
+"""Settings in whose names dots lead to parts."""
+JOINED_BY_NAME = ("env_kwargs", "context", "modalities", "objectives")
 """Settings of which those given leave the others as they are."""
 
 
@@ -121,7 +123,7 @@ def _over(name: str, before: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if name in JOINED_BY_NAME:
-        return joined(before, nested(value) if name == "env_kwargs" else value)
+        return joined(before, nested(value) if name in NESTED else value)
     if dataclasses.is_dataclass(before) and not isinstance(before, type):
         return over(before, value)
     return value

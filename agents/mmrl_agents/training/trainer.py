@@ -27,7 +27,7 @@ from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_teacher
 from mmrl_agents.training.judge import SUCCESS, Judge
-from mmrl_agents.worlds.making import make_envs, modalities_and_privileged_size, require_context_known, world_settings
+from mmrl_agents.worlds.making import make_envs, require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
 
@@ -64,8 +64,7 @@ class Trainer:
         )
         self.worlds = describing(self.envs)
         require_context_known(config.env, config.context, self.envs)
-        modalities, _ = modalities_and_privileged_size(self.envs)
-        self.senses = {name: modality.describe() for name, modality in modalities.items()}
+        self.senses = {name: modality.describe() for name, modality in senses_of(self.envs).items()}
         algorithm, setting = find_algorithm(config.agent), setting_of(config, self.envs)
         weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
         with torch.random.fork_rng(devices=[]):

@@ -37,7 +37,7 @@ class Introspection:
     Nothing is shown of one that remembers earlier steps, and of one whose heads are of another library.
 
     Args:
-        trained: the policy; its critic is asked where it was trained and needs no privileged state.
+        trained: the policy; its critic is asked where it was trained and has no senses of its own.
         policy: the same, as it acts.
         action_space: actions have probabilities where it is discrete.
         images: senses whose saliency is wanted, for discrete actions.
@@ -54,7 +54,7 @@ class Introspection:
         network = trained.policy
         self._network = network if isinstance(network, ActorCritic) and network.state_size == 0 else None
         self._discrete = isinstance(action_space, spaces.Discrete)
-        self._has_value = trained.critic_trained and trained.policy.privileged_size == 0
+        self._has_value = trained.critic_trained and not trained.policy.critic_modalities
         self._images = dict(images)
 
     def decision(

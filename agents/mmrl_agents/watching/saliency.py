@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from mmrl.policy import ActorCritic, Observation, Presence
+from mmrl.inputs import Observation, Presence
+from mmrl.policy import ActorCritic
 from mmrl_agents.watching.panels import Pixels
 
 # Standard deviation in pixels: a convolution's gradient is ragged from one pixel to the next.

@@ -111,13 +111,17 @@ def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, wor
     return envs
 
 
-def modalities_and_privileged_size(envs: Worlds) -> tuple[dict[str, Modality], int]:
-    """The senses an environment declares and the size of what only the critic sees.
+def senses_of(envs: Worlds) -> dict[str, Modality]:
+    """The senses that an environment declares.
 
     Those of other packages follow from the observation space and what the run says of it.
     """
-    worlds = describing(envs)
-    return dict(worlds.modalities), worlds.privileged_size
+    return dict(describing(envs).modalities)
+
+
+def critic_senses_of(envs: Worlds) -> dict[str, Modality]:
+    """What an environment lets only a critic sense, {} for most; `info` holds the readings under these names."""
+    return dict(describing(envs).critic_modalities)
 
 
 def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:

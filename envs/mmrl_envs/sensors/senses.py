@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality, Unencoded
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.context import Parameter
@@ -111,3 +112,10 @@ def noise_parameter(sense: str) -> Parameter:
 
 def _noise_name(sense: str) -> str:
     return f"{sense}_noise"
+
+
+def critic_senses(privileged_size: int, control_hz: int) -> dict[str, Modality]:
+    """What only a critic senses: the privileged state of a task, (P,), where it has any."""
+    if not privileged_size:
+        return {}
+    return {"privileged": Modality("privileged", (privileged_size,), control_hz, Unencoded())}

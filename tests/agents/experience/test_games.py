@@ -9,8 +9,10 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_envs.multimodal import GroupedWorlds
@@ -81,7 +83,8 @@ def games_in(envs: VectorEnv[Any, Any, Any], privileged_size: int = 0, seed: int
     assert isinstance(space, spaces.Box | spaces.Discrete)
     torch.manual_seed(0)
     senses = modalities_of(envs.single_observation_space)
-    policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), privileged_size)
+    of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
+    policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), of_critic)
     return Games(envs, policy, EpisodeStatistics(), torch.Generator().manual_seed(seed))
 
 
@@ -218,7 +221,7 @@ def test_groups_are_decided_for_in_turn_and_left_alone_when_they_are_done() -> N
     in_turn = [("send", 0), ("send", 1)] + [(what, group) for group in (0, 1) for what in ("receive", "send")] * 5
     assert envs.log[: len(in_turn)] == in_turn
     assert envs.log[len(in_turn) + 3 :] == [("receive", 1), ("send", 1)] * 11 + [("receive", 1)]
-    privileged = torch.cat([samples.privileged for _, samples in games.samples(99) if samples.privileged is not None])
+    privileged = torch.cat([samples.observations["privileged"] for _, samples in games.samples(99)])
     lengths = (2, 3, 9, 4)
     assert privileged.tolist() == [[10.0 * g, t, 0.5] for n in lengths for g in range(2) for t in range(n)]
     assert sorted(end.world for end in games.ended if end.episode) == [0, 0, 1, 1, 2, 2, 3, 3]
@@ -230,7 +233,7 @@ def test_samples_come_in_parts_with_their_places() -> None:
     games.play(4)
     places = [rows for rows, _ in games.samples(6)]
     assert places == [slice(0, 6), slice(6, 12), slice(12, 16)]
-    privileged = torch.cat([samples.privileged for _, samples in games.samples(6) if samples.privileged is not None])
+    privileged = torch.cat([samples.observations["privileged"] for _, samples in games.samples(6)])
     # games 0 and 1 of both worlds, at what was seen when the action was chosen
     expected = [[10.0 * g, t, 0.5] for length in (5, 3) for g in range(2) for t in range(length)]
     assert privileged.tolist() == expected

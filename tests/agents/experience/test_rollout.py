@@ -11,8 +11,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmrl.inputs import Memory
+from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic, Memory, PolicyConfig
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
@@ -127,9 +130,9 @@ def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: 
     space = envs.single_action_space
     assert isinstance(space, spaces.Box | spaces.Discrete)
     torch.manual_seed(0)
-    policy = ActorCritic(senses, space, PolicyConfig(fusion, log_std_init=0.0), privileged_size)
-    cpu = torch.device("cpu")
-    storage = RolloutStorage(num_steps, envs.num_envs, senses, space, privileged_size, cpu)
+    of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
+    policy = ActorCritic(senses, space, PolicyConfig(fusion, log_std_init=0.0), of_critic)
+    storage = RolloutStorage(num_steps, envs.num_envs, policy.senses, space, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     rollout = Rollout(envs, policy, storage, EpisodeStatistics(), generator)
     rollout.start(seed=7)
@@ -158,8 +161,8 @@ def test_truncated_steps_bootstrap_from_the_true_last_observation(privileged: bo
                     {
                         "position": torch.tensor([[position]]),
                         "goal.at": torch.tensor([[goal]]),
-                    },
-                    torch.tensor([[position, goal, float(steps)]]),
+                        **({"privileged": torch.tensor([[position, goal, float(steps)]])} if privileged else {}),
+                    }
                 )
             torch.testing.assert_close(storage.next_values[t, world], expected[0])
             assert storage.next_values[t, world] != storage.values[t + 1, world]
@@ -203,20 +206,18 @@ def test_minibatches_hold_every_sample_once_and_keep_it_together() -> None:
     storage = rollout.storage
     numbers = torch.arange(15.0).view(5, 3)
     storage.observations["position"][:5, :, 0] = numbers
-    assert storage.privileged is not None
-    storage.privileged[:5, :, 0] = numbers
+    storage.observations["privileged"][:5, :, 0] = numbers
     storage.actions[:, :, 0] = numbers
     for rows in (storage.log_probs, storage.returns, storage.advantages, storage.values[:5]):
         rows.copy_(numbers)
     sizes, seen = [], []
     for batch in storage.minibatches(4, torch.Generator().manual_seed(0)):
-        assert batch.privileged is not None
         index = batch.log_probs
         sizes.append(len(index))
         seen += index.tolist()
         for other in (
             batch.observations["position"][:, 0],
-            batch.privileged[:, 0],
+            batch.observations["privileged"][:, 0],
             batch.actions[:, 0],
             batch.returns,
             batch.advantages,

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
@@ -68,7 +69,7 @@ def make(worlds: int, fusion: str = "concat") -> tuple[Any, dict[str, Any], Acto
 
 def rollout_of(worlds: int = 4, steps: int = 24, fusion: str = "concat", dropping: bool = True) -> Rollout:
     envs, senses, policy, dropout = make(worlds, fusion)
-    storage = RolloutStorage(steps, worlds, senses, Walk.action_space, 0, torch.device("cpu"))
+    storage = RolloutStorage(steps, worlds, senses, Walk.action_space, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     rollout = Rollout(envs, policy, storage, EpisodeStatistics(), generator, dropout if dropping else None)
     rollout.start(seed=5)
@@ -193,7 +194,7 @@ def test_absent_readings_teach_the_statistics_nothing() -> None:
     rollout.learn_statistics()
     present, clock = masks(rollout.storage)[1:], rollout.storage.observations["clock"][1:]
     (index,) = (i for i, name in enumerate(rollout.storage.observations) if name == "clock")
-    statistics = rollout.policy.encoders["/clock"].state_dict()
+    statistics = rollout.policy.perception.encoders["/clock"].state_dict()
     mean = next(value for name, value in statistics.items() if name.endswith("mean"))
     torch.testing.assert_close(mean, clock[present[..., index]].double().mean(dim=0))
 
@@ -234,7 +235,7 @@ def test_games_lose_senses_as_a_whole_and_are_learned_from_as_they_were_played()
     ones = torch.ones(len(games))
     loss = reinforce_loss(policy, samples, ones, ReinforceConfig(games_per_batch=12))
     loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-    absent = dict(policy.named_parameters())["fusion.absent"].grad
+    absent = dict(policy.named_parameters())["perception.fusion.absent"].grad
     assert absent is not None
     assert absent.abs().sum() > 0  # the learned vectors of absent senses are trained
 

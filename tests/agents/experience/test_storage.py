@@ -7,19 +7,20 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from mmrl.modality import MLP, ImageConv, Modality
+from mmrl.modality import MLP, ImageConv, Modality, Unencoded
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 
 STEPS, WORLDS = 5, 4
 SENSES = {
     "tip": Modality("tip", (2,), 20.0, MLP()),
     "eye": Modality("eye", (36, 36, 3), 20.0, ImageConv(), dtype="uint8"),
+    "privileged": Modality("privileged", (1,), 20.0, Unencoded()),
 }
 
 
-def storage_of(num_worlds: int = WORLDS, num_steps: int = STEPS, privileged_size: int = 1) -> RolloutStorage:
+def storage_of(num_worlds: int = WORLDS, num_steps: int = STEPS) -> RolloutStorage:
     space = spaces.Box(-1, 1, (2,))
-    return RolloutStorage(num_steps, num_worlds, SENSES, space, privileged_size, torch.device("cpu"))
+    return RolloutStorage(num_steps, num_worlds, SENSES, space, torch.device("cpu"))
 
 
 def numbered() -> RolloutStorage:
@@ -28,8 +29,7 @@ def numbered() -> RolloutStorage:
     numbers = torch.arange((STEPS + 1) * WORLDS, dtype=torch.float32).view(STEPS + 1, WORLDS)
     storage.observations["tip"][:] = numbers.unsqueeze(2)
     storage.observations["eye"][:] = numbers.to(torch.uint8).view(STEPS + 1, WORLDS, 1, 1, 1)
-    assert storage.privileged is not None
-    storage.privileged[:] = numbers.unsqueeze(2)
+    storage.observations["privileged"][:] = numbers.unsqueeze(2)
     storage.values[:] = numbers
     storage.actions[:] = numbers[:-1].unsqueeze(2)
     for rows in (storage.log_probs, storage.advantages, storage.returns):
@@ -40,8 +40,8 @@ def numbered() -> RolloutStorage:
 def samples_in(batch: Minibatch) -> list[float]:
     """The numbers of the samples, which are the same in all parts of the minibatch."""
     numbers: list[float] = batch.log_probs.tolist()
-    assert batch.privileged is not None
-    for part in (batch.values, batch.advantages, batch.returns, batch.privileged[:, 0], batch.actions[:, 1]):
+    privileged = batch.observations["privileged"][:, 0]
+    for part in (batch.values, batch.advantages, batch.returns, privileged, batch.actions[:, 1]):
         assert part.tolist() == numbers
     assert batch.observations["tip"][:, 1].tolist() == batch.observations["eye"][:, 3, 2, 1].tolist() == numbers
     return numbers
@@ -111,7 +111,7 @@ def test_a_policy_without_memory_is_given_none() -> None:
 def test_dropped_senses_are_told_with_the_samples() -> None:
     storage = numbered()
     assert storage.presence(0) is None
-    storage.drop_senses()
+    storage.drop_senses(("tip", "eye"))
     assert storage.present is not None
     storage.present["eye"][:, 2] = False  # world 2 has no eye
     for batch in storage.minibatches(7, torch.Generator().manual_seed(0)):
@@ -132,7 +132,7 @@ def test_advantages_are_normalised_if_asked() -> None:
 
 
 def test_a_reward_may_end_what_is_counted() -> None:
-    storage = storage_of(num_worlds=1, num_steps=3, privileged_size=0)
+    storage = storage_of(num_worlds=1, num_steps=3)
     storage.rewards[:, 0] = torch.tensor([0.0, 1.0, 4.0])
     # with gamma and lambda of 1 and no values the return is the sum of the rewards to come
     storage.finish(1.0, 1.0, normalize=False)
@@ -149,9 +149,8 @@ def test_a_number_that_is_none_is_named_with_its_sense() -> None:
     with pytest.raises(ValueError, match=r"observation 'tip' has 2 values that are not finite"):
         storage.require_finite()
     storage = storage_of()
-    assert storage.privileged is not None
-    storage.privileged[0, 0] = math.inf
-    with pytest.raises(ValueError, match=r"info\['privileged'\] has values that are not finite"):
+    storage.observations["privileged"][0, 0] = math.inf
+    with pytest.raises(ValueError, match="observation 'privileged' has 1 values that are not finite"):
         storage.require_finite()
 
 

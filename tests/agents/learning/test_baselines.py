@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.learning.reinforce import (
     Reinforce,
     ReinforceConfig,
@@ -112,12 +112,12 @@ def test_the_critic_is_a_baseline_and_learns_by_itself(
     moved = {name for name, x in agent.policy.named_parameters() if not torch.allclose(x, before[name], atol=1e-6)}
     own = {name for name in before if name.startswith("critic")}
     assert moved == own
-    assert any(name.startswith("critic_encoders") for name in own) == separate
+    assert any(name.startswith("critic_perception") for name in own) == separate
     # A step of the critic leaves no gradient to the next one of the policy.
     monkeypatch.setattr(agent, "_learn_values", lambda returns: 0.0)
     agent.update()
     moved = {name for name, x in agent.policy.named_parameters() if x.grad is not None}
-    assert {name.partition(".")[0] for name in moved} == {"encoders", "head"}
+    assert {name.partition(".")[0] for name in moved} == {"perception", "head"}
 
 
 def test_the_critic_comes_to_know_the_returns_it_is_shown(agent_on: MakeAgent) -> None:

@@ -8,8 +8,11 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
+from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
+from mmrl.representation.state import StateReadOut
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
@@ -33,7 +36,7 @@ def collected(
     torch.manual_seed(0)
     policy = ActorCritic(senses, space, PolicyConfig(fusion))
     cpu = torch.device("cpu")
-    storage = RolloutStorage(config.num_steps, worlds, senses, space, 0, cpu)
+    storage = RolloutStorage(config.num_steps, worlds, senses, space, cpu)
     actions = torch.Generator().manual_seed(0)
     rollout = Rollout(envs, policy, storage, EpisodeStatistics(), actions)
     rollout.start(seed=0)
@@ -87,7 +90,6 @@ def test_loss_of_a_batch_by_hand() -> None:
     # 2 everywhere: half of 4 is 2. Total 0.15 + 0.5 * 2 - 0.1 * entropy.
     batch = Minibatch(
         observations,
-        None,
         actions,
         distribution.log_prob(actions) - math.log(1.5),
         values,
@@ -104,71 +106,76 @@ def test_loss_of_a_batch_by_hand() -> None:
 def privileged_batch(policy: ActorCritic) -> Minibatch:
     """Four samples whose privileged columns have means 3 and -1 and deviations of 2 and 0.5."""
     generator = torch.Generator().manual_seed(3)
-    observations = {"observation": torch.randn(4, 4, generator=generator)}
+    seen = torch.randn(4, 4, generator=generator)
     spread = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
     privileged = torch.tensor([3.0, -1.0]) + spread * torch.tensor([2.0, 0.5])
-    policy.update_statistics(observations, privileged)
+    observations = {"observation": seen, "privileged": privileged}
+    policy.update_statistics(observations)
     actions = torch.tensor([0, 1, 1, 0])
     with torch.no_grad():
         log_probs = policy.distribution(observations).log_prob(actions)
-        values = policy.value(observations, privileged)
+        values = policy.value(observations)
     advantages = torch.tensor([1.0, -1.0, 0.5, 2.0])
-    return Minibatch(observations, privileged, actions, log_probs, values, advantages, values + 1.0)
+    return Minibatch(observations, actions, log_probs, values, advantages, values + 1.0)
 
 
-def privileged_policy() -> ActorCritic:
+def privileged_policy(weight: float | None = None) -> ActorCritic:
+    """A policy whose critic has two numbers of its own; with a weight they are read off what the actor sees."""
     torch.manual_seed(0)
     senses = modalities_of(gym.spaces.Box(-1, 1, (4,)))
-    return ActorCritic(senses, gym.spaces.Discrete(2), privileged_size=2)
+    of_critic = {"privileged": Modality("privileged", (2,), 20, Unencoded())}
+    objectives = {} if weight is None else {"state": StateReadOut(weight)}
+    return ActorCritic(senses, gym.spaces.Discrete(2), critic_modalities=of_critic, objectives=objectives)
 
 
 def test_state_loss_is_the_squared_error_of_a_linear_read_out() -> None:
-    policy, config = privileged_policy(), PPOConfig(state_coef=0.7)
+    policy, config = privileged_policy(0.7), PPOConfig()
     batch = privileged_batch(policy)
-    assert policy.state_head is not None
+    head = policy.get_submodule("objectives.state.head")
+    assert isinstance(head, torch.nn.Linear)
     fused_ones: list[torch.Tensor] = []
-    policy.fusion.register_forward_hook(lambda module, given, fused: fused_ones.append(fused.detach()))
+    policy.perception.fusion.register_forward_hook(lambda module, given, fused: fused_ones.append(fused.detach()))
     loss = ppo_loss(policy, batch, config)
     (fused,) = fused_ones
     with torch.no_grad():
-        read = fused @ policy.state_head.weight.T + policy.state_head.bias
+        read = fused @ head.weight.T + head.bias
     # (x - mean) / deviation of the columns of `privileged_batch`: signs alone are left
     truth = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
     expected = float((read - truth).square().sum()) / 8
-    assert loss.state.item() == pytest.approx(expected, rel=1e-4)
-    without = ppo_loss(policy, batch, replace(config, state_coef=0.0))
+    assert loss.objectives["state"].item() == pytest.approx(expected, rel=1e-4)
+    policy.objective_weights = {"state": 0.0}
+    without = ppo_loss(policy, batch, config)
     assert (loss.total - without.total).item() == pytest.approx(0.7 * expected, rel=1e-4)
 
 
 def test_only_a_weighted_state_loss_teaches_the_encoders() -> None:
-    policy, config = privileged_policy(), PPOConfig(state_coef=0.0)
+    policy, config = privileged_policy(0.0), PPOConfig()
     batch = privileged_batch(policy)
-    encoders = list(policy.encoders.parameters())
+    encoders = list(policy.perception.encoders.parameters())
 
     def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
         return list(torch.autograd.grad(loss, encoders, retain_graph=True))
 
     off = gradients(ppo_loss(policy, batch, config).total)
     # The objective put together without any state loss; the privileged critic reads no encoder.
-    now = policy.evaluate_actions(batch.observations, batch.actions, batch.privileged)
+    now = policy.evaluate_actions(batch.observations, batch.actions)
     surrogate = policy_loss(now.log_prob - batch.log_probs, batch.advantages, config.clip)
     assert all(map(torch.allclose, off, gradients(surrogate)))
     # A weight of 2 adds twice the gradient of the error.
-    assert now.state_error is not None
-    on = gradients(ppo_loss(policy, batch, replace(config, state_coef=2.0)).total)
-    error = gradients(now.state_error.mean())
+    policy.objective_weights = {"state": 2.0}
+    on = gradients(ppo_loss(policy, batch, config).total)
+    error = gradients(policy.objectives["state"](batch, now.seen))
     assert any(part.abs().max() > 1e-4 for part in error)
     for with_loss, free, part in zip(on, off, error, strict=True):
         torch.testing.assert_close(with_loss, free + 2.0 * part)
 
 
-def test_worlds_without_a_privileged_vector_have_no_state_loss() -> None:
+def test_an_update_reports_its_objectives_and_no_others() -> None:
     config = PPOConfig(num_steps=8, minibatch_size=32, epochs=1)
     ppo, rollout = collected(config)
-    assert ppo.policy.state_head is None
-    assert ppo.update(rollout.storage)["state_loss"] == 0.0
-    with pytest.raises(ValueError, match=r"ppo\.state_coef is 1\.0, but these worlds tell no privileged state"):
-        PPO(ppo.policy, replace(config, state_coef=1.0), ppo.generator)
+    assert "state_loss" not in ppo.update(rollout.storage)
+    with pytest.raises(ValueError, match=r"objective 'state' reads off 'privileged', .* give their critic none"):
+        ActorCritic(ppo.policy.modalities, gym.spaces.Discrete(2), objectives={"state": StateReadOut()})
 
 
 @pytest.mark.parametrize("fusion", ["concat", "late", "transformer", "lstm", "gru", "mvlstm", "mfn", "tagm"])

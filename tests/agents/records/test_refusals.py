@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.records.refusals import explained, is_for_the_user
@@ -57,4 +57,4 @@ def test_worlds_have_a_largest_number(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_rollout_that_outgrows_memory_is_refused_before_it_is_begun() -> None:
     sense = make_sensor("proprioception").modality
     with pytest.raises(ValueError, match=r"a rollout of 1,000,000,000 steps of 16 worlds takes [\d,.]+ GiB, and there"):
-        RolloutStorage(10**9, 16, {sense.name: sense}, sense.space, 0, torch.device("cpu"))
+        RolloutStorage(10**9, 16, {sense.name: sense}, sense.space, torch.device("cpu"))

@@ -221,7 +221,7 @@ def test_target_networks_follow_the_running_statistics(tmp_path: Path) -> None:
     for _ in range(5):
         trainer.advance()
     weights = trainer.policy.state_dict()
-    key = "features_extractor.encoders./observation.normalizer.{}"
+    key = "features_extractor.perception.encoders./observation.normalizer.{}"
     for figure in ("mean", "var", "count"):
         critic, target = (weights[f"policy.{part}.{key.format(figure)}"] for part in ("critic", "critic_target"))
         assert torch.equal(critic, target), figure

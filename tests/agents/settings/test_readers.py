@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from mmrl.effects import leaves, require_effect, written
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
 from mmrl.worth import BrokenWays
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import algorithms
@@ -117,6 +117,7 @@ def test_every_rule_names_settings_that_exist() -> None:
         "sb3": SB3Config({"a": 1}, {"b": 1}),
         "policy": PolicyConfig("mlp", {"hidden": [3]}),
         "agent_options": {"a": 1},
+        "objectives": {"state": {"weight": 1}},
     }
     known = set(leaves(TrainConfig("CartPole-v1", **by_name))) | set(leaves(EvaluateConfig()))  # type: ignore[arg-type]
     for rule in RULES:

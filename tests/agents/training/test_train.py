@@ -18,7 +18,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mmrl.policy import PolicyConfig
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.learning.ppo import PPOConfig
@@ -272,7 +272,7 @@ def test_settings_that_are_no_more_are_passed_over_in_older_runs() -> None:
         ({"stop_at_success": 1.5}, r"stop_at_success must lie in \(0, 1\], got 1.5"),
         ({"device": "cuda:0"}, "torch sees no CUDA"),
         ({"device": "meta"}, "device 'meta' is none that mmrl trains on: auto, cpu, cuda or cuda:1, say"),
-        ({"ppo": PPOConfig(state_coef=1.0)}, r"ppo\.state_coef is 1\.0, but these worlds tell no privileged state"),
+        ({"objectives": {"state.weight": 1.0}}, "objective 'state' reads off 'privileged', .* give their critic none"),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -10,8 +10,9 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.modality import MLP, ImageConv, Modality
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.modality import MLP, ImageConv, Modality, Unencoded
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy
@@ -29,7 +30,8 @@ def trained(
     space: spaces.Box | spaces.Discrete = CHOICES, config: TrainConfig = CONFIG, privileged_size: int = 0
 ) -> TrainedPolicy:
     torch.manual_seed(0)
-    policy = ActorCritic({"eye": EYE, "touch": TOUCH}, space, PolicyConfig(), privileged_size).eval()
+    of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
+    policy = ActorCritic({"eye": EYE, "touch": TOUCH}, space, PolicyConfig(), of_critic).eval()
     torch.nn.init.normal_(policy.head.linear.weight)
     return TrainedPolicy(policy, config, {}, Path())
 

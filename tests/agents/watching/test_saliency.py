@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmrl.modality import Custom, DifferenceMLP, ImageConv, Modality
-from mmrl.policy import ActorCritic, PolicyConfig
+from mmrl.policy import ActorCritic
+from mmrl.policy_config import PolicyConfig
 from mmrl_agents.watching.saliency import heat_of, overlay, pixel_gradients
 
 SIDE = 20
@@ -31,7 +32,7 @@ def test_of_a_linear_policy_it_is_the_pattern_of_the_weights() -> None:
     )
     weights = torch.linspace(-0.5, 1.0, SIDE * SIDE)
     with torch.no_grad():
-        policy.encoders["/image"].weight.copy_(weights[:, None])
+        policy.perception.encoders["/image"].weight.copy_(weights[:, None])
         policy.head.linear.weight.fill_(2.0)
     frames = np.zeros((2, SIDE, SIDE, 2), np.uint8)
     frames[0, -1, -3:, 1] = 1
@@ -71,7 +72,7 @@ def test_of_a_convolution_it_is_the_slope_of_the_log_probability() -> None:
 def test_a_pixel_nothing_depends_on_has_none() -> None:
     policy = seeing(ImageConv((4,), (5,), (5,), 8))
     with torch.no_grad():
-        policy.encoders["/eye"].convolutions[0].conv.weight[:, 2] = 0  # the blue channel
+        policy.perception.encoders["/eye"].convolutions[0].conv.weight[:, 2] = 0  # the blue channel
     image = torch.randint(256, (1, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
     slopes = pixel_gradients(policy, {"eye": image}, torch.tensor([0]), ["eye"])["eye"]
     assert (slopes[..., 2] == 0).all()

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from mmrl.fusion import FUSIONS, RecurrentFusion
-from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
-from mmrl.policy import ActorCritic, Evaluation, Memory, PolicyConfig
+from mmrl.inputs import Memory
+from mmrl.modality import MLP, ImageConv, Modality, TemporalConv, Unencoded
+from mmrl.policy import ActorCritic, Evaluation
+from mmrl.policy_config import PolicyConfig
 
 SENSES = {
     "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),
@@ -41,7 +43,8 @@ def make(
     torch.manual_seed(seed)
     sizes = {"fused_features": 12, "actor_hidden": (9,), "critic_hidden": (8, 7)}
     config = PolicyConfig(fusion, OPTIONS.get(fusion, {}), **sizes)  # type: ignore[arg-type]  # fields of two types
-    made = ActorCritic(SENSES, space, config, privileged_size)
+    of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
+    made = ActorCritic(SENSES, space, config, of_critic)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -78,18 +81,16 @@ def evaluate(policy: ActorCritic, obs: Mapping[str, Tensor], present: Mapping[st
 @pytest.mark.parametrize("privileged_size", [0, 5])
 def test_acts_and_is_evaluated(fusion: str, space: spaces.Box | spaces.Discrete, privileged_size: int) -> None:
     policy, obs = make(fusion, space, privileged_size), observation()
-    privileged = torch.randn(T * N, privileged_size) if privileged_size else None
+    obs |= {"privileged": torch.randn(T * N, privileged_size)} if privileged_size else {}
     memory = memory_of(policy)
     action, log_prob, _, state = policy.step(obs, memory)
     assert action.shape == (T * N, *(space.shape or ()))
-    now = policy.evaluate_actions(obs, action, privileged, memory=memory)
+    now = policy.evaluate_actions(obs, action, memory=memory)
     torch.testing.assert_close(now.log_prob, log_prob)
-    torch.testing.assert_close(policy.value(obs, privileged, memory=memory), now.value)
+    torch.testing.assert_close(policy.value(obs, memory=memory), now.value)
     assert now.value.shape == now.entropy.shape == (T * N,)
-    assert (now.state_error is None) == (privileged_size == 0)
     assert (state is None) == (policy.state_size == 0)
-    loss = now.log_prob.sum() + now.entropy.sum() + now.value.sum()
-    (loss if now.state_error is None else loss + now.state_error.sum()).backward()
+    (now.log_prob.sum() + now.entropy.sum() + now.value.sum()).backward()
     unused = [name for name, parameter in policy.named_parameters() if parameter.grad is None]
     assert all(name.endswith("absent") for name in unused)
 

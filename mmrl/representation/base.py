@@ -1,0 +1,71 @@
+"""What an objective is: a loss on what a perception sees.
+
+B is the number of samples of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from mmrl.documents import fit
+from mmrl.inputs import Observation, Presence
+from mmrl.modality import Modality
+from mmrl.perception import Perception, Seen
+
+
+class Batch(Protocol):
+    """Samples of experience, tensors (B, ...); whatever algorithm collected them."""
+
+    @property
+    def observations(self) -> Observation:
+        """Readings (B, *window_shape) by sense, those of the critic among them."""
+
+    @property
+    def present(self) -> Presence | None:
+        """Bool masks (B,) by sense; a sense without one is there."""
+
+    @property
+    def actions(self) -> Tensor:
+        """What was done, (B, *A)."""
+
+
+class Objective(nn.Module, ABC):
+    """A loss on what a perception sees, with the networks that it alone needs."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, seen: Seen) -> Tensor:
+        """The loss, a scalar, on a batch and what the actor's perception sees of it, gradients included."""
+
+    def update_statistics(self, observations: Observation) -> None:
+        """Learn scales from new readings, each shown once, if the objective keeps any."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig(ABC):
+    """Settings of an objective."""
+
+    weight: float = 1.0
+    """Weight of this loss in that of the algorithm; 0 shows its value and teaches nothing to the encoders."""
+
+    def __post_init__(self) -> None:
+        fit(self, f"{type(self).__name__}.")
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"{type(self).__name__}.weight must be finite and not negative, got {self.weight}")
+
+    @abstractmethod
+    def start(self, perception: Perception, senses: Mapping[str, Modality]) -> Objective:
+        """The objective with its untrained networks.
+
+        Args:
+            perception: what it learns from; its modules are not the objective's to keep.
+            senses: declarations of all that a batch holds readings of, the critic's senses included.
+
+        Raises:
+            ValueError: where these senses are not what it needs.
+        """
