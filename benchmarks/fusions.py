@@ -55,7 +55,7 @@ class Timed:
         self.epochs = config.ppo.epochs
         space = self.trainer.envs.single_observation_space
         assert isinstance(space, spaces.Dict)
-        self.player = TorchPolicy(self.trainer.policy, self.trainer.envs.single_action_space)
+        self.acting = TorchPolicy(self.trainer.policy, self.trainer.envs.single_action_space)
         self.observation = {name: np.stack([space[name].sample()] * config.num_worlds) for name in space}
 
     @property
@@ -73,10 +73,10 @@ class Timed:
         agent.update()
         update = (time.process_time() - start) / (self.samples * self.epochs)
         policy.eval()
-        self.player.act(self.observation)  # the first call allocates
+        self.acting.act(self.observation)  # the first call allocates
         start = time.process_time()
         for _ in range(CALLS):
-            self.player.act(self.observation)
+            self.acting.act(self.observation)
         act = (time.process_time() - start) / (CALLS * self.trainer.config.num_worlds)
         return 1e6 * act, 1e6 * update
 

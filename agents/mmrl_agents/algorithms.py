@@ -93,9 +93,9 @@ class PPOAgent:
         self._ended: list[Ended] = []
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """As of `PPO`."""
-        return self.ppo.trouble
+        return self.ppo.last_error
 
     def warm_up(self) -> int:
         """A rollout for the running statistics alone.
@@ -126,11 +126,11 @@ class PPOAgent:
         """Scored by the mean |advantage| of their steps, "L1 value loss" in Jiang et al. 2021."""
         return self._ended
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         """The last observation, the episodes so far and their scores."""
         return {"rollout": self.rollout.state_dict(), "errors": self._errors.state_dict()}
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         """The worlds restart by themselves, without options."""
         self.rollout.load_state_dict(state["rollout"])
         self._errors.load_state_dict(state["errors"])
@@ -160,9 +160,9 @@ class ReinforceAgent:
         self.load_state_dict = self.reinforce.load_state_dict
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """As of `Reinforce`."""
-        return self.reinforce.trouble
+        return self.reinforce.last_error
 
     def warm_up(self) -> int:
         """Nothing is needed."""
@@ -172,11 +172,11 @@ class ReinforceAgent:
         """Without scores: returns of whole games leave no expectation to be wrong about."""
         return self.reinforce.games.ended
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         """The contexts of the games that the last batch left unfinished."""
         return self.reinforce.games.state_dict()
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         """The next batch begins with a reset of all worlds."""
         self.reinforce.games.load_state_dict(state, options)
 

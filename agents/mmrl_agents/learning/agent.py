@@ -45,17 +45,17 @@ class Agent(Protocol):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Undo `state_dict`."""
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         """The state of the worlds between two updates: tensors, arrays and plain Python."""
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """Undo `carry_over` in place of `start`; the worlds must stand where they stood."""
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """Undo `rollout_state` in place of `start`; the worlds must stand where they stood."""
 
     def ended(self) -> list[Ended]:
         """The episodes that ended in the last `warm_up` or `collect`, after the `update` with their scores."""
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Where the last update that was left out met a number that is not finite."""
 
 

@@ -161,7 +161,7 @@ class PPO:
         self.config = config
         self.generator = generator
         self.entropy_coef = config.entropy_coef
-        self.trouble = ""
+        self.last_error = ""
         """Where the last gradient step that was left out met a number that is not finite."""
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
         self.set_progress(0.0)
@@ -195,7 +195,7 @@ class PPO:
                 norm = self._step(loss)
                 if norm is None:
                     skipped += 1
-                    self.trouble = self._explain(loss, batch)
+                    self.last_error = self._explain(loss, batch)
                     continue
                 seen.append(loss)
                 norms.append(norm)

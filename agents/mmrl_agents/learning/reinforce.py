@@ -230,7 +230,7 @@ class Reinforce:
         self.updates = 0
         self.running_mean: float | None = None
         self._progress = 0.0
-        self.trouble = ""
+        self.last_error = ""
         """Where the last gradient step that was left out met a number that is not finite."""
 
     def start(self, seed: int, options: dict[str, Any] | None = None) -> None:
@@ -258,9 +258,9 @@ class Reinforce:
             if config.baseline == "value":
                 loss["value_loss"] = self._learn_values(returns)
                 taken = math.isfinite(loss["value_loss"])
-                self.trouble = self.trouble if taken else "the loss of the critic or its gradient"
+                self.last_error = self.last_error if taken else "the loss of the critic or its gradient"
         else:
-            self.trouble = self._explain(loss, returns, advantages)
+            self.last_error = self._explain(loss, returns, advantages)
         self.learn_statistics()
         return loss | {
             "grad_norm": norm,

@@ -50,7 +50,7 @@ class SB3Agent(ABC):
 
     begins_in_mid_episode = True
     scores_episodes = False
-    trouble = ""
+    last_error = ""
 
     def __init__(self, setting: Setting, network: SB3Network, resources: Resources) -> None:
         self.network, self.statistics = network, resources.statistics
@@ -153,7 +153,7 @@ class SB3Agent(ABC):
         self.model.num_timesteps = int(state["num_timesteps"])
         self.model._n_updates = int(state["n_updates"])
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         """The last observation, the episodes so far and the generators that SB3 draws from."""
         return {
             "observation": self.model._last_obs,
@@ -162,8 +162,8 @@ class SB3Agent(ABC):
             "random": random_state.take(self.model),
         }
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """Undo `carry_over` in place of `start`; the worlds restart by themselves, without options."""
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """Undo `rollout_state` in place of `start`; the worlds restart by themselves, without options."""
         self.model._last_obs = numpy_tree(state["observation"])
         self.model._last_episode_starts = numpy_tree(state["episode_starts"])
         self.worlds.load_state_dict(numpy_tree(state["worlds"]))
@@ -203,15 +203,15 @@ class RolloutAgent(SB3Agent):
     def _train(self) -> None:
         self._rollouts.train()
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         """As of all algorithms, and what an LSTM remembers."""
         states = vars(self.model).get("_last_lstm_states")
         remembered = None if states is None else [list(states.pi), list(states.vf)]
-        return {**super().carry_over(), "remembered": remembered}
+        return {**super().rollout_state(), "remembered": remembered}
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         """As of all algorithms, and what an LSTM remembers."""
-        super().carry_on(state, options)
+        super().resume_rollout(state, options)
         if state["remembered"] is not None:
             actor, critic = (tuple(part.to(self.model.device) for part in pair) for pair in state["remembered"])
             model: Any = self.model

@@ -17,37 +17,37 @@ PREFIX = "curriculum/"
 """The beginning of the names of a curriculum's metrics."""
 
 
-class Teacher:
-    """Hands worlds the contexts of their episodes and tells the curriculum what became of them."""
+class WorldCurriculum:
+    """Hands worlds the contexts that a curriculum chooses, and the curriculum the outcome of their episodes."""
 
     def __init__(self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str) -> None:
         """Raises ValueError where the environment takes no context, or not what the curriculum varies."""
         for end in (curriculum.space.target, curriculum.space.easiest):
             require_context_known(env_id, end, envs)
-        self.curriculum = curriculum
+        self.rule = curriculum
         describing(envs).context_source = self._contexts
 
-    def listen(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
+    def update(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
         """Take in the episodes that ended up to an environment step; returns a record of each that counts."""
         for end in ended:
-            self.curriculum.finished(end.world, end.context, _outcome(end))
-        self.curriculum.set_step(step)
+            self.rule.finished(end.world, end.context, _outcome(end))
+        self.rule.set_step(step)
         return [self._record(end, step) for end in ended if end.episode is not None]
 
     def metrics(self) -> dict[str, float]:
         """The curriculum's, under names of their own."""
-        return {PREFIX + name: value for name, value in self.curriculum.metrics().items()}
+        return {PREFIX + name: value for name, value in self.rule.metrics().items()}
 
     @property
     def has_arrived(self) -> bool:
         """Whether success is that on the hardest level there is, for curricula that have levels."""
-        return self.curriculum.metrics().get("level", 1.0) >= 1.0
+        return self.rule.metrics().get("level", 1.0) >= 1.0
 
     def _contexts(self, worlds: NDArray[np.intp]) -> list[dict[str, Any]]:
-        return [dict(context) for context in self.curriculum.sample(worlds.tolist())]
+        return [dict(context) for context in self.rule.sample(worlds.tolist())]
 
     def _record(self, end: Ended, step: int) -> dict[str, Any]:
-        space, episode = self.curriculum.space, end.episode
+        space, episode = self.rule.space, end.episode
         context = {name: end.context[name] for name in space.names}
         return {
             "step": step,
@@ -58,8 +58,10 @@ class Teacher:
         }
 
 
-def make_teacher(config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool) -> Teacher | None:
-    """The teacher that a training run asks for, None where its context is fixed.
+def make_world_curriculum(
+    config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool
+) -> WorldCurriculum | None:
+    """The curriculum of the worlds of a training run, None where its context is fixed.
 
     Raises ValueError for a curriculum that needs scores of episodes where the agent gives none.
     """
@@ -70,7 +72,7 @@ def make_teacher(config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int,
             f"curriculum {config.curriculum!r} goes by how wrong the critic is; agent {config.agent!r} has none"
         )
     curriculum = make_curriculum(config.curriculum, config.vary, seed, config.curriculum_options)
-    return Teacher(curriculum, envs, config.env)
+    return WorldCurriculum(curriculum, envs, config.env)
 
 
 def _outcome(end: Ended) -> Outcome | None:

@@ -61,8 +61,8 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
         try:
             trainer = Trainer(config, run)
             with closing(trainer):
-                _take_up(trainer, console)
-                with _telling_status(trainer, console) as outcome:
+                _restore(trainer, console)
+                with _reporting_status(trainer, console) as outcome:
                     outcome.reason, interrupted = _loop(trainer, console)
         except BaseException:
             if config.resume is None:
@@ -97,7 +97,7 @@ def open_run(config: TrainConfig) -> RunFolder:
     return run
 
 
-def _take_up(trainer: Trainer, console: Console) -> None:
+def _restore(trainer: Trainer, console: Console) -> None:
     """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again."""
     run, document = trainer.run, trainer.describe()
     if trainer.config.resume is not None:
@@ -123,22 +123,22 @@ class _Outcome:
 
 
 @contextmanager
-def _telling_status(trainer: Trainer, console: Console) -> Iterator[_Outcome]:
+def _reporting_status(trainer: Trainer, console: Console) -> Iterator[_Outcome]:
     """Keeps status.json true from here on, and prints how to go on where an error ends the run."""
     outcome = _Outcome()
-    _tell(trainer, RUNNING)
+    _report_status(trainer, RUNNING)
     try:
         yield outcome
     except BaseException as error:
         asked = isinstance(error, KeyboardInterrupt)
-        _tell(trainer, INTERRUPTED if asked else FAILED, str(error) or type(error).__name__)
+        _report_status(trainer, INTERRUPTED if asked else FAILED, str(error) or type(error).__name__)
         if trainer.updates:
             _say_how_to_resume(trainer.run.path, console)
         raise
-    _tell(trainer, INTERRUPTED if outcome.reason is None else FINISHED, outcome.reason or "somebody asked")
+    _report_status(trainer, INTERRUPTED if outcome.reason is None else FINISHED, outcome.reason or "somebody asked")
 
 
-def _tell(trainer: Trainer, state: str, reason: str = "") -> None:
+def _report_status(trainer: Trainer, state: str, reason: str = "") -> None:
     rate = trainer.metrics.get("success_rate")
     status = RunStatus(state, trainer.step, trainer.config.total_steps, rate, reason)
     try:
@@ -160,9 +160,9 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
             while (reason := trainer.reason_to_stop()) is None and not stop.asked:
                 trainer.advance(lambda: stop.asked)
                 bar.update(trainer.step, trainer.metrics)
-                if trainer.defeat is not None:
+                if trainer.failure is not None:
                     trainer.save()
-                    raise TrainingFailed(trainer.defeat)
+                    raise TrainingFailed(trainer.failure)
                 if time.monotonic() - saved >= 60 * config.checkpoint_every_minutes:
                     _save_if_there_is_room(trainer, console)
                     saved = time.monotonic()
@@ -183,7 +183,7 @@ def _save_if_there_is_room(trainer: Trainer, console: Console) -> None:
     """A full disk now may have room later; until then the checkpoint before serves."""
     try:
         trainer.save()
-        _tell(trainer, RUNNING)
+        _report_status(trainer, RUNNING)
     except OSError as error:
         text = f"no checkpoint at step {trainer.step:,}: {error}; the one before stays, training goes on"
         say(console, text, "yellow")

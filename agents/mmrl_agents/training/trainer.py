@@ -25,7 +25,7 @@ from mmrl_agents.settings.config import TrainConfig, world_kwargs
 from mmrl_agents.settings.readers import of_actions
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
-from mmrl_agents.training.curriculum import make_teacher
+from mmrl_agents.training.curriculum import make_world_curriculum
 from mmrl_agents.training.judge import SUCCESS, Judge
 from mmrl_agents.worlds.making import make_envs, require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
@@ -76,7 +76,7 @@ class Trainer:
         shuffling = torch.Generator().manual_seed(shuffle_seed)
         resources = Resources(self.statistics, self.device, shuffling, self.actions)
         self.agent: Agent = algorithm.agent(setting, self.policy, resources)
-        self.teacher = make_teacher(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
         self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
         self.step = 0
@@ -114,7 +114,7 @@ class Trainer:
         self._start_worlds()
         self.policy.eval()
         self.step += self.agent.warm_up()
-        self._teach()
+        self._update_curriculum()
 
     def _start_worlds(self) -> None:
         """Reset the worlds; seeds of a resumed run follow from its step, so none is repeated."""
@@ -144,7 +144,7 @@ class Trainer:
         update = self.agent.update()
         self.step += taken
         self.updates += 1
-        taught = self._teach()
+        of_curriculum = self._update_curriculum()
         duration = time.perf_counter() - start
         self.seconds += duration
         self._count_failures(update["skipped_updates"])
@@ -152,7 +152,7 @@ class Trainer:
             **self.statistics.metrics(),
             **{name: float(count) for name, count in self._incidents().items()},
             **update,
-            **taught,
+            **of_curriculum,
             "skipped_updates_in_all": float(self.skipped),
             "learning_rate": rate,
             "steps_per_second": taken / duration,
@@ -184,25 +184,25 @@ class Trainer:
         """Counts over the whole run, what was before it was resumed included."""
         return {name: count + self._earlier_incidents.get(name, 0) for name, count in self.worlds.incidents.items()}
 
-    def _teach(self) -> dict[str, float]:
-        """Tell the curriculum what it brought about; returns its metrics."""
-        if self.teacher is None:
+    def _update_curriculum(self) -> dict[str, float]:
+        """Hand the curriculum the episodes that ended; returns its metrics."""
+        if self.curriculum is None:
             return {}
-        self.run.log_contexts(self.teacher.listen(self.agent.ended(), self.step))
-        return self.teacher.metrics()
+        self.run.log_contexts(self.curriculum.update(self.agent.ended(), self.step))
+        return self.curriculum.metrics()
 
     def _count_failures(self, skipped: float) -> None:
         self.skipped += int(skipped)
         self.failures_in_a_row = self.failures_in_a_row + 1 if skipped else 0
 
     @property
-    def defeat(self) -> str | None:
+    def failure(self) -> str | None:
         """Why there is no sense in going on, or None: too many updates that were not finite."""
         if self.failures_in_a_row < self.config.most_failed_updates:
             return None
         return (
             f"{self.failures_in_a_row} updates in a row met numbers that are not finite, {self.skipped} gradient steps "
-            f"were left out in all; the last one for {self.agent.trouble}"
+            f"were left out in all; the last one for {self.agent.last_error}"
         )
 
     def reason_to_stop(self) -> str | None:
@@ -214,7 +214,7 @@ class Trainer:
         if limit is not None and self.seconds >= 60 * limit:
             return f"the time limit of {limit} min is reached"
         goal = config.stop_at_success
-        arrived = self.teacher is None or self.teacher.has_arrived  # a curriculum begins with what is easy
+        arrived = self.curriculum is None or self.curriculum.has_arrived  # a curriculum begins with what is easy
         if goal is not None and len(recent) == recent.maxlen and arrived:
             rate = self.metrics.get("success_rate", 0.0)
             if rate >= goal:
@@ -266,10 +266,10 @@ class Trainer:
             "incidents": self._incidents(),
             "device": self.device.type,
             "actions": self.actions.get_state(),
-            "curriculum": None if self.teacher is None else self.teacher.curriculum.state_dict(),
+            "curriculum": None if self.curriculum is None else self.curriculum.rule.state_dict(),
             "made_by": self._decides_worlds(),
             "worlds": worlds,
-            "under_way": None if worlds is None else self.agent.carry_over(),
+            "under_way": None if worlds is None else self.agent.rollout_state(),
         }
 
     def _decides_worlds(self) -> dict[str, Any]:
@@ -290,13 +290,13 @@ class Trainer:
                 self.actions.set_state(state["actions"])
             else:  # the generators of two kinds of device share no state
                 self.actions.manual_seed(*seeds([self.config.seed, self.step], 1))
-            if self.teacher is not None and state["curriculum"] is not None:
-                self.teacher.curriculum.load_state_dict(numpy_tree(state["curriculum"]))
-                self.teacher.metrics()
+            if self.curriculum is not None and state["curriculum"] is not None:
+                self.curriculum.rule.load_state_dict(numpy_tree(state["curriculum"]))
+                self.curriculum.metrics()
             reason = self._restore_worlds(state)
         if reason:
-            if self.teacher is not None:
-                self.teacher.curriculum.abandon()
+            if self.curriculum is not None:
+                self.curriculum.rule.abandon()
             self._start_worlds()
         return reason
 
@@ -322,5 +322,5 @@ class Trainer:
             self.worlds.set_state(numpy_tree(state["worlds"]))
         except OtherWorlds as error:
             return str(error)
-        self.agent.carry_on(state["under_way"], self._options() or None)
+        self.agent.resume_rollout(state["under_way"], self._options() or None)
         return ""

@@ -239,12 +239,12 @@ def test_drawn_actions_repeat_with_the_seed_and_leave_the_global_stream_alone(
 
 
 def test_what_an_absent_sense_reads_does_not_matter(policy: ActorCritic) -> None:
-    player = TorchPolicy(policy, Dial.action_space)
+    acting = TorchPolicy(policy, Dial.action_space)
     seen = observations(3)
     other = seen | {"lamp": 255 - seen["lamp"]}
     absent = {"lamp": np.zeros(3, np.bool_), "dial": np.ones(3, np.bool_)}
-    assert player.act(seen, absent).tolist() == player.act(other, absent).tolist()
-    assert player.act(seen).tolist() != player.act(other).tolist()
+    assert acting.act(seen, absent).tolist() == acting.act(other, absent).tolist()
+    assert acting.act(seen).tolist() != acting.act(other).tolist()
 
 
 def test_discrete_actions_are_whole_numbers_of_the_space() -> None:
@@ -262,22 +262,22 @@ def remembering() -> ActorCritic:
 
 
 def test_a_recurrent_policy_goes_on_from_what_it_remembers(remembering: ActorCritic) -> None:
-    player, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    acting, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
     readings = {name: torch.from_numpy(array.astype("f" if name == "dial" else "u1")) for name, array in seen.items()}
     state, start = torch.zeros(3, remembering.state_size), torch.zeros(1, 3, dtype=torch.bool)
     for _ in range(4):
         expected, _, _, after = remembering.step(readings, Memory(state, start), deterministic=True)
         assert after is not None
         state = after
-        np.testing.assert_allclose(player.act(seen), expected.clamp(-1, 1), rtol=1e-5)
+        np.testing.assert_allclose(acting.act(seen), expected.clamp(-1, 1), rtol=1e-5)
 
 
 def test_a_recurrent_policy_forgets_the_worlds_that_start_anew(remembering: ActorCritic) -> None:
-    player, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
-    player.reset(np.arange(3))  # before anything was seen
-    first, second = player.act(seen), player.act(seen)
-    player.reset(np.array([1]))
-    third = player.act(seen)
+    acting, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    acting.reset(np.arange(3))  # before anything was seen
+    first, second = acting.act(seen), acting.act(seen)
+    acting.reset(np.array([1]))
+    third = acting.act(seen)
     assert third[1] == pytest.approx(first[1])
     other = TorchPolicy(remembering, Dial.action_space)
     twice = [other.act(seen) for _ in range(3)][2]

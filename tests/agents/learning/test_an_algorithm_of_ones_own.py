@@ -45,7 +45,7 @@ class CrossEntropyAgent:
 
     begins_in_mid_episode = False
     scores_episodes = False
-    trouble = ""
+    last_error = ""
 
     def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
         self.policy, self.config = policy, setting.settings
@@ -88,10 +88,10 @@ class CrossEntropyAgent:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def carry_over(self) -> dict[str, Any]:
+    def rollout_state(self) -> dict[str, Any]:
         return self.games.state_dict()
 
-    def carry_on(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
         self.games.load_state_dict(state, options)
 
 

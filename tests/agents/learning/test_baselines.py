@@ -149,7 +149,7 @@ def test_a_critic_whose_gradient_is_no_number_keeps_its_weights_and_is_counted(a
     metrics = agent.update()
     assert metrics["skipped_updates"] == 1
     assert math.isnan(metrics["value_loss"])
-    assert agent.trouble == "the loss of the critic or its gradient"
+    assert agent.last_error == "the loss of the critic or its gradient"
     assert agent.updates == 1  # the policy has learned
     assert all(weight.isfinite().all() for weight in agent.policy.critic_parameters())
 

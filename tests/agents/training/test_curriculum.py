@@ -22,7 +22,7 @@ from mmrl_agents.records.context_picture import draw_contexts, read_contexts
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig, config_from_dict
 from mmrl_agents.settings.recorded import config_to_dict
-from mmrl_agents.training.curriculum import Teacher
+from mmrl_agents.training.curriculum import WorldCurriculum
 from mmrl_agents.training.train import train
 
 VARY: dict[str, Any] = {"friction": [0.9, 0.2], "hole_yaw_rad": [0, [-1.0, 1.0]]}
@@ -45,7 +45,7 @@ GAMES = {"agent": "reinforce", "ppo": PPOConfig(), "reinforce": ReinforceConfig(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = tmp_path_factory.mktemp("teacher") / "run"
+    folder = tmp_path_factory.mktemp("curriculum") / "run"
     train(replace(PEG, run_dir=folder), Console(file=StringIO()))
     return RunFolder(folder)
 
@@ -137,11 +137,11 @@ def test_the_configuration_survives_json() -> None:
 def test_scores_and_unfinished_episodes_reach_the_curriculum() -> None:
     curriculum = make_curriculum("prioritized", {"friction": [0.9, 0.2]}, 0, {"warm_up": 1, "capacity": 2})
     envs = gym.make_vec("mmrl/PegInsertion-v0", num_envs=2, sensors=("proprioception",))
-    teacher = Teacher(curriculum, envs, "peg")
+    of_worlds = WorldCurriculum(curriculum, envs, "peg")
     _, info = envs.reset(seed=0)
     context = [{name: info["context"][name][world] for name in ("friction", "start_z_m")} for world in (0, 1)]
     episode = Episode(1.0, 3, True, True, 2.0, False)
-    records = teacher.listen([Ended(0, context[0], episode, 0, 0.75), Ended(1, context[1], None)], 96)
+    records = of_worlds.update([Ended(0, context[0], episode, 0, 0.75), Ended(1, context[1], None)], 96)
     assert curriculum.metrics()["mean_score"] == 0.75
     assert curriculum.episodes == 1
     assert [(record["world"], record["step"], record["success"]) for record in records] == [(0, 96, True)]

@@ -198,7 +198,7 @@ def test_success_on_an_easy_level_ends_nothing(tmp_path: Path) -> None:
         run.statistics.recent.extend(list(run.statistics.recent) * 100)
         run.metrics["success_rate"] = 1.0
         assert run.reason_to_stop() is None
-        run.teacher.curriculum.set_step(240)  # type: ignore[union-attr]  # there is a curriculum
+        run.curriculum.rule.set_step(240)  # type: ignore[union-attr]  # there is a curriculum
         assert run.reason_to_stop() == "success rate 100.0% reached 90.0%"
 
 
