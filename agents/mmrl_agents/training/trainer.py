@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from mmrl.documents import build
 from mmrl.effects import require_effect
 from mmrl_agents.algorithms import find_algorithm
-from mmrl_agents.experience.episodes import RETURN_WINDOW, Episode, EpisodeStatistics
+from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
 from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
@@ -27,6 +26,7 @@ from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_world_curriculum
 from mmrl_agents.training.judge import SUCCESS, Judge
+from mmrl_agents.training.stopping import Stopping
 from mmrl_agents.worlds.making import make_envs, require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
@@ -41,10 +41,6 @@ def seeds(entropy: int | list[int], count: int) -> list[int]:
     """Independent seeds of 31 bits, the most that every environment takes."""
     state = np.random.SeedSequence(entropy).generate_state(count)
     return [int(word) >> 1 for word in state]
-
-
-class IdleGoal(UserWarning):
-    """A training is to stop at something that its worlds do not tell."""
 
 
 class Trainer:
@@ -83,10 +79,8 @@ class Trainer:
         self.updates = 0
         self.seconds = 0.0
         self.best_score = -np.inf
-        self.skipped = 0
-        self.failures_in_a_row = 0
+        self.stopping = Stopping(config, self.statistics)
         self._earlier_incidents: dict[str, int] = {}
-        self._idle_goals: set[str] = set()
         self.metrics: dict[str, float] = {}
 
     def close(self) -> None:
@@ -147,13 +141,13 @@ class Trainer:
         of_curriculum = self._update_curriculum()
         duration = time.perf_counter() - start
         self.seconds += duration
-        self._count_failures(update["skipped_updates"])
+        self.stopping.count_failures(update["skipped_updates"])
         self.metrics = {
             **self.statistics.metrics(),
             **{name: float(count) for name, count in self._incidents().items()},
             **update,
             **of_curriculum,
-            "skipped_updates_in_all": float(self.skipped),
+            "skipped_updates_in_all": float(self.stopping.skipped),
             "learning_rate": rate,
             "steps_per_second": taken / duration,
             "collect_seconds": collected - start,
@@ -165,20 +159,10 @@ class Trainer:
             judged = self.judge.metrics(stopping)
             self.metrics |= judged
             if judged:  # else it was given up
-                self._require_told("stop_at_judged_success", SUCCESS)
+                self.stopping.require_reported("stop_at_judged_success", SUCCESS, self.metrics)
         if len(self.statistics.recent) == self.statistics.recent.maxlen:
-            self._require_told("stop_at_success", "success_rate")
+            self.stopping.require_reported("stop_at_success", "success_rate", self.metrics)
         self.run.log(self.step, self.metrics)
-
-    def _require_told(self, goal: str, metric: str) -> None:
-        """Warn, once, of a goal that is never reached because the worlds say nothing of it."""
-        if vars(self.config)[goal] is None or metric in self.metrics or goal in self._idle_goals:
-            return
-        self._idle_goals.add(goal)
-        text = (
-            f"{goal} has no effect: no episode of {self.config.env} told success, as is_success or success in its info"
-        )
-        warnings.warn(text, IdleGoal, stacklevel=3)
 
     def _incidents(self) -> dict[str, int]:
         """Counts over the whole run, what was before it was resumed included."""
@@ -191,41 +175,15 @@ class Trainer:
         self.run.log_contexts(self.curriculum.update(self.agent.ended(), self.step))
         return self.curriculum.metrics()
 
-    def _count_failures(self, skipped: float) -> None:
-        self.skipped += int(skipped)
-        self.failures_in_a_row = self.failures_in_a_row + 1 if skipped else 0
-
     @property
     def failure(self) -> str | None:
-        """Why there is no sense in going on, or None: too many updates that were not finite."""
-        if self.failures_in_a_row < self.config.most_failed_updates:
-            return None
-        return (
-            f"{self.failures_in_a_row} updates in a row met numbers that are not finite, {self.skipped} gradient steps "
-            f"were left out in all; the last one for {self.agent.last_error}"
-        )
+        """Why there is no sense in going on, or None."""
+        return self.stopping.failure(self.agent.last_error)
 
     def reason_to_stop(self) -> str | None:
         """Why the training is over, or None."""
-        config, recent = self.config, self.statistics.recent
-        if self.step >= config.total_steps:
-            return "all steps done"
-        limit = config.time_limit_minutes
-        if limit is not None and self.seconds >= 60 * limit:
-            return f"the time limit of {limit} min is reached"
-        goal = config.stop_at_success
-        arrived = self.curriculum is None or self.curriculum.has_arrived  # a curriculum begins with what is easy
-        if goal is not None and len(recent) == recent.maxlen and arrived:
-            rate = self.metrics.get("success_rate", 0.0)
-            if rate >= goal:
-                return f"success rate {rate:.1%} reached {goal:.1%}"
-        goal, judged = config.stop_at_judged_success, self.metrics.get(SUCCESS)
-        if goal is not None and judged is not None and judged >= goal:
-            return f"judged success rate {judged:.1%} reached {goal:.1%}"
-        goal, mean = config.stop_at_return, self.statistics.mean_of_newest()
-        if goal is not None and mean is not None and mean >= goal and arrived:
-            return f"mean return {mean:.2f} of the last {RETURN_WINDOW} episodes reached {goal:g}"
-        return None
+        arrived = self.curriculum is None or self.curriculum.has_arrived
+        return self.stopping.reason(self.step, self.seconds, self.metrics, arrived)
 
     def save(self) -> Path:
         """Write a checkpoint, and call it the best if no earlier one scored as high."""
@@ -257,8 +215,8 @@ class Trainer:
             "updates": self.updates,
             "seconds": self.seconds,
             "best_score": self.best_score,
-            "skipped": self.skipped,
-            "failures_in_a_row": self.failures_in_a_row,
+            "skipped": self.stopping.skipped,
+            "failures_in_a_row": self.stopping.failures_in_a_row,
             "metrics": self.metrics,
             "episodes": [dataclasses.asdict(episode) for episode in self.statistics.recent],
             "episode_count": self.statistics.count,
@@ -303,7 +261,8 @@ class Trainer:
     def _restore_counters(self, state: Mapping[str, Any]) -> None:
         self.step, self.updates = int(state["step"]), int(state["updates"])
         self.seconds, self.best_score = float(state["seconds"]), float(state["best_score"])
-        self.skipped, self.failures_in_a_row = int(state["skipped"]), int(state["failures_in_a_row"])
+        self.stopping.skipped = int(state["skipped"])
+        self.stopping.failures_in_a_row = int(state["failures_in_a_row"])
         self.metrics = {str(name): float(value) for name, value in state["metrics"].items()}
         self.statistics.recent.extend(build(Episode, episode) for episode in state["episodes"])
         self.statistics.count = int(state["episode_count"])

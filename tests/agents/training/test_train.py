@@ -30,8 +30,9 @@ from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig, config_from_dict, recorded_config
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import recipe_for
+from mmrl_agents.training.stopping import IdleGoal
 from mmrl_agents.training.train import TrainResult, train
-from mmrl_agents.training.trainer import IdleGoal, Trainer
+from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.making import make_envs
 
 
