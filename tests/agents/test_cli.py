@@ -132,7 +132,7 @@ def test_senses_and_gains_given_on_the_command_line_are_recorded_resumed_and_jud
     assert main(["train", "--resume", str(folder), "--total-steps", "96"]) == 0
     trained = load_policy(folder, checkpoint="last")
     assert trained.policy.get_submodule(f"perception.encoders.{sense_key('camera')}").size == 8
-    with closing(trained.make_envs(1)) as envs:
+    with closing(trained.worlds.make(1)) as envs:
         worlds = cast(RobotVectorEnv, envs.unwrapped)
         assert worlds.task.impedance.stiffness == 900
     judged = ["evaluate", str(folder), "--episodes", "2", "--no-without", "--device", "cpu", "--checkpoint", "last"]

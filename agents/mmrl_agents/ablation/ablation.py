@@ -30,12 +30,12 @@ from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import FINISHED, read_status
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.settings.config import TrainConfig, described_config, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, described_config
 from mmrl_agents.settings.readers import by
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import started_from
 from mmrl_agents.training.train import train
-from mmrl_agents.worlds.making import make_envs, senses_of
+from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.trust import marked_config, targets_of
 from mmrl_envs.multimodal import describing
 
@@ -208,7 +208,7 @@ def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
 
     Raises ValueError where there is nothing to leave out.
     """
-    with closing(make_envs(config.env, 1, world_kwargs(config), config.modalities)) as envs:
+    with closing(config.worlds.in_this_process().make(1)) as envs:
         names = tuple(senses_of(envs))
         chosen_by = describing(envs).senses_chosen_by
     if chosen_by not in _CHOICES or len(names) < 2:

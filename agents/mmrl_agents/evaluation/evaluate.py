@@ -171,7 +171,7 @@ def _judge(
     **changes: Any,
 ) -> _Judged:
     """Plays in the worlds of the training, some arguments changed."""
-    with closing(trained.make_envs(num_worlds, **config.world_changes, **changes)) as envs:
+    with closing(trained.worlds.make(num_worlds, **config.world_changes, **changes)) as envs:
         space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
@@ -218,7 +218,7 @@ def describe(
     document = {
         **report.to_json(),
         "env_id": trained.env_id,
-        "env_kwargs": {**trained.env_kwargs, **config.world_changes},
+        "env_kwargs": {**trained.worlds.kwargs, **config.world_changes},
         "weights": str(trained.source),
         "weights_sha256": weights_digest(trained.policy.state_dict()),
         "senses": trained.document["senses"],

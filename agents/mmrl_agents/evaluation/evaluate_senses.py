@@ -64,7 +64,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     if finished is not None and finished.count:
         console.print("going on with an evaluation that was interrupted")
     changed = {**config.world_changes, **changes}
-    with closing(trained.make_envs(num_worlds, **changed)) as envs, _progress(console) as progress:
+    with closing(trained.worlds.make(num_worlds, **changed)) as envs, _progress(console) as progress:
         space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
@@ -98,7 +98,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 
 def _against_repetition(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
     """Sticky actions for games that would repeat each other otherwise, as settings of the worlds."""
-    with closing(trained.make_envs(1, **config.world_changes)) as envs:
+    with closing(trained.worlds.make(1, **config.world_changes)) as envs:
         return {"sticky": STICKY} if games_repeat(envs, config) else {}
 
 

@@ -23,9 +23,10 @@ from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
-from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config, world_kwargs
+from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config
 from mmrl_agents.settings.recorded import config_to_dict
-from mmrl_agents.worlds.making import Worlds, make_envs, senses_of
+from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.spec import WorldSpec
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
 
@@ -45,18 +46,14 @@ class TrainedPolicy:
         return self.config.env
 
     @property
-    def env_kwargs(self) -> dict[str, Any]:
-        """Keyword arguments of that environment, its senses among them."""
-        return world_kwargs(self.config)
+    def worlds(self) -> WorldSpec:
+        """The worlds that it was trained in, to be made in this process."""
+        return self.config.worlds.in_this_process()
 
     @property
     def critic_trained(self) -> bool:
         """Whether its values mean anything: REINFORCE leaves the critic as it was unless it is the baseline."""
         return find_algorithm(self.config.agent).trains_critic(algorithm_settings(self.config))
-
-    def make_envs(self, num_worlds: int, **changes: Any) -> Worlds:
-        """The worlds it was trained in, some keyword arguments changed."""
-        return make_envs(self.env_id, num_worlds, {**self.env_kwargs, **changes}, self.config.modalities)
 
 
 def load_policy(
@@ -200,7 +197,7 @@ def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) ->
         raise ValueError(
             f"config.json has the senses {', '.join(document['senses'])}, {path} {', '.join(stored.senses)}"
         )
-    envs = make_envs(config.env, 1, world_kwargs(config), config.modalities)
+    envs = config.worlds.in_this_process().make(1)
     try:
         present = {name: modality.describe() for name, modality in senses_of(envs).items()}
         with unpacking(path):

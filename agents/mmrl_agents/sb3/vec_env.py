@@ -23,7 +23,8 @@ from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
-from mmrl_agents.worlds.making import Worlds, make_envs, senses_of
+from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.spec import WorldSpec
 
 Listener = Callable[[int, "dict[str, Any] | None", Mapping[str, Any]], None]
 
@@ -205,7 +206,7 @@ def make_vec_env(env_id: str, num_worlds: int, **env_kwargs: Any) -> WorldsVecEn
 
     ValueError on an unknown id and on keyword arguments that the environment does not take.
     """
-    return WorldsVecEnv(make_envs(env_id, num_worlds, env_kwargs))
+    return WorldsVecEnv(WorldSpec(env_id, env_kwargs).make(num_worlds))
 
 
 def multimodal_policy(envs: VecEnv, **options: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from mmrl_agents.learning.reinforce import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.recorded import described, from_dict
 from mmrl_agents.settings.unset import starting_from_a_recipe
+from mmrl_agents.worlds.spec import WorldSpec
 from mmrl_agents.worlds.trust import require_trusted
 from mmrl_agents.worlds.workers import TIMEOUT_S
 from mmrl_envs.arguments import MAX_WORLDS
@@ -188,6 +189,13 @@ class TrainConfig:
         return {name: share for name, share in shares.items() if share}
 
     @property
+    def worlds(self) -> WorldSpec:
+        """The worlds of the training."""
+        sensors = {"sensors": self.sensors} if self.sensors else {}
+        kwargs = {**self.env_kwargs, **sensors}
+        return WorldSpec(self.env, kwargs, self.modalities, self.workers, self.worker_timeout_s)
+
+    @property
     def target_context(self) -> dict[str, Any]:
         """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
         return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
@@ -215,9 +223,3 @@ def recorded_config(document: Mapping[str, Any], source: str = "config.json", tr
     """
     require_trusted(document, source, trust)
     return described_config(document, source)
-
-
-def world_kwargs(config: TrainConfig) -> dict[str, Any]:
-    """Keyword arguments of the environment, the chosen senses among them."""
-    sensors = {"sensors": config.sensors} if config.sensors else {}
-    return {**config.env_kwargs, **sensors}

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from mmrl.evaluation.rates import Row, divisor_worlds, evaluate
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.settings.config import TrainConfig, world_kwargs
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.global_random import spared
-from mmrl_agents.worlds.making import make_envs
 
 SUCCESS = "judged/success_rate"
 RETURN = "judged/mean_return"
@@ -37,7 +36,7 @@ class Judge:
         assert config.judge_every is not None
         self._every, self._episodes, self._seed = config.judge_every, config.judge_episodes, seed
         worlds = divisor_worlds(self._episodes, _WORLDS)
-        self._envs = make_envs(config.env, worlds, world_kwargs(config), config.modalities)
+        self._envs = config.worlds.in_this_process().make(worlds)
         self._policy = TorchPolicy(policy, self._envs.single_action_space)
         self._options = {"context": config.target_context} if config.target_context else None
         self._longest = config.episode_limit

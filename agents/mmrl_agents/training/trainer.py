@@ -20,14 +20,14 @@ from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.settings.algorithm import setting_of
-from mmrl_agents.settings.config import TrainConfig, world_kwargs
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.readers import of_actions
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_world_curriculum
 from mmrl_agents.training.judge import SUCCESS, Judge
 from mmrl_agents.training.stopping import Stopping
-from mmrl_agents.worlds.making import make_envs, require_context_known, senses_of, world_settings
+from mmrl_agents.worlds.making import require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
 
@@ -50,14 +50,7 @@ class Trainer:
         """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
         self.config, self.run = config, run
         self.device = choose_device(config.device)
-        self.envs = make_envs(
-            config.env,
-            config.num_worlds,
-            world_kwargs(config),
-            config.modalities,
-            config.workers,
-            config.worker_timeout_s,
-        )
+        self.envs = config.worlds.make(config.num_worlds)
         self.worlds = describing(self.envs)
         require_context_known(config.env, config.context, self.envs)
         self.senses = {name: modality.describe() for name, modality in senses_of(self.envs).items()}

@@ -37,9 +37,7 @@ from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace
 from mmrl_agents.watching.pictures import picture_of
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
-from mmrl_agents.worlds.foreign_worlds import make_world
 from mmrl_agents.worlds.infos import declared_figures
-from mmrl_agents.worlds.making import known_as
 from mmrl_envs.atari.emulators import Game
 
 SPAN_S = 2.0
@@ -256,8 +254,8 @@ def actions_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
 
 
 def _make_env(trained: TrainedPolicy) -> gym.Env[Any, Any]:
-    name, kwargs = known_as(trained.env_id, {**trained.env_kwargs, "render_mode": "rgb_array"})
-    return make_world(name, {**kwargs, **CHANGES_FOR_WATCHING.get(name, {})}, trained.config.modalities)
+    changes = CHANGES_FOR_WATCHING.get(trained.worlds.known_as, {})
+    return trained.worlds.make_single(render_mode="rgb_array", **changes)
 
 
 def _default_output(run: str) -> Path:

@@ -215,7 +215,7 @@ def test_interruption_saves_and_says_how_to_resume(tmp_path: Path) -> None:
 def test_a_loaded_policy_acts_in_its_worlds(tmp_path: Path) -> None:
     result, _ = quietly(short(tmp_path))
     trained = load_policy(result.run_dir)
-    envs = trained.make_envs(3)
+    envs = trained.worlds.make(3)
     observation, _ = envs.reset(seed=0)
     seen = {name: torch.from_numpy(array) for name, array in observation.items()}
     action, _ = trained.policy.act(seen, deterministic=True)
