@@ -3,7 +3,7 @@
 No engine, no torch: a curriculum knows names and numbers, and an environment whatever it makes of them.
 """
 
-from mmrl.curriculum.base import Curriculum, CurriculumConfig, Outcome
+from mmrl.curriculum.base import Curriculum, CurriculumConfig, EpisodeResult
 from mmrl.curriculum.gated import Staged, SuccessGated
 from mmrl.curriculum.learning_progress import LearningProgress
 from mmrl.curriculum.prioritized import Prioritized
@@ -19,11 +19,11 @@ __all__ = [
     "Curriculum",
     "CurriculumConfig",
     "CurriculumWrapper",
+    "EpisodeResult",
     "Interval",
     "LearningProgress",
     "Linear",
     "Options",
-    "Outcome",
     "Prioritized",
     "Staged",
     "Stepwise",

@@ -22,7 +22,7 @@ _BINS = 5
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EpisodeResult:
     """The result of a finished episode."""
 
     success: bool | None
@@ -68,7 +68,7 @@ class Curriculum(ABC):
             self._open.setdefault(world, deque()).append(draw)
         return [dict(draw.context) for _, draw in draws]
 
-    def finished(self, world: int, context: Context, outcome: Outcome | None) -> None:
+    def finished(self, world: int, context: Context, outcome: EpisodeResult | None) -> None:
         """Report an episode of `world`; what was handed to it before that one is forgotten.
 
         `context` may hold more than the curriculum set. None for an outcome says that the episode tells nothing.
@@ -144,7 +144,7 @@ class Curriculum(ABC):
         """The next context."""
 
     @abstractmethod
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         """Take in what came of one."""
 
     def _forget(self, draws: Sequence[Draw]) -> None:  # noqa: B027  # a step that may be left empty
@@ -187,14 +187,14 @@ class CurriculumConfig(ABC):
     """Base of the settings of a curriculum; subclasses are frozen dataclasses."""
 
     needs_scores: ClassVar[bool] = False
-    """Whether it cannot do without `Outcome.score`."""
+    """Whether it cannot do without `EpisodeResult.score`."""
 
     @abstractmethod
     def start(self, space: ContextSpace, seed: int) -> Curriculum:
         """The curriculum at work; raises ValueError where the settings do not fit the space."""
 
 
-def known_success(outcome: Outcome, curriculum: str) -> bool:
+def known_success(outcome: EpisodeResult, curriculum: str) -> bool:
     """The success of an outcome; raises ValueError naming the curriculum that cannot do without."""
     if outcome.success is None:
         raise ValueError(f"curriculum {curriculum!r} judges by success, which this environment does not report")

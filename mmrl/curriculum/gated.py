@@ -17,7 +17,7 @@ from mmrl.curriculum.base import (
     Curriculum,
     CurriculumConfig,
     Draw,
-    Outcome,
+    EpisodeResult,
     known_success,
     require_at_least,
     require_fraction,
@@ -131,7 +131,7 @@ class _StagedCurriculum(Curriculum):
         num_open = config.first_options + self._stage * config.more_options
         return Draw(self.space.draw(level, self.generator, num_open), self._episodes.begin())
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         asked = self._config.promote_above is not None
         self._episodes.end(draw.tag, known_success(outcome, "staged") if asked else True)
         self._judge()
@@ -230,7 +230,7 @@ class _SuccessGatedCurriculum(LevelCurriculum):
     def _tag(self) -> int:
         return self._episodes.begin()
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         self._episodes.end(draw.tag, known_success(outcome, "success_gated"))
         self._judge()
 

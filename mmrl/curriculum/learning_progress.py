@@ -29,7 +29,7 @@ from mmrl.curriculum.base import (
     Curriculum,
     CurriculumConfig,
     Draw,
-    Outcome,
+    EpisodeResult,
     known_success,
     require_at_least,
     require_fraction,
@@ -104,7 +104,7 @@ class _LearningProgressCurriculum(Curriculum):
         point = self._mixture.draw(component, self.generator)[:size]
         return Draw(self.space.at(np.clip(point, 0.0, 1.0)))
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         config = self._config
         point, result = self.space.point(draw.context), self._result(outcome)
         progress = self._progress_at(point, result)
@@ -118,7 +118,7 @@ class _LearningProgressCurriculum(Curriculum):
             counts = range(config.fewest_components, config.most_components + 1)
             self._mixture = fit_best(np.column_stack([where, gained]), counts, self.generator)
 
-    def _result(self, outcome: Outcome) -> float:
+    def _result(self, outcome: EpisodeResult) -> float:
         """The result of the episode, in [0, 1]."""
         if self._config.return_range is None:
             return float(known_success(outcome, "learning_progress"))

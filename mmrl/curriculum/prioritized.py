@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, Outcome, require_at_least, require_fraction
+from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, EpisodeResult, require_at_least, require_fraction
 from mmrl.curriculum.space import ContextSpace, Value
 
 FloatArray = NDArray[np.float64]
@@ -102,7 +102,7 @@ class _PrioritizedCurriculum(Curriculum):
         # Draws are numbered from 1, which serves as the name of a new context.
         return Draw(self.space.at(self.generator.random(len(self.space.axes))), self._draws)
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         score = outcome.score
         if score is None or not (math.isfinite(score) and score >= 0):
             raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, Outcome, require_at_least, require_fraction
+from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, EpisodeResult, require_at_least, require_fraction
 from mmrl.curriculum.space import ContextSpace, linear_decay
 
 SPREADS: Mapping[str, Callable[[float, float], float]] = {
@@ -58,7 +58,7 @@ class _Scheduled(LevelCurriculum):
     def level(self) -> float:
         return self._schedule(self.step)
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         pass
 
     def _own_state(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class _UniformCurriculum(Curriculum):
     def _draw(self) -> Draw:
         return Draw(self.space.at(self.generator.random(len(self.space.axes))))
 
-    def _learn(self, draw: Draw, outcome: Outcome) -> None:
+    def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         pass
 
     def _figures(self) -> dict[str, float]:

@@ -20,18 +20,18 @@ from mmrl.streams import Streams
 
 PerFeature = float | tuple[float, ...]
 Readings = NDArray[np.float64]
-Worlds = NDArray[np.integer]
+WorldIndices = NDArray[np.integer]
 
 
 class NoiseProcess(ABC):
     """Noise at work on N worlds."""
 
     @abstractmethod
-    def begin(self, worlds: Worlds) -> None:
+    def begin(self, worlds: WorldIndices) -> None:
         """Start an episode in `worlds`: draw what stays constant over one, forget the last one."""
 
     @abstractmethod
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         """The noisy readings for true ones (n, k, *shape), oldest first, one period apart."""
 
     @abstractmethod
@@ -167,7 +167,7 @@ class Chain(Noise):
 class _MemorylessProcess(NoiseProcess):
     """Noise in which no reading depends on an earlier one; `apply` is left to subclasses."""
 
-    def begin(self, worlds: Worlds) -> None:
+    def begin(self, worlds: WorldIndices) -> None:
         pass
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class _GaussianProcess(_MemorylessProcess):
         self._std = std
         self._streams = streams
 
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         noisy: Readings = readings + self._std * self._streams.normal(worlds, readings.shape[1:])
         return noisy
 
@@ -200,10 +200,10 @@ class _BiasProcess(NoiseProcess):
         self._offset = offset  # (N, *shape), the one the next reading will have
         self._streams = streams
 
-    def begin(self, worlds: Worlds) -> None:
+    def begin(self, worlds: WorldIndices) -> None:
         self._offset[worlds] = self._std * self._streams.normal(worlds, self._offset.shape[1:])
 
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         now = self._offset[worlds][:, None]  # (n, 1, *shape)
         if not self._step_std.any():
             return readings + now
@@ -225,7 +225,7 @@ class _QuantisationProcess(_MemorylessProcess):
     def __init__(self, step: NDArray[np.float64]) -> None:
         self._step = step
 
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         rounded: Readings = np.rint(readings / self._step) * self._step
         return rounded
 
@@ -237,10 +237,10 @@ class _DropoutProcess(NoiseProcess):
         self._arrived = np.zeros(len(last), dtype=np.bool_)  # (N,), whether one arrived yet
         self._streams = streams
 
-    def begin(self, worlds: Worlds) -> None:
+    def begin(self, worlds: WorldIndices) -> None:
         self._arrived[worlds] = False
 
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         k = readings.shape[1]
         arrives = self._streams.uniform(worlds, (k,)) >= self._probability  # (n, k)
         arrives[:, 0] |= ~self._arrived[worlds]
@@ -264,11 +264,11 @@ class _ChainProcess(NoiseProcess):
     def __init__(self, processes: list[NoiseProcess]) -> None:
         self._processes = processes
 
-    def begin(self, worlds: Worlds) -> None:
+    def begin(self, worlds: WorldIndices) -> None:
         for process in self._processes:
             process.begin(worlds)
 
-    def apply(self, worlds: Worlds, readings: Readings) -> Readings:
+    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
         for process in self._processes:
             readings = process.apply(worlds, readings)
         return readings

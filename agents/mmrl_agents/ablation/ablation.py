@@ -23,7 +23,7 @@ from mmrl.documents import fit
 from mmrl.effects import Reads, require_effect
 from mmrl.modality.kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import write_report
-from mmrl_agents.ablation.results import Judged, Report
+from mmrl_agents.ablation.results import AblationReport, Judged
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.files import read_json, require_folder, write_json
 from mmrl_agents.records.marks import EVALUATION, is_marked
@@ -129,7 +129,7 @@ class AblationResult:
     """The result of an ablation."""
 
     folder: Path
-    report: Report | None
+    report: AblationReport | None
     interrupted: bool
 
 

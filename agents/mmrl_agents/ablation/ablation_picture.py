@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.ablation.results import Estimate, Report
+from mmrl_agents.ablation.results import AblationReport, Estimate
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.line_styles import line_style
 
 _WIDTH, _WIDTH_OF_A_FIGURE = 10.0, 2.0  # inches, of curves and scores together and of each figure
 
 
-def draw(report: Report, path: Path) -> None:
+def draw(report: AblationReport, path: Path) -> None:
     """Learning curves on the left, then scores and declared figures with their intervals."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def draw(report: Report, path: Path) -> None:
     write_atomically(path, lambda stream: picture.savefig(stream, format="png", dpi=120))
 
 
-def _draw_curves(panel: Any, report: Report) -> None:
+def _draw_curves(panel: Any, report: AblationReport) -> None:
     from matplotlib.ticker import EngFormatter
 
     for index, subset in enumerate(report.subsets):
@@ -47,7 +47,7 @@ def _draw_curves(panel: Any, report: Report) -> None:
         panel.set_ylim(-2, 102)
 
 
-def _draw_scores(panel: Any, report: Report) -> None:
+def _draw_scores(panel: Any, report: AblationReport) -> None:
     _draw_estimates(panel, [subset.score for subset in report.subsets], 100.0 if report.knows_success else 1.0)
     panel.set_yticks(range(len(report.subsets)), [", ".join(s.senses) for s in report.subsets], fontsize=8)
     panel.set(xlabel="success at the end, %" if report.knows_success else "mean return", title="judged after training")

@@ -15,14 +15,14 @@ from rich.text import Text
 
 from mmrl.evaluation.figures import decimals_for
 from mmrl_agents.ablation.ablation_picture import draw
-from mmrl_agents.ablation.results import Judged, Report, report_of
+from mmrl_agents.ablation.results import AblationReport, Judged, report_of
 from mmrl_agents.records.files import write_json
 from mmrl_agents.records.terminal import say
 
 RESULTS, PICTURE = "results.json", "curves.png"
 
 
-def write_report(folder: Path, env_id: str, judged: Sequence[Judged], console: Console) -> Report:
+def write_report(folder: Path, env_id: str, judged: Sequence[Judged], console: Console) -> AblationReport:
     """Print the table and write results.json and curves.png to the folder."""
     report = report_of(env_id, judged)
     _show(report, console)
@@ -33,7 +33,7 @@ def write_report(folder: Path, env_id: str, judged: Sequence[Judged], console: C
     return report
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: AblationReport, console: Console) -> None:
     unit, digits = (100.0, 1) if report.knows_success else (1.0, 2)
     table = _table("success, %" if report.knows_success else "mean return", "by seed")
     for subset in report.subsets:
@@ -48,7 +48,7 @@ def _show(report: Report, console: Console) -> None:
         console.print("Interquartile means over seeds of the medians over episodes, with intervals as above.")
 
 
-def _figures(report: Report) -> Table:
+def _figures(report: AblationReport) -> Table:
     """The values of the declared figures."""
     table = _table(*(figure.heading for figure in report.figures))
     for subset in report.subsets:

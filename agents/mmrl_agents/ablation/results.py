@@ -114,7 +114,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Report:
+class AblationReport:
     """An ablation in figures."""
 
     env_id: str
@@ -140,7 +140,7 @@ class Report:
         }
 
 
-def report_of(env_id: str, judged: Sequence[Judged]) -> Report:
+def report_of(env_id: str, judged: Sequence[Judged]) -> AblationReport:
     """Read what runs logged and how they were judged.
 
     Raises ValueError where they have no metric in common.
@@ -159,7 +159,7 @@ def report_of(env_id: str, judged: Sequence[Judged]) -> Report:
         for senses in dict.fromkeys(item.senses for item in judged)
     ]
     ordered = sorted(subsets, key=lambda subset: -subset.score.value)
-    return Report(env_id, common[0], knows_success, tuple(ordered), figures)
+    return AblationReport(env_id, common[0], knows_success, tuple(ordered), figures)
 
 
 def _all_report(figure: Figure, rows: Iterable[Mapping[str, Any]]) -> bool:

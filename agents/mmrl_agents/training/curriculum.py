@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from mmrl.curriculum import CURRICULA, Curriculum, Outcome, make_curriculum
+from mmrl.curriculum import CURRICULA, Curriculum, EpisodeResult, make_curriculum
 from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.making import require_context_known
@@ -30,7 +30,7 @@ class WorldCurriculum:
     def update(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
         """Take in the episodes that ended up to an environment step; returns a record of each that counts."""
         for end in ended:
-            self.rule.finished(end.world, end.context, _outcome(end))
+            self.rule.finished(end.world, end.context, _result_of(end))
         self.rule.set_step(step)
         return [self._record(end, step) for end in ended if end.episode is not None]
 
@@ -75,7 +75,7 @@ def make_world_curriculum(
     return WorldCurriculum(curriculum, envs, config.env)
 
 
-def _outcome(end: Ended) -> Outcome | None:
+def _result_of(end: Ended) -> EpisodeResult | None:
     if end.episode is None:
         return None
-    return Outcome(end.episode.success, end.episode.total_reward, end.score)
+    return EpisodeResult(end.episode.success, end.episode.total_reward, end.score)

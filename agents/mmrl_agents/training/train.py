@@ -62,8 +62,8 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
             trainer = Trainer(config, run)
             with closing(trainer):
                 _restore(trainer, console)
-                with _reporting_status(trainer, console) as outcome:
-                    outcome.reason, interrupted = _loop(trainer, console)
+                with _reporting_status(trainer, console) as ending:
+                    ending.reason, interrupted = _loop(trainer, console)
         except BaseException:
             if config.resume is None:
                 run.discard_unused()
@@ -115,7 +115,7 @@ def _restore(trainer: Trainer, console: Console) -> None:
 
 
 @dataclass
-class _Outcome:
+class _Ending:
     """How a run ended, as far as is known."""
 
     reason: str | None = None
@@ -123,19 +123,19 @@ class _Outcome:
 
 
 @contextmanager
-def _reporting_status(trainer: Trainer, console: Console) -> Iterator[_Outcome]:
+def _reporting_status(trainer: Trainer, console: Console) -> Iterator[_Ending]:
     """Keeps status.json true from here on, and prints how to go on where an error ends the run."""
-    outcome = _Outcome()
+    ending = _Ending()
     _report_status(trainer, RUNNING)
     try:
-        yield outcome
+        yield ending
     except BaseException as error:
         asked = isinstance(error, KeyboardInterrupt)
         _report_status(trainer, INTERRUPTED if asked else FAILED, str(error) or type(error).__name__)
         if trainer.updates:
             _say_how_to_resume(trainer.run.path, console)
         raise
-    _report_status(trainer, INTERRUPTED if outcome.reason is None else FINISHED, outcome.reason or "somebody asked")
+    _report_status(trainer, INTERRUPTED if ending.reason is None else FINISHED, ending.reason or "somebody asked")
 
 
 def _report_status(trainer: Trainer, state: str, reason: str = "") -> None:

@@ -40,7 +40,7 @@ def find_maker(env_id: str) -> Maker | None:
     return maker if callable(maker) and name not in gym.registry else None
 
 
-def make_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]) -> Single:
+def make_single_world(env_id: str, env_kwargs: Mapping[str, Any], modalities: Mapping[str, Any]) -> Single:
     """One world as `make_worlds` makes them, or of mmrl by its id, without Gymnasium's checks.
 
     Raises ValueError for keyword arguments that the environment does not take.
@@ -66,7 +66,7 @@ def make_worlds(
 
     With `workers` they step in so many processes, replaced where they give no answer for `worker_timeout_s`.
     """
-    make = partial(make_world, env_id, dict(env_kwargs), dict(modalities))
+    make = partial(make_single_world, env_id, dict(env_kwargs), dict(modalities))
     if workers:
         return WorkerWorlds(make, num_worlds, workers, worker_timeout_s)
     return SideBySide([make] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)

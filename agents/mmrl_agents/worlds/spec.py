@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import gymnasium as gym
 
-from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import Worlds, known_as, make_envs
 from mmrl_agents.worlds.workers import TIMEOUT_S
 
@@ -43,4 +43,4 @@ class WorldSpec:
     def make_single(self, **changes: Any) -> gym.Env[Any, Any]:
         """One world that does not restart itself, some keyword arguments changed; raises ValueError as `make_envs`."""
         name, kwargs = known_as(self.env, {**self.kwargs, **changes})
-        return make_world(name, kwargs, self.modalities)
+        return make_single_world(name, kwargs, self.modalities)

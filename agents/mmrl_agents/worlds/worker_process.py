@@ -16,7 +16,7 @@ Begun = tuple[Any, dict[str, Any]]
 """Observation and info that an episode begins with."""
 
 
-class Outcome(NamedTuple):
+class WorldStep(NamedTuple):
     """A step of one world."""
 
     observation: Any
@@ -42,12 +42,12 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
     def reset(seeds: Seeds, options: dict[str, Any] | None) -> list[Begun]:
         return [env.reset(seed=seed, options=options) for env, seed in zip(worlds, seeds, strict=True)]
 
-    def step(actions: list[Any]) -> list[Outcome]:
+    def step(actions: list[Any]) -> list[WorldStep]:
         outcomes = []
         for env, action in zip(worlds, actions, strict=True):
             observation, reward, terminated, truncated, info = env.step(action)
             begun = env.reset() if terminated or truncated else None
-            outcomes.append(Outcome(observation, float(reward), bool(terminated), bool(truncated), info, begun))
+            outcomes.append(WorldStep(observation, float(reward), bool(terminated), bool(truncated), info, begun))
         return outcomes
 
     def get_state(row: int) -> Any:

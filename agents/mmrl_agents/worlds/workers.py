@@ -20,7 +20,7 @@ from mmrl_agents.experience.episodes import LOST
 from mmrl_agents.worlds.contexts import EpisodeContexts
 from mmrl_agents.worlds.side_by_side import SideBySide
 from mmrl_agents.worlds.worker_failures import Gone, Hangs, WorkerReplaced, WorkersFailed, death_means_other_worlds
-from mmrl_agents.worlds.worker_process import Begun, Maker, Outcome, Seeds, serve
+from mmrl_agents.worlds.worker_process import Begun, Maker, Seeds, WorldStep, serve
 from mmrl_envs.context import ContextSource
 from mmrl_envs.snapshot import OtherWorlds
 
@@ -144,7 +144,7 @@ class Worker:
         self._timeout_s, self._starting = timeout_s, False
         self._last: list[Any] = [None] * count
         self._begun: list[Begun | None] = [None] * count
-        self._outcomes: list[Outcome] | None = None
+        self._outcomes: list[WorldStep] | None = None
         self._beginning: tuple[Seeds, dict[str, Any] | None] | None = None
         self.description: Mapping[str, Any] = self._live(lambda: self.ask("describe"))
 
@@ -189,7 +189,7 @@ class Worker:
         except Gone:
             self._outcomes = self._cut_short()
 
-    def outcome(self, row: int) -> Outcome:
+    def outcome(self, row: int) -> WorldStep:
         """The results of a step of a world."""
         if self._outcomes is None:
             try:
@@ -287,10 +287,10 @@ class Worker:
         self._connection.close()
         self._process.join(timeout=5)
 
-    def _cut_short(self) -> list[Outcome]:
+    def _cut_short(self) -> list[WorldStep]:
         """The process died: its episodes end where they were last seen."""
         return [
-            Outcome(last, 0.0, False, True, {LOST: True}, begun)
+            WorldStep(last, 0.0, False, True, {LOST: True}, begun)
             for last, begun in zip(self._last, self._replace(), strict=True)
         ]
 

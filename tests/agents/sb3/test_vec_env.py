@@ -13,7 +13,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecMonitor, VecNormalize
 
 from mmrl_agents.sb3 import MultimodalExtractor, WorldsVecEnv, make_vec_env, multimodal_policy
-from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import make_envs
 
 PEG = "mmrl/PegInsertion-v0"
@@ -27,7 +27,7 @@ def peg() -> Iterator[WorldsVecEnv]:
 
 
 def single(env_id: str, **kwargs: Any) -> gym.Env[Any, Any]:
-    return Monitor(make_world(env_id, kwargs, {}))
+    return Monitor(make_single_world(env_id, kwargs, {}))
 
 
 def actions(worlds: VecEnv, steps: int) -> list[np.ndarray]:

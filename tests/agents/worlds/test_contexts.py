@@ -17,7 +17,7 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.checkpoint import numpy_tree, plain
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
-from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import make_envs, require_context_known
 from mmrl_envs.multimodal import describing
 
@@ -132,7 +132,7 @@ def test_options_that_a_reset_reads_are_a_context_too() -> None:
     require_context_known("CartPole-v1", {"low": 0.01, "high": 0.02}, envs)
     observation, _ = envs.reset(seed=0, options={"context": {"low": 0.01, "high": 0.02}})
     assert observation["observation"].min() >= 0.01
-    alone = make_world("CartPole-v1", {}, {})
+    alone = make_single_world("CartPole-v1", {}, {})
     require_context_known("CartPole-v1", {"low": -0.02}, alone)
     with pytest.raises(ValueError, match="CartPole-v1 has no context to set, got gravity"):
         require_context_known("CartPole-v1", {"gravity": 9}, alone)

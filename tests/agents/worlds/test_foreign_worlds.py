@@ -16,7 +16,7 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer
-from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import action_space_of, make_envs
 from mmrl_envs.multimodal import describing
 
@@ -175,7 +175,7 @@ def test_whole_numbers_are_no_actions_of_a_policy() -> None:
 
 def test_watching_needs_a_maker_that_renders() -> None:
     with pytest.raises(ValueError, match=r"make_nothing does not accept \{'render_mode': 'rgb_array'\}"):
-        make_world("workbench_of_a_test:make_nothing", {"render_mode": "rgb_array"}, {})
+        make_single_world("workbench_of_a_test:make_nothing", {"render_mode": "rgb_array"}, {})
 
 
 def test_settings_of_modalities_need_a_name() -> None:

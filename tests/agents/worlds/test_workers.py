@@ -18,7 +18,7 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run
 from mmrl_agents.training.trainer import Trainer
-from mmrl_agents.worlds.foreign_worlds import make_world
+from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import make_envs
 from mmrl_agents.worlds.worker_failures import WorkerReplaced, WorkersFailed
 from mmrl_agents.worlds.workers import WorkerWorlds
@@ -142,7 +142,7 @@ def test_a_script_that_guards_nothing_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_that_gives_no_answer_is_named_and_replaced() -> None:
-    worlds = WorkerWorlds(partial(make_world, CARTPOLE, {}, {}), 3, 2, timeout_s=3)
+    worlds = WorkerWorlds(partial(make_single_world, CARTPOLE, {}, {}), 3, 2, timeout_s=3)
     worlds.reset(seed=0)
     stopped = worlds.workers[0].process_id
     assert stopped is not None

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmrl.curriculum import Curriculum, Outcome, make_curriculum
+from mmrl.curriculum import Curriculum, EpisodeResult, make_curriculum
 
 SETTINGS = {"depth": [0.0, 1.0]}
 
@@ -14,7 +14,7 @@ def report(curriculum: Curriculum, successes: list[bool]) -> float:
     """Play episodes one after another; returns the level after them."""
     for success in successes:
         (context,) = curriculum.sample([0])
-        curriculum.finished(0, context, Outcome(success, float(success)))
+        curriculum.finished(0, context, EpisodeResult(success, float(success)))
     return curriculum.metrics()["level"]
 
 
@@ -45,10 +45,10 @@ def test_episodes_begun_at_another_level_do_not_count() -> None:
     curriculum = make_curriculum("success_gated", SETTINGS, 0, {"episodes": 4})
     contexts = curriculum.sample(range(8))
     for world in range(4):
-        curriculum.finished(world, contexts[world], Outcome(True, 1.0))
+        curriculum.finished(world, contexts[world], EpisodeResult(True, 1.0))
     assert curriculum.metrics()["level"] == 0.25
     for world in range(4, 8):
-        curriculum.finished(world, contexts[world], Outcome(True, 1.0))
+        curriculum.finished(world, contexts[world], EpisodeResult(True, 1.0))
     assert curriculum.metrics()["level"] == 0.25
     assert report(curriculum, [True] * 4) == 0.5
 
@@ -69,7 +69,7 @@ def test_success_that_ends_an_episode_early_is_not_taken_for_more_of_it(name: st
         for world in worlds:
             if ends[world] == step:
                 if step:
-                    curriculum.finished(world, contexts[world], Outcome(success[world], 0.0))
+                    curriculum.finished(world, contexts[world], EpisodeResult(success[world], 0.0))
                     (contexts[world],) = curriculum.sample([world])
                 success[world] = bool(generator.random() < 0.6)
                 ends[world] = step + (10 if success[world] else 100)
@@ -81,7 +81,7 @@ def test_success_that_ends_an_episode_early_is_not_taken_for_more_of_it(name: st
 def test_no_verdict_waits_for_what_comes_to_nothing(name: str) -> None:
     curriculum = make_curriculum(name, SETTINGS, 0, {"episodes": 2})
     told_nothing, passed_over, played, given_up = curriculum.sample([1, 2, 2, 3])
-    curriculum.finished(2, played, Outcome(True, 1.0))
+    curriculum.finished(2, played, EpisodeResult(True, 1.0))
     assert passed_over == played == given_up  # the first level has one depth: the oldest draw is taken
     curriculum.finished(1, told_nothing, None)
     curriculum.abandon()
@@ -95,11 +95,11 @@ def test_what_has_begun_is_waited_for_after_loading(name: str) -> None:
 
     whole, loaded = make(), make()
     first, second = whole.sample([0, 1])
-    whole.finished(1, second, Outcome(True, 1.0))
+    whole.finished(1, second, EpisodeResult(True, 1.0))
     loaded.load_state_dict(json.loads(json.dumps(whole.state_dict())))
     for curriculum in (whole, loaded):
         assert curriculum.metrics()["level"] == 0.0
-        curriculum.finished(0, first, Outcome(True, 1.0))
+        curriculum.finished(0, first, EpisodeResult(True, 1.0))
         assert curriculum.metrics()["level"] > 0.0
 
 
@@ -109,7 +109,7 @@ def test_the_state_of_an_older_run_is_read() -> None:
     state["own"] = {"level": 0.25, "moves": 1, "successes": [True]}
     state["open"] = [[0, [[{"depth": 0.25}, 1]]]]
     curriculum.load_state_dict(state)
-    curriculum.finished(0, {"depth": 0.25}, Outcome(True, 1.0))
+    curriculum.finished(0, {"depth": 0.25}, EpisodeResult(True, 1.0))
     assert curriculum.metrics()["level"] == 0.25  # of the older run one success counts
     assert report(curriculum, [True]) == 0.5
 
@@ -124,7 +124,7 @@ def test_a_vocabulary_grows_by_its_next_harder_words_each_epoch() -> None:
         for _ in range(300):
             (context,) = curriculum.sample([0])
             seen.add(str(context["word"]))
-            curriculum.finished(0, context, Outcome(None, 0.0))  # it asks for no success
+            curriculum.finished(0, context, EpisodeResult(None, 0.0))  # it asks for no success
         assert seen == set(words[: len(seen)])  # the easiest first, none left out
         sizes.append(len(seen))
     assert sizes == [5, 10, 15, 20, 20]
@@ -149,10 +149,10 @@ def test_episodes_of_an_earlier_stage_do_not_promote() -> None:
     curriculum = make_curriculum("staged", SETTINGS, 0, {"stages": 3, "episodes": 2})
     contexts = curriculum.sample(range(4))
     for world in range(2):
-        curriculum.finished(world, contexts[world], Outcome(True, 1.0))
+        curriculum.finished(world, contexts[world], EpisodeResult(True, 1.0))
     assert curriculum.metrics()["level"] == 0.5
     for world in range(2, 4):
-        curriculum.finished(world, contexts[world], Outcome(True, 1.0))
+        curriculum.finished(world, contexts[world], EpisodeResult(True, 1.0))
     assert curriculum.metrics()["level"] == 0.5
 
 

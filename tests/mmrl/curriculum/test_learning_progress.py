@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmrl.curriculum import Curriculum, Outcome, make_curriculum
+from mmrl.curriculum import Curriculum, EpisodeResult, make_curriculum
 
 SETTINGS = {"x": [0.0, 1.0], "y": [0.0, 1.0]}
 
@@ -15,7 +15,7 @@ def play(curriculum: Curriculum, episodes: int, result: object) -> np.ndarray:
         (context,) = curriculum.sample([0])
         x, y = float(context["x"]), float(context["y"])
         success = bool(result(i, x, y))  # type: ignore[operator]  # a callable
-        curriculum.finished(0, context, Outcome(success, 10.0 * success - 5.0))
+        curriculum.finished(0, context, EpisodeResult(success, 10.0 * success - 5.0))
         points.append((x, y))
     return np.array(points)
 
@@ -51,7 +51,7 @@ def test_of_equal_contexts_the_newest_is_the_nearest() -> None:
         (context,) = curriculum.sample([0])
         word = str(context["word"])
         tried[word] += 1
-        curriculum.finished(0, context, Outcome(word == "a" and tried[word] > 10, 0.0))
+        curriculum.finished(0, context, EpisodeResult(word == "a" and tried[word] > 10, 0.0))
     assert tried["a"] > 20
     assert curriculum.metrics()["mean_progress"] == pytest.approx(1 / 100)  # of the one that was the first success
 
@@ -74,7 +74,7 @@ def test_options_are_practised_while_they_are_learned() -> None:
         word = str(context["word"])
         tried[word] += 1
         rate = {"a": float(i > 50), "b": min(tried["b"] / 800, 1.0), "c": 0.0}[word]
-        curriculum.finished(0, context, Outcome(bool(chance.random() < rate), 0.0))
+        curriculum.finished(0, context, EpisodeResult(bool(chance.random() < rate), 0.0))
         drawn[word] += i >= 750
     assert drawn["b"] > 0.6 * 500
     assert drawn["a"] < 0.2 * 500  # 0.07 by chance alone

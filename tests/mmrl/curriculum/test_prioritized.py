@@ -5,14 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmrl.curriculum import Curriculum, Outcome, make_curriculum
+from mmrl.curriculum import Curriculum, EpisodeResult, make_curriculum
 from mmrl.curriculum.prioritized import replay_distribution
 
 SETTINGS = {"x": [0.0, 1.0]}
 
 
 def report(curriculum: Curriculum, context: dict[str, object], score: float) -> None:
-    curriculum.finished(0, context, Outcome(None, 0.0, score))  # type: ignore[arg-type]  # built from its own samples
+    curriculum.finished(0, context, EpisodeResult(None, 0.0, score))  # type: ignore[arg-type]  # built from its own samples
 
 
 def test_distribution_by_hand() -> None:
@@ -90,8 +90,8 @@ def test_what_left_the_buffer_while_it_was_played_may_return() -> None:
     late, first = curriculum.sample([1, 0])
     report(curriculum, first, 1.0)
     assert curriculum.sample([2]) == [first]
-    curriculum.finished(1, late, Outcome(None, 0.0, 2.0))  # takes the place of `first`
-    curriculum.finished(2, first, Outcome(None, 0.0, 3.0))
+    curriculum.finished(1, late, EpisodeResult(None, 0.0, 2.0))  # takes the place of `first`
+    curriculum.finished(2, first, EpisodeResult(None, 0.0, 3.0))
     assert curriculum.metrics()["mean_score"] == 3.0
     assert curriculum.sample([0]) == [first]
 
@@ -101,4 +101,4 @@ def test_an_episode_without_a_score_is_refused(score: float | None) -> None:
     curriculum = make_curriculum("prioritized", SETTINGS, 0)
     (context,) = curriculum.sample([0])
     with pytest.raises(ValueError, match=r"'prioritized' needs a score of each episode, .*got"):
-        curriculum.finished(0, context, Outcome(True, 1.0, score))
+        curriculum.finished(0, context, EpisodeResult(True, 1.0, score))

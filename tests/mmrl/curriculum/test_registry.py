@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmrl.curriculum import CURRICULA, Curriculum, Outcome, Stepwise, curriculum_config, make_curriculum
+from mmrl.curriculum import CURRICULA, Curriculum, EpisodeResult, Stepwise, curriculum_config, make_curriculum
 
 SETTINGS: dict[str, Any] = {"clearance_mm": [2.0, 0.3], "yaw": [0, [-3.0, 3.0]], "shape": ["round", "square", "star"]}
 # So small that every part of each curriculum is reached within a few hundred episodes.
@@ -49,7 +49,7 @@ class Learner:
         hard = self.curriculum.space.difficulty(context)
         success = bool(hard < self.curriculum.step / 4000)
         (self.present[world],) = self.curriculum.sample([world])
-        self.curriculum.finished(world, context, Outcome(success, float(success), abs(hard - 0.5)))
+        self.curriculum.finished(world, context, EpisodeResult(success, float(success), abs(hard - 0.5)))
         self.left[world] = self.random.integers(1, 20)
 
 
@@ -107,7 +107,7 @@ def test_success_is_told_by_fifths_of_difficulty() -> None:
     curriculum = make_curriculum("linear", {"clearance_mm": [2.0, 0.0]}, 0, {"over_steps": 10})
     for step, success in ((0, True), (1, True), (9, True), (10, False)):  # clearances 2.0, 1.8, 0.2, 0.0
         curriculum.set_step(step)
-        curriculum.finished(0, curriculum.sample([0])[0], Outcome(success, 0.0))
+        curriculum.finished(0, curriculum.sample([0])[0], EpisodeResult(success, 0.0))
     metrics = curriculum.metrics()
     rates = {key: value for key, value in metrics.items() if key.startswith("success")}
     assert rates == {"success_0.0_0.2": 1.0, "success_0.8_1.0": 0.5}
@@ -116,11 +116,11 @@ def test_success_is_told_by_fifths_of_difficulty() -> None:
 def test_outcomes_may_come_late_and_some_never() -> None:
     curriculum = make("uniform")
     first, second, third = (curriculum.sample([4])[0] for _ in range(3))
-    curriculum.finished(4, second, Outcome(True, 1.0))  # the first was given up
+    curriculum.finished(4, second, EpisodeResult(True, 1.0))  # the first was given up
     curriculum.finished(4, {**third, "friction": 0.3}, None)  # with what the environment drew by itself
     assert curriculum.episodes == 1
     with pytest.raises(ValueError, match=r"world 4 finished an episode of context \{'clearance_mm'.*given \[\]"):
-        curriculum.finished(4, first, Outcome(True, 1.0))
+        curriculum.finished(4, first, EpisodeResult(True, 1.0))
 
 
 @pytest.mark.parametrize("name", ["staged", "success_gated", "learning_progress"])
@@ -128,7 +128,7 @@ def test_success_unknown_is_refused_where_it_is_needed(name: str) -> None:
     curriculum = make(name)
     (context,) = curriculum.sample([0])
     with pytest.raises(ValueError, match=f"'{name}' judges by success, which this environment does not report"):
-        curriculum.finished(0, context, Outcome(None, 1.0))
+        curriculum.finished(0, context, EpisodeResult(None, 1.0))
 
 
 def test_the_state_of_another_curriculum_is_refused() -> None:
