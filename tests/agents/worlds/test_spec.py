@@ -25,7 +25,7 @@ def test_workers_are_for_a_training_and_left_out_elsewhere() -> None:
     spec = TrainConfig("CartPole-v1", workers=2, worker_timeout_s=5.0).worlds
     assert (spec.workers, spec.worker_timeout_s) == (2, 5.0)
     assert spec.in_this_process() == WorldSpec("CartPole-v1", worker_timeout_s=5.0)
-    with pytest.raises(ValueError, match="workers are for environments of others"):
+    with pytest.raises(ValueError, match="workers are for environments of other packages"):
         WorldSpec("mmrl/PegInsertion-v0", {"sensors": TOUCH}, workers=1).make(1)
 
 
