@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
@@ -124,6 +125,37 @@ def checked_options(options: Mapping[str, Any] | None, defaults: Mapping[str, An
     if unknown:
         raise ValueError(f"unknown reset options {unknown}; known are {sorted(defaults)}")
     return {**defaults, **(options or {})}
+
+
+@dataclass(frozen=True)
+class ResetOptions:
+    """What a reset of worlds is asked for."""
+
+    context: Mapping[str, Any]
+    """Settings of the context, to hold from here on."""
+    elapsed: NDArray[np.intp]
+    """Control steps of the time limit that are used up, (N,)."""
+    mask: NDArray[np.bool_]
+    """The worlds that are to be reset, (N,)."""
+
+
+def checked_reset(
+    seed: int | None, options: Mapping[str, Any] | None, begun: NDArray[np.bool_], limit: int | None
+) -> ResetOptions:
+    """The options of a reset with a checked seed, of worlds of which some have `begun` (N,), under a time limit.
+
+    Raises ValueError on an unknown option or a bad value of one, and on a mask that leaves out worlds that never began
+    or that a seed would begin anew.
+    """
+    n = len(begun)
+    given = checked_options(options, {"context": None, "elapsed_steps": np.zeros(n), "reset_mask": np.ones(n)})
+    elapsed = checked_elapsed(given["elapsed_steps"], n, limit)
+    mask = checked_mask(given["reset_mask"], n)
+    if seed is not None and not mask.all():
+        raise ValueError("a seed begins the random streams of all worlds anew: give it without a reset_mask")
+    if not (mask | begun).all():
+        raise ValueError("the first reset is one of all worlds, but reset_mask leaves some out")
+    return ResetOptions({} if given["context"] is None else given["context"], elapsed, mask)
 
 
 def checked_mask(setting: Any, num_worlds: int) -> NDArray[np.bool_]:

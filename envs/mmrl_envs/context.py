@@ -165,7 +165,7 @@ class Context:
         self._num_worlds = num_worlds
         self._ranges: dict[str, FloatArray] = {}
         self._options: dict[str, list[IntArray]] = {}
-        self.update({name: parameter.default for name, parameter in self.parameters.items()})
+        self.update(self.defaults)
         self.update(setting or {})
 
     def update(self, setting: Mapping[str, Any]) -> None:
@@ -214,6 +214,11 @@ class Context:
             else:
                 ranges[name] = parameter.check(value, num_worlds)
         return ranges, options
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default of every parameter, by name."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.evaluation.figures import Figure, OverEpisode, require_distinct
+from mmrl_envs.multimodal import Observation
 from mmrl_envs.task import Outcome
 
 BoolArray = NDArray[np.bool_]
@@ -102,6 +103,12 @@ class RunningEpisodes:
         """What each term has added to the return."""
         self.context: dict[str, FloatArray] = {}
         """Drawn value of each parameter, (N,); never written in place, so that it may be handed out."""
+        self._context_info: dict[str, Any] = {}
+
+    def describe_contexts(self, spelled: Callable[[str, FloatArray], NDArray[Any]]) -> None:
+        """Makes the contexts that infos tell anew, each value (N,) as users write it."""
+        told = {name: spelled(name, values) for name, values in self.context.items()}
+        self._context_info = masked(told, np.ones(self.num_worlds, np.bool_))
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], figures: Mapping[str, FloatArray]) -> None:
         """New episodes in worlds (n,), of drawn values (n,), with figures (n,) of the instant at which they begin."""
@@ -121,12 +128,18 @@ class RunningEpisodes:
         self.figures.add(outcome.figures, valid)
         self.reward_terms.add(outcome.reward_terms, valid)
 
-    def info(self) -> dict[str, Any]:
-        """Entries of a vector info, beside each a mask of the worlds that it is about: those of all."""
+    def info(self, of_step: Mapping[str, Any], known: BoolArray | None = None) -> dict[str, Any]:
+        """A vector info: what the episodes have come to, and what the step brought, masked where not `known`, (N,)."""
         every = np.ones(self.num_worlds, np.bool_)
         terms = self.reward_terms.present()
-        entries: dict[str, Any] = {**self.figures.present(), "success_once": self.success_once.copy()}
-        return masked({**entries, "reward_terms": masked(terms, every)} if terms else entries, every)
+        entries = {
+            **of_step,
+            **self.figures.present(),
+            "success_once": self.success_once.copy(),
+            "context": self._context_info,
+            **({"reward_terms": masked(terms, every)} if terms else {}),
+        }
+        return masked(entries, every) | masks(of_step, every if known is None else known)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly."""
@@ -147,6 +160,14 @@ class RunningEpisodes:
             self.figures.load_state_dict(state["figures"])
             self.reward_terms.load_state_dict(state["reward_terms"])
         self.context = {name: np.array(values) for name, values in state["context"].items()}
+
+
+def handed_over(done: BoolArray, observation: Observation, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of an info with the last observation and the last info of worlds whose episodes are `done`, (N,)."""
+    final_obs = np.full(len(done), None, object)
+    for world in np.flatnonzero(done):
+        final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
+    return masked({"final_obs": final_obs, "final_info": only_of(done, info)}, done)
 
 
 def masked(entries: Mapping[str, Any], worlds: BoolArray) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 A control step is: turn actions into controls, simulate S physics steps of all worlds in one native call, judge, take
 the readings that fell due, and start finished worlds anew (same-step autoreset). A world whose physics breaks, as the
-engine or the task finds, ends its episode as a failure and touches no other; a task may end episodes by a rule of its
-own.
+engine or the task finds, ends its episode as a failure and touches no other.
 
 Letters: N = worlds, n = a subset, S = physics steps per control step, P = size of the privileged vector.
 """
@@ -18,38 +17,25 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
-from mmrl_envs.arguments import (
-    MAX_SIDE,
-    check_render_mode,
-    checked_actions,
-    checked_elapsed,
-    checked_mask,
-    checked_num_envs,
-    checked_options,
-    checked_rates,
-    checked_seed,
-    whole,
-)
+from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Context, Parameter, with_defaults
-from mmrl_envs.episodes import RunningEpisodes, masked, masks, only_of
+from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
 from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
 from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
-from mmrl_envs.seeing.window import Viewer
+from mmrl_envs.seeing.spectator import Spectator
 from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
 from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter
 from mmrl_envs.sensors.world_view import WorldView
-from mmrl_envs.task import Task
-
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.intp]
+from mmrl_envs.task import BoolArray, IntArray, Task
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -61,10 +47,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
     was drawn for the present episodes, name -> (N,), and `reward_terms`, a dict of what each term of the task's reward
     has added so far, name -> (N,).
 
-    `reset(options=...)` takes `context` (see `mmrl_envs.context`; it holds for all later episodes too),
-    `elapsed_steps` (N,) to start with part of the time limit used up, and `reset_mask` (N,) to reset some
-    worlds only. A `context_source` is asked besides whenever worlds begin an episode, also by themselves.
-
     Args:
         task: what is to be done, and by which robot.
         num_envs: N.
@@ -74,9 +56,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         control_hz: actions per second.
         physics_hz: physics steps per second.
         max_episode_steps: time limit in control steps, None for none.
-        render_mode: None, "rgb_array" (frames of a spectator's camera) or "human" (a window on world 0).
-        width: of frames in pixels.
-        height: of frames in pixels.
+        render_mode: None, "rgb_array" (frames, of width and height in pixels) or "human" (a window on world 0).
         num_threads: threads for physics and rendering, 0 for one per core.
         autoreset: restart finished worlds within the step that finishes them.
         engine: what simulates the scene, "mujoco" or "pybullet"; images are MuJoCo's with both.
@@ -116,54 +96,45 @@ class RobotVectorEnv(MultimodalVectorEnv):
         engine: str = DEFAULT_ENGINE,
     ) -> None:
         control_hz, physics_hz = checked_rates(control_hz, physics_hz)
-        check_render_mode(render_mode)
-        self.task, self.render_mode = task, render_mode
-        limit = None if max_episode_steps is None else whole("max_episode_steps", max_episode_steps, 1)
-        self.max_episode_steps = limit
-        self._frame_size = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
+        self.task, self.render_mode, self._autoreset = task, render_mode, autoreset
+        limited = max_episode_steps is not None
+        self.max_episode_steps = whole("max_episode_steps", max_episode_steps, 1) if limited else None
+        self._spectator = Spectator(render_mode, height, width)
         num_threads = whole("num_threads", num_threads, 0)
-        self._autoreset = autoreset
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
-        present = {"autoreset_mode": mode, "render_fps": control_hz}
-        self.metadata = {**self.metadata, **present}  # type: ignore[misc]  # see the class attribute
+        self.metadata = {**self.metadata, "autoreset_mode": mode, "render_fps": control_hz}  # type: ignore[misc]  # above
         self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         self.critic_modalities = critic_senses(task.privileged_size, control_hz)
-        models = compile_scenes(lambda: task.scenes(physics_hz), self.sensors, task.robot, task.fields)
-        substeps = physics_hz // control_hz
+        models, substeps = compile_scenes(task, self.sensors, physics_hz), physics_hz // control_hz
         num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = task.make_world(models, num_envs, substeps=substeps, num_threads=num_threads, engine=engine)
         task.attach(self.world)
         self._cameras = SceneCameras(self.world, num_threads)
+        self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
-        noises = [noise_parameter(name) for name in self.modalities]
-        parameters = with_defaults([*task.parameters, *VIEWING, *noises], defaults or {})
-        self.context = Context(parameters, num_envs, context)
+        parameters = [*task.parameters, *VIEWING, *map(noise_parameter, self.modalities)]
+        self.context = Context(with_defaults(parameters, defaults or {}), num_envs, context)
         self._given_context = dict(context or {})
         self._viewing = Viewing(self.world)
         self.controller = task.robot.controller.start(self.world, control_hz)
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
         self.single_action_space: spaces.Box | spaces.Discrete = task.robot.controller.action_space
-        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
-        self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
-        self._every = np.arange(num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
         self._episodes = RunningEpisodes(num_envs, task.figures, task.reward_terms)
         self._begun = np.zeros(num_envs, np.bool_)  # worlds that have an episode
-        self._nothing = np.zeros(num_envs, np.bool_)
-        self._context_info: dict[str, NDArray[Any]] = {}  # made anew with every episode that begins
-        self._viewer = Viewer(self.world)
         self._control_hz, self._physics_hz, self._engine = control_hz, physics_hz, engine
         self._seed_streams(int(np.random.SeedSequence().generate_state(1)[0]))
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """The figures that the task declares."""
+        """Those of the task."""
         return tuple(self.task.figures)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the worlds are built with, defaults resolved, as plain values; None is left to the task."""
-        defaults = {name: parameter.default for name, parameter in self.context.parameters.items()}
         return {
             "task": type(self.task).__name__,
             "engine": self._engine,
@@ -171,7 +142,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "control_hz": self._control_hz,
             "physics_hz": self._physics_hz,
             "max_episode_steps": self.max_episode_steps,
-            "context": {**defaults, **self._given_context},
+            "context": {**self.context.defaults, **self._given_context},
         }
 
     def reset(
@@ -181,36 +152,29 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
         Args:
             seed: of all randomness from here on; without one the streams go on.
-            options: see the class.
+            options: `context` (see `mmrl_envs.context`; it holds for all later episodes too), `elapsed_steps` (N,) to
+                start with part of the time limit used up, and `reset_mask` (N,) to reset some worlds only.
 
         Raises:
             ValueError: on a bad seed, an unknown option or a bad value of one, a bad context, and on a mask that leaves
                 out worlds that never began or that a seed would begin anew. Nothing has changed then.
         """
         seed = checked_seed(seed)
-        defaults = {"context": None, "elapsed_steps": np.zeros(self.num_envs), "reset_mask": np.ones(self.num_envs)}
-        given = checked_options(options, defaults)
-        elapsed = checked_elapsed(given["elapsed_steps"], self.num_envs, self.max_episode_steps)
-        mask = checked_mask(given["reset_mask"], self.num_envs)
-        if seed is not None and not mask.all():
-            raise ValueError("a seed begins the random streams of all worlds anew: give it without a reset_mask")
-        if not (mask | self._begun).all():
-            raise ValueError("the first reset is one of all worlds, but reset_mask leaves some out")
-        self.context.update(given["context"] or {})
+        given = checked_reset(seed, options, self._begun, self.max_episode_steps)
+        self.context.update(given.context)
         super().reset(seed=seed)
         if seed is not None:
             self._seed_streams(seed)
-        worlds = np.flatnonzero(mask)
+        worlds = np.flatnonzero(given.mask)
         self._begin(worlds)
-        self._episodes.elapsed[worlds] = elapsed[worlds]
-        return self._senses.observe(), self._info(self._nothing, self._nothing, known=mask)
+        self._episodes.elapsed[worlds] = given.elapsed[worlds]
+        nothing = np.zeros((2, self.num_envs), np.bool_)
+        return self._senses.observe(), self._info(nothing[0], nothing[1], known=given.mask)
 
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[Observation, NDArray[Any], BoolArray, BoolArray, dict[str, Any]]:
-        """One control step of all worlds.
-
-        Finished worlds are restarted; their last step is in `final_obs`, `final_info`.
+        """One control step of all worlds; finished ones restart, their last step is in `final_obs`, `final_info`.
 
         Raises:
             ValueError: if the actions have the wrong shape or are not finite.
@@ -222,37 +186,29 @@ class RobotVectorEnv(MultimodalVectorEnv):
         failed = self.world.step(self.controller.command(checked))
         self._episodes.elapsed += 1
         outcome = self.task.assess()  # first, so that all that is sensed is of one instant and no broken step is
-        if outcome.broken is not None:
-            failed = failed | outcome.broken
-        self._senses.read(self._every if not failed.any() else np.flatnonzero(~failed))
+        failed = failed if outcome.broken is None else failed | outcome.broken
+        self._senses.read(np.flatnonzero(~failed))
         success = outcome.success & ~failed
         self._episodes.add(outcome, ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
         terminated = failed if outcome.ended is None else failed | outcome.ended
-        limit = self.max_episode_steps
-        truncated = (self._episodes.elapsed >= limit) & ~terminated if limit else self._nothing.copy()
+        truncated = (self._episodes.elapsed >= (self.max_episode_steps or np.inf)) & ~terminated
         info, observation = self._info(success, failed), self._senses.observe()
         done = terminated | truncated
         if done.any() and self._autoreset:
-            observation, info = self._restart(np.flatnonzero(done), done, observation, info)
+            observation, info = self._restart(done, observation, info)
         if self.render_mode == "human":
             self.render()
         return observation, reward, terminated, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Frames (height, width, 3) of every world in mode "rgb_array"; updates the window in "human"."""
-        if self.render_mode == "human":
-            self._viewer.show()
-            return None
-        if self.render_mode is None:
-            raise gym.error.Error('render() needs render_mode="rgb_array" or "human" at construction')
-        return tuple(self._cameras.film(*self._frame_size))
+        return self._spectator.show()
 
     def get_state(self) -> dict[str, Any]:
         """All that the coming steps depend on, as arrays and plain Python: physics, senses, streams, contexts.
 
-        A `context_source` is not part of it. Neither are observations: the last one that was given is still the
-        present one.
+        A `context_source` is not part of it, nor are observations: the last one given is still the present one.
         """
         return snapshot.take(self._identity(), self._parts())
 
@@ -263,7 +219,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             OtherWorlds: a ValueError, if the state is of another task, other senses or another number of worlds.
         """
         snapshot.restore(state, self._identity(), self._parts())
-        self._context_info = self._describe_contexts()
+        self._episodes.describe_contexts(self.context.spelled)
         self._begun[:] = True
 
     def _identity(self) -> dict[str, Any]:
@@ -312,14 +268,13 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def close_extras(self, **kwargs: Any) -> None:
         """Closes renderers, window and worlds."""
         self._cameras.close()
-        self._viewer.close()
+        self._spectator.close()
         self.world.close()
 
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
-        n = self.num_envs
-        self._task_streams = Streams(seed, "task", n)
-        self._context_streams = {group: Streams(seed, f"context/{group}", n) for group in self.context.groups}
+        groups = {group: Streams(seed, f"context/{group}", self.num_envs) for group in self.context.groups}
+        self._task_streams, self._context_streams = Streams(seed, "task", self.num_envs), groups
         self._senses.seed(seed)
 
     def _begin(self, worlds: IntArray) -> None:
@@ -332,41 +287,20 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.world.set_control(worlds, self.controller.begin(worlds, start.setpoint))
         self._episodes.begin(worlds, values, start.figures)
         self._begun[worlds] = True
-        self._context_info = self._describe_contexts()
+        self._episodes.describe_contexts(self.context.spelled)
         self._senses.begin(worlds, values)
 
     def _restart(
-        self, worlds: IntArray, done: BoolArray, observation: Observation, info: dict[str, Any]
+        self, done: BoolArray, observation: Observation, info: dict[str, Any]
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begins new episodes in finished worlds.
-
-        The last step of the old ones goes to `final_obs` and `final_info`.
-        """
-        final_obs = np.full(self.num_envs, None, object)
-        for world in worlds:
-            final_obs[world] = {name: array[world].copy() for name, array in observation.items()}
-        final_info = only_of(done, info)
+        """Begins new episodes in finished worlds, (N,), and hands over the last step of the old ones."""
+        final, worlds = handed_over(done, observation, info), np.flatnonzero(done)
         self._begin(worlds)
         for name, seen in self._senses.observe(worlds).items():
             observation[name][worlds] = seen
-        info = self._info(info["is_success"] & ~done, info["physics_error"] & ~done)
-        info["final_obs"], info["_final_obs"] = final_obs, done.copy()
-        info["final_info"], info["_final_info"] = final_info, done.copy()
-        return observation, info
-
-    def _describe_contexts(self) -> dict[str, NDArray[Any]]:
-        """The present contexts in the form of vector infos, with a mask beside each entry."""
-        told = {name: self.context.spelled(name, values) for name, values in self._episodes.context.items()}
-        return masked(told, np.ones(self.num_envs, np.bool_))
+        return observation, self._info(info["is_success"] & ~done, info["physics_error"] & ~done) | final
 
     def _info(self, success: BoolArray, failed: BoolArray, known: BoolArray | None = None) -> dict[str, Any]:
         """The info of a step or a reset; success and failure of the step are masked where not `known`, (N,)."""
-        of_step = {"is_success": success, "physics_error": failed}
-        values = {
-            **of_step,
-            "privileged": self.task.privileged(),
-            "context": self._context_info,
-        }
-        present = np.ones(self.num_envs, np.bool_)
-        of_episode = self._episodes.info()
-        return masked(values, present) | of_episode | masks(of_step, present if known is None else known)
+        info = self._episodes.info({"is_success": success, "physics_error": failed}, known)
+        return {**info, **masked({"privileged": self.task.privileged()}, np.ones(self.num_envs, np.bool_))}

@@ -5,7 +5,7 @@ n is the number of worlds being read, k the number of instants per world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -14,29 +14,26 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
-from mmrl_envs.robots.base import Robot
 from mmrl_envs.sensors.base import Sensor, View
-
-Scenes = Callable[[], list[mujoco.MjSpec]]
-"""Makes the variants of a scene, anew with each call."""
+from mmrl_envs.task import Task
 
 
-def compile_scenes(
-    scenes: Scenes, sensors: Sequence[Sensor], robot: Robot, fields: Sequence[str]
-) -> list[mujoco.MjModel]:
-    """Compiled variants of a scene with the sensors in it.
+def compile_scenes(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:
+    """Compiled variants of a task's scene with the sensors in it.
 
     Raises ValueError that names the first sensor which does not fit robot, task or scene, and what there is.
     """
-    there = {"mounts": robot.mounts, "joints": robot.joints, "readings": _readings(scenes()[0]), "fields": fields}
+    specs, robot = task.scenes(physics_hz), task.robot
+    readings = [sensor.name for sensor in specs[0].sensors]
+    there = {"mounts": robot.mounts, "joints": robot.joints, "readings": readings, "fields": task.fields}
     for sensor in sensors:
         _require_met(sensor, there)
         sensor.mounts = robot.mounts
     try:
-        return _compiled(scenes(), sensors)
+        return _compiled(specs, sensors)
     except Exception:
         for sensor in sensors:
-            _require_fit(sensor, scenes()[0])
+            _require_fit(sensor, task.scenes(physics_hz)[0])
         raise
 
 
@@ -68,10 +65,6 @@ def _compiled(specs: list[mujoco.MjSpec], sensors: Sequence[Sensor]) -> list[muj
         for sensor in sensors:
             sensor.install(spec)
     return [spec.compile() for spec in specs]
-
-
-def _readings(spec: mujoco.MjSpec) -> list[str]:
-    return [sensor.name for sensor in spec.sensors]
 
 
 def _require_met(sensor: Sensor, there: Mapping[str, Collection[str]]) -> None:
