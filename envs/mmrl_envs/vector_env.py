@@ -99,11 +99,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.task, self.render_mode, self._autoreset = task, render_mode, autoreset
         limited = max_episode_steps is not None
         self.max_episode_steps = whole("max_episode_steps", max_episode_steps, 1) if limited else None
-        self._spectator = Spectator(render_mode, height, width)
-        num_threads = whole("num_threads", num_threads, 0)
+        self._spectator, num_threads = Spectator(render_mode, height, width), whole("num_threads", num_threads, 0)
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         self.metadata = {**self.metadata, "autoreset_mode": mode, "render_fps": control_hz}  # type: ignore[misc]  # above
-        self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz)
+        chosen = task.senses if sensors is None else sensors
+        self.sensors = make_sensors(chosen, control_hz, physics_hz, own=task.senses)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         self.critic_modalities = critic_senses(task.privileged_size, control_hz)
         models, substeps = compile_scenes(task, self.sensors, physics_hz), physics_hz // control_hz

@@ -55,7 +55,7 @@ class PlanarReach(Task):
     robot = PlanarArm()
     senses = (
         Camera("camera", view="fixed", position=(0.2, 0, 0.9), target=(0.2, 0, 0), up=(0, 1, 0), height=32, width=32),
-        JointProprioception(rate_hz=100, history=4, joints=JOINTS, low=(-7, -7), high=(7, 7)),
+        JointProprioception(rate_hz=100, history=4, joints=JOINTS, low=(-20, -20), high=(20, 20)),
     )
     parameters = (
         Parameter("target_m", (0.2, 0.35), 0.1, 0.4, "distance of the target from the shoulder"),

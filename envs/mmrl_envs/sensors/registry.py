@@ -58,8 +58,12 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
     return made
 
 
-def make_sensors(sensors: Sequence[str | Sensor], control_hz: int, physics_hz: int) -> list[Sensor]:
+def make_sensors(
+    sensors: Sequence[str | Sensor], control_hz: int, physics_hz: int, own: Sequence[str | Sensor] = ()
+) -> list[Sensor]:
     """Every sensor of a robot whose policy acts and whose physics steps so often, each as by `make_sensor`.
+
+    A name means that of the task's `own` sensors which are objects before any that is registered.
 
     One that gives its newest reading alone is read at most once a control step, so that its rate is at most the
     policy's. Another that is asked for by name, without a rate, takes the highest rate up to its own that fits.
@@ -68,7 +72,9 @@ def make_sensors(sensors: Sequence[str | Sensor], control_hz: int, physics_hz: i
     """
     if isinstance(sensors, str) or not len(sensors):
         raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
-    made = [_paced(sensor, make_sensor(sensor), control_hz, physics_hz) for sensor in sensors]
+    objects: dict[str | Sensor, Sensor] = {s.modality.name: s for s in own if isinstance(s, Sensor)}
+    chosen = [objects.get(sensor, sensor) for sensor in sensors]
+    made = [_paced(sensor, make_sensor(sensor), control_hz, physics_hz) for sensor in chosen]
     names = [sensor.modality.name for sensor in made]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

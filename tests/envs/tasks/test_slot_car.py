@@ -121,6 +121,10 @@ def test_what_a_slot_car_cannot_be_is_named(kwargs: dict[str, Any], message: str
         make(**kwargs)
 
 
+def test_the_camera_of_the_track_is_asked_for_by_its_name() -> None:
+    assert make(sensors=("track_camera",)).unwrapped.modalities == make().unwrapped.modalities
+
+
 def test_a_slot_car_is_filmed() -> None:
     envs = make(1, render_mode="rgb_array", width=96, height=96)
     envs.reset(seed=0)
