@@ -129,12 +129,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """Those of the task."""
         return tuple(self.task.figures)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the worlds are built with, defaults resolved, as plain values; None is left to the task."""
         return {
             "task": type(self.task).__name__,
             "engine": self._engine,
@@ -248,16 +246,13 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     @property
     def context_parameters(self) -> Mapping[str, Parameter | Choice]:
-        """What may differ from episode to episode: parameters of the task, of light and camera, of noise."""
         return self.context.parameters
 
     def require_context(self, setting: Mapping[str, Any]) -> None:
-        """Raises ValueError unless a world may be given this context."""
         self.context.require(setting)
 
     @property
     def incidents(self) -> dict[str, int]:
-        """How often OpenGL failed, so that something else had to draw, and how many readings were clipped."""
         return {"renderer_failures": self._cameras.failures, "clipped_readings": sum(self.clipped_readings.values())}
 
     @property
@@ -266,7 +261,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
         return self._senses.clipped
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes renderers, window and worlds."""
         self._cameras.close()
         self._spectator.close()
         self.world.close()
