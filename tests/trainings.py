@@ -1,5 +1,6 @@
 """Trainings of a moment, for tests of what a run leaves behind."""
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -19,6 +20,12 @@ POLE = TrainConfig(
     evaluate_episodes=0,
 )
 """Two updates on the pole that wants to be balanced."""
+
+
+def moment_in(env: str) -> TrainConfig:
+    """Two updates of 2 worlds x 8 steps in an environment."""
+    ppo = PPOConfig(num_steps=8, minibatch_size=8, epochs=1)
+    return replace(POLE, env=env, total_steps=32, ppo=ppo)
 
 
 def trained_quietly(config: TrainConfig) -> Path:

@@ -22,12 +22,10 @@ from mmrl.policy import ActorCritic
 from mmrl.policy_config import PolicyConfig
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.records.checkpoint import CheckpointError
-from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from tests.toys import COIN_FIGURES
+from tests.trainings import moment_in
 
 ENV_ID = "test-evaluate/Dial-v0"
 EPISODE_STEPS = 5
@@ -61,15 +59,7 @@ class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return self._observation(), -error, False, self.steps == EPISODE_STEPS, info
 
 
-SHORT = TrainConfig(
-    env=ENV_ID,
-    num_worlds=2,
-    total_steps=32,
-    threads=1,
-    device="cpu",
-    evaluate_episodes=0,
-    ppo=PPOConfig(num_steps=8, minibatch_size=8, epochs=1),
-)
+SHORT = moment_in(ENV_ID)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +188,7 @@ def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:
         EvaluateConfig(run="x", num_worlds=-2)
     with pytest.raises(FileNotFoundError, match=r"no run folder.*come with the package: peg_insertion, "):
         judge(tmp_path)
-    with pytest.raises(CheckpointError, match="no pretrained policy 'nothing'"):
+    with pytest.raises(ValueError, match="no pretrained policy 'nothing'; those shipped are: peg_insertion"):
         judge("pretrained:nothing")
 
 

@@ -22,10 +22,9 @@ from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.senses_picture import draw_senses
-from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from tests.toys import COIN_FIGURES
+from tests.trainings import moment_in
 
 ENV_ID, SILENT_ID = "test-senses/Dial-v0", "test-senses/Silent-v0"
 
@@ -54,15 +53,7 @@ class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return self._observation(), -abs(self.angle - self.mark), False, self.steps == 4, told if self.told else {}
 
 
-SHORT = TrainConfig(
-    env=ENV_ID,
-    num_worlds=2,
-    total_steps=32,
-    threads=1,
-    device="cpu",
-    evaluate_episodes=0,
-    ppo=PPOConfig(num_steps=8, minibatch_size=8, epochs=1),
-)
+SHORT = moment_in(ENV_ID)
 
 
 @pytest.fixture(scope="module")
