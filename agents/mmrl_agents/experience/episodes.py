@@ -1,11 +1,14 @@
 """Finished episodes of training and their statistics."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+from mmrl.documents import build
+from mmrl.evaluation.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,11 @@ class Episode:
     length: int
     success: bool | None
     success_once: bool | None
-    peak_force_n: float | None
     physics_error: bool
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """The declared figures that the episode reported, by name."""
+    reward_terms: Mapping[str, float] = field(default_factory=dict)
+    """What each term of the task's reward added to the return."""
 
 
 LOST = "worker_lost"
@@ -72,8 +78,10 @@ class EpisodeStatistics:
             "mean_length": [episode.length for episode in self.recent],
             "success_rate": [episode.success for episode in self.recent],
             "success_once_rate": [episode.success_once for episode in self.recent],
-            "peak_force_n": [episode.peak_force_n for episode in self.recent],
         }
+        figures |= _by_name([episode.figures for episode in self.recent])
+        terms = _by_name([episode.reward_terms for episode in self.recent])
+        figures |= {f"reward/{name}": values for name, values in terms.items()}
         known = {name: [x for x in row if x is not None] for name, row in figures.items()}
         means = {name: float(np.mean(row)) for name, row in known.items() if row}
         newest = {f"mean_return_{count}": self.mean_of_newest(count) for count in (RETURN_WINDOW, LONG_RETURN_WINDOW)}
@@ -87,16 +95,37 @@ class EpisodeStatistics:
         )
 
 
-def episode_from(final_info: Mapping[str, Any], world: int, total_reward: float, length: int) -> Episode:
-    """The episode that just ended in `world`, from Gymnasium's vector `info["final_info"]`."""
+def _by_name(episodes: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """The values of each name in all episodes, None where an episode has none."""
+    names = dict.fromkeys(name for values in episodes for name in values)
+    return {name: [values.get(name) for values in episodes] for name in names}
+
+
+def episode_from(
+    final_info: Mapping[str, Any], world: int, total_reward: float, length: int, declared: Sequence[Figure] = ()
+) -> Episode:
+    """The episode that just ended in `world`, from Gymnasium's vector `info["final_info"]`.
+
+    It has those of the declared figures that the info holds.
+    """
+    terms = final_info.get("reward_terms", {})
     return Episode(
         total_reward,
         length,
         _flag(final_info, ("is_success", "success"), world),
         _flag(final_info, ("success_once",), world),
-        _number(final_info, "peak_force_n", world),
         bool(_number(final_info, "physics_error", world)),
+        _finite_numbers(final_info, [figure.name for figure in declared], world),
+        _finite_numbers(terms, [name for name in terms if not name.startswith("_")], world),
     )
+
+
+def episode_on_record(document: Mapping[str, Any]) -> Episode:
+    """An episode from a checkpoint; older ones have a figure as a field of its own, None where it was unknown."""
+    own = {each.name for each in fields(Episode)}
+    beside = {name: value for name, value in document.items() if name not in own and value is not None}
+    present = {name: value for name, value in document.items() if name in own}
+    return build(Episode, {"figures": beside, **present})
 
 
 def was_lost(final_info: Mapping[str, Any], world: int) -> bool:
@@ -119,6 +148,12 @@ def _number(final_info: Mapping[str, Any], key: str, world: int) -> float | None
         return None
     mask = final_info.get(f"_{key}")
     return float(final_info[key][world]) if mask is None or mask[world] else None
+
+
+def _finite_numbers(final_info: Mapping[str, Any], names: Iterable[str], world: int) -> dict[str, float]:
+    """Those of the entries that are finite numbers."""
+    found = {name: _number(final_info, name, world) for name in names}
+    return {name: value for name, value in found.items() if value is not None and np.isfinite(value)}
 
 
 def _flag(final_info: Mapping[str, Any], keys: Sequence[str], world: int) -> bool | None:

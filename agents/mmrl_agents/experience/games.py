@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmrl.evaluation.episodes import LONGEST_EPISODE
+from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
@@ -73,7 +74,7 @@ class Games:
         senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
         of_critic = {name: sense.space for name, sense in policy.critic_modalities.items()}
         self._packings = {name: Packing(space) for name, space in {**of_critic, **senses}.items()}
-        self._stepping = stepping(envs)
+        self._stepping, self._figures = stepping(envs), figures_of(envs)
         self._played: list[list[Game]] = []  # by world; the last is under way
         self._left = np.zeros(envs.num_envs, np.int64)  # games of each world that are not finished
         self._first: tuple[Any, dict[str, Any]] | None = None
@@ -239,7 +240,7 @@ class Games:
 
     def _count(self, game: Game, world: int, row: int, info: Mapping[str, Any]) -> None:
         final, total = info.get("final_info", {}), sum(step.reward for step in game)
-        episode = episode_from(final, row, total, len(game))
+        episode = episode_from(final, row, total, len(game), self._figures)
         self.statistics.add(episode)
         self.ended.append(Ended(world, context_from(final, row), episode))
 

@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
@@ -58,7 +59,7 @@ class Rollout:
         """`generator` (on the device of the policy) draws the actions and nothing else."""
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
         self.generator, self.dropout = generator, dropout
-        self._stepping = stepping(envs)
+        self._stepping, self._figures = stepping(envs), figures_of(envs)
         storage.remember(policy.state_size)
         if dropout is not None:
             storage.drop_senses(dropout.senses)
@@ -252,7 +253,7 @@ class Rollout:
             world, episode = (worlds.start or 0) + row, None
             if self._whole[world] and not was_lost(final, row):
                 total, length = float(self._returns[world]), int(self._lengths[world])
-                episode = episode_from(final, row, total, length)
+                episode = episode_from(final, row, total, length, self._figures)
                 self.statistics.add(episode)
             self.ended.append(Ended(world, context_from(final, row), episode, t))
             self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True

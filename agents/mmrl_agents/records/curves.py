@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -24,14 +24,19 @@ _GROUPS = (
     ("losses", re.compile(r"(.*_)?(loss|entropy)")),
     ("time", re.compile(r".*(_seconds|_per_second|_time_s)")),
     ("incidents", re.compile(r"physics_errors|renderer_failures|workers_lost|clipped_readings|skipped_updates.*")),
-    ("episodes", re.compile(r"episodes|games|points|batch_return|(mean_return|mean_length|success|peak_force).*")),
+    ("episodes", re.compile(r"episodes|games|points|batch_return|(mean_return|mean_length|success).*")),
 )
 
 
-def tag_of(name: str) -> str:
-    """Under which heading TensorBoard shows a metric: those that bring one keep it, as curriculum/level."""
+def tag_of(name: str, of_episodes: Collection[str] = ()) -> str:
+    """Under which heading TensorBoard shows a metric: those that bring one keep it, as curriculum/level.
+
+    `of_episodes` are names of metrics that are of episodes whatever they look like, as the figures of a task.
+    """
     if "/" in name:
         return name
+    if name in of_episodes:
+        return f"episodes/{name}"
     group = next((group for group, form in _GROUPS if form.fullmatch(name)), "updates")
     return f"{group}/{name}"
 
@@ -44,9 +49,9 @@ class EventFile:
         self._folder = folder
         self._path: Path | None = None
 
-    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+    def log(self, step: int, scalars: Mapping[str, float], of_episodes: Collection[str] = ()) -> None:
         """Append the scalars of a step, all of them or none; raises OSError as the system does."""
-        values = [Summary.Value(tag=tag_of(name), simple_value=value) for name, value in scalars.items()]
+        values = [Summary.Value(tag=tag_of(name, of_episodes), simple_value=value) for name, value in scalars.items()]
         events = [Event(wall_time=time.time(), step=step, summary=Summary(value=values))]
         if self._path is not None:
             append_regular(self._path, _records(events))

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property, partial
@@ -137,8 +137,8 @@ class RunFolder:
         """Read config.json; raises UnfitFile where it holds no JSON object."""
         return read_json(self.config_path)
 
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append one line to metrics.jsonl and the same scalars to TensorBoard.
+    def log(self, step: int, metrics: Mapping[str, float], of_episodes: Collection[str] = ()) -> None:
+        """Append one line to metrics.jsonl and the same scalars to TensorBoard, those `of_episodes` under that heading.
 
         What the disk has no room for is left out, with a `NotLogged` warning where it begins.
         """
@@ -146,7 +146,7 @@ class RunFolder:
         line = json.dumps({"step": step, **finite}, allow_nan=False) + "\n"
         with self._as_far_as_there_is_room():
             append_regular(self.metrics_path, line.encode())
-            self._events.log(step, metrics)
+            self._events.log(step, metrics, of_episodes)
 
     def log_contexts(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Append the episodes of a curriculum to contexts.jsonl, as far as there is room."""

@@ -25,6 +25,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
+from mmrl.evaluation.figures import figures_of
 from mmrl_agents.experience.episodes import Ended, context_from, episode_from, was_lost
 from mmrl_agents.learning.agent import Agent, Resources, Setting
 from mmrl_agents.learning.finiteness import first_weight_not_finite
@@ -56,6 +57,7 @@ class SB3Agent(ABC):
         self.network, self.statistics = network, resources.statistics
         self.name, self._total_steps = setting.algorithm, setting.total_steps
         self._ended: list[Ended] = []
+        self._figures = figures_of(setting.envs)
         self.worlds = WorldsVecEnv(setting.envs, self._hear)
         self.model = self._build(algorithm_options(setting), resources.device)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -127,7 +129,7 @@ class SB3Agent(ABC):
     def _hear(self, world: int, told: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
         if told is not None and was_lost(info, world):  # with its process, which says nothing of the policy
             told = None
-        episode = None if told is None else episode_from(info, world, told["r"], told["l"])
+        episode = None if told is None else episode_from(info, world, told["r"], told["l"], self._figures)
         if episode is not None:
             self.statistics.add(episode)
         self._ended.append(Ended(world, context_from(info, world), episode))

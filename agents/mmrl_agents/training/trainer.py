@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmrl.documents import build
 from mmrl.effects import require_effect
+from mmrl.evaluation.figures import figures_of
 from mmrl_agents.algorithms import find_algorithm
-from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics, episode_on_record
 from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
@@ -155,7 +155,7 @@ class Trainer:
                 self.stopping.require_reported("stop_at_judged_success", SUCCESS, self.metrics)
         if len(self.statistics.recent) == self.statistics.recent.maxlen:
             self.stopping.require_reported("stop_at_success", "success_rate", self.metrics)
-        self.run.log(self.step, self.metrics)
+        self.run.log(self.step, self.metrics, [figure.name for figure in figures_of(self.envs)])
 
     def _incidents(self) -> dict[str, int]:
         """Counts over the whole run, what was before it was resumed included."""
@@ -257,7 +257,7 @@ class Trainer:
         self.stopping.skipped = int(state["skipped"])
         self.stopping.failures_in_a_row = int(state["failures_in_a_row"])
         self.metrics = {str(name): float(value) for name, value in state["metrics"].items()}
-        self.statistics.recent.extend(build(Episode, episode) for episode in state["episodes"])
+        self.statistics.recent.extend(episode_on_record(episode) for episode in state["episodes"])
         self.statistics.count = int(state["episode_count"])
         self.statistics.physics_errors = int(state["physics_errors"])
         self._earlier_incidents = dict(state.get("incidents", {}))  # older checkpoints count none

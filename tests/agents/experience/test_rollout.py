@@ -20,6 +20,7 @@ from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_envs.multimodal import GroupedWorlds
+from tests.toys import COIN_FIGURES, DeclaringWorlds
 
 LIMIT = 5
 
@@ -60,7 +61,7 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
         if there or over:
             self.final_ones.append((self.position, self.goal, self.steps))
         reward = math.nan if self.broken == "reward" else -abs(self.position - self.goal)
-        return self._see(), reward, there, over, self._info() | {"is_success": there}
+        return self._see(), reward, there, over, self._info() | {"is_success": there, "swing_mm": 1.5 * self.steps}
 
     def _see(self) -> dict[str, Any]:
         seen = math.inf if self.broken == "position" else self.position
@@ -75,6 +76,8 @@ class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
 
 class ReachInGroups(GroupedWorlds):
     """Two groups of such worlds, of which each may be under way once."""
+
+    figures = COIN_FIGURES
 
     def __init__(self, num_worlds: int, broken: str) -> None:
         first = (num_worlds + 1) // 2
@@ -106,7 +109,9 @@ class ReachInGroups(GroupedWorlds):
 
 
 def worlds_of(count: int, broken: str) -> SyncVectorEnv:
-    return SyncVectorEnv([lambda: Reach(broken)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds = DeclaringWorlds([lambda: Reach(broken)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds.figures = COIN_FIGURES
+    return worlds
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["at once", "in groups"])
@@ -337,7 +342,8 @@ def test_finished_episodes_are_counted_with_their_success() -> None:
     assert metrics["success_rate"] == pytest.approx(np.mean(successes))
     assert metrics["mean_length"] == pytest.approx(np.mean([steps for *_, steps in ends]))
     assert 0 < metrics["success_rate"] < 1
-    assert "peak_force_n" not in metrics
+    assert metrics["swing_mm"] == pytest.approx(np.mean([1.5 * steps for *_, steps in ends]))
+    assert "luck" not in metrics  # which is declared, and never told
 
 
 def test_returns_of_episodes_are_sums_of_their_rewards() -> None:
@@ -362,7 +368,7 @@ def test_an_episode_begun_in_the_middle_is_not_counted() -> None:
 def test_statistics_forget_old_episodes() -> None:
     statistics = EpisodeStatistics(window=2)
     for total in (1.0, 2.0, 4.0):
-        statistics.add(Episode(total, 10, None, None, None, physics_error=total == 1.0))
+        statistics.add(Episode(total, 10, None, None, physics_error=total == 1.0))
     metrics = statistics.metrics()
     assert metrics["mean_return"] == 3.0
     assert metrics["episodes"] == 3

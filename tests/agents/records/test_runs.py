@@ -271,7 +271,6 @@ def test_numbers_that_are_none_are_on_the_curves(tmp_path: Path) -> None:
         ("entropy", "losses/entropy"),
         ("mean_return_20", "episodes/mean_return_20"),
         ("success_once_rate", "episodes/success_once_rate"),
-        ("peak_force_n", "episodes/peak_force_n"),
         ("steps_per_second", "time/steps_per_second"),
         ("wall_time_s", "time/wall_time_s"),
         ("workers_lost", "incidents/workers_lost"),
@@ -287,6 +286,12 @@ def test_curves_stand_in_groups_and_metrics_keep_their_names(name: str, tag: str
     RunFolder.create(tmp_path).log(3, {name: 0.5})
     assert EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"] == [tag]
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 3, name: 0.5}
+
+
+def test_figures_of_a_task_stand_among_the_episodes(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path).log(3, {"swing_mm": 0.5, "approx_kl": 0.1}, of_episodes=["swing_mm"])
+    tags = EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"]
+    assert set(tags) == {"episodes/swing_mm", "updates/approx_kl"}
 
 
 def test_what_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:

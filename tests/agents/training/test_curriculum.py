@@ -140,7 +140,7 @@ def test_scores_and_unfinished_episodes_reach_the_curriculum() -> None:
     of_worlds = WorldCurriculum(curriculum, envs, "peg")
     _, info = envs.reset(seed=0)
     context = [{name: info["context"][name][world] for name in ("friction", "start_z_m")} for world in (0, 1)]
-    episode = Episode(1.0, 3, True, True, 2.0, False)
+    episode = Episode(1.0, 3, True, True, False)
     records = of_worlds.update([Ended(0, context[0], episode, 0, 0.75), Ended(1, context[1], None)], 96)
     assert curriculum.metrics()["mean_score"] == 0.75
     assert curriculum.episodes == 1

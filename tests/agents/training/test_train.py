@@ -364,7 +364,7 @@ def test_a_goal_in_training_is_told_to_be_idle_once_enough_episodes_ended(tmp_pa
         trainer.begin()
         trainer.advance()  # of a few episodes nothing is known
         for _ in range(200):
-            trainer.statistics.add(Episode(1.0, 3, None, None, None, False))
+            trainer.statistics.add(Episode(1.0, 3, None, None, False))
         with pytest.warns(IdleGoal, match="stop_at_success has no effect"):
             trainer.advance()
         trainer.advance()
