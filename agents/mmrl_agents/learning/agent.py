@@ -100,6 +100,9 @@ class Network(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """As of any torch module."""
 
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """As of any torch module."""
+
     def to(self, device: torch.device | str) -> Self:
         """As of any torch module."""
 

@@ -18,6 +18,7 @@ from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.older_checkpoints import without_idle_read_out
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.settings.algorithm import setting_of
 from mmrl_agents.settings.config import TrainConfig
@@ -235,7 +236,8 @@ class Trainer:
         with unpacking(path):
             require_same_senses(path, state["senses"], self.senses)
             load_weights(self.policy, state["policy"], path)
-            self.agent.load_state_dict(state["agent"])
+            known = dict(self.policy.named_parameters())
+            self.agent.load_state_dict(without_idle_read_out(state["agent"], state["policy"], known))
             self._restore_counters(state)
             if state["device"] == self.device.type:
                 self.actions.set_state(state["actions"])
