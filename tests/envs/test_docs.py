@@ -38,6 +38,12 @@ def test_a_block_that_is_pushed_nears_its_goal(push: Any) -> None:
     assert set(info["reward_terms"]) >= {"behind", "pushed", "success"}
 
 
+def test_its_recipe_is_one(push: Any) -> None:
+    from mmrl_agents.settings.starting_points import recipe_for
+
+    assert recipe_for("push:mine/Push-v0").total_steps == 300_000
+
+
 def test_it_goes_on_from_a_state(push: Any) -> None:
     fresh = gym.make_vec("push:mine/Push-v0", num_envs=2, sensors=("proprioception",))
     push.reset(seed=0)

@@ -116,12 +116,12 @@ RECIPE = {
     "stop_at_success": 0.97,
     "ppo": {
         "learning_rate": 1e-3,
-        "state_coef": 1.0,
         "num_steps": 32,
         "minibatch_size": 512,
         "epochs": 3,
         "gamma": 0.97,
     },
+    "objectives": {"state": {"weight": 1.0}},
     "policy": {"log_std_init": -0.5},
 }
 
