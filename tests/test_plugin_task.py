@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent / "plugin_task"
 ENV_ID = "mmrl_planar_reach:planar/Reach-v0"
 SHORT = (
-    *("--num-worlds", "8", "--total-steps", "256", "--threads", "1"),
+    *("--num-worlds", "8", "--total-steps", "512", "--threads", "1"),
     *("--ppo.num-steps", "16", "--ppo.minibatch-size", "64"),
 )
 
