@@ -1,4 +1,4 @@
-"""What a policy is given of the world, and the checks of it.
+"""The inputs of a policy, and the checks of them.
 
 Shapes: B rows, which for a policy with a recurrent fusion are T consecutive steps of N worlds, step by step (row
 t * N + n); M numbers carried from step to step.
@@ -17,10 +17,10 @@ Presence = Mapping[str, Tensor]
 
 
 class Memory(NamedTuple):
-    """What a policy with a recurrent fusion has to be told of the past of its rows."""
+    """The past of its rows, as a policy with a recurrent fusion needs it."""
 
     state: Tensor
-    """What it remembered before the first step, (N, M)."""
+    """Its memory before the first step, (N, M)."""
     episode_start: Tensor
     """Where an episode starts and all before it is forgotten, bool (T, N)."""
 

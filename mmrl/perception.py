@@ -1,4 +1,4 @@
-"""What is seen of an observation: the encoders of the senses and their fusion together.
+"""From an observation to what a policy sees: the encoders of the senses and their fusion together.
 
 Shapes: B rows, which with a recurrent fusion are T consecutive steps of N worlds, step by step (row t * N + n); D_s the
 size of the encoding of sense s, D that of the joint vector, M numbers carried from step to step.
@@ -19,14 +19,14 @@ from mmrl.modality import Modality
 
 
 class Seen(NamedTuple):
-    """What a perception makes of an observation."""
+    """An observation as a perception sees it."""
 
     encodings: Mapping[str, Tensor]
     """The encoding of each sense that was given, (B, D_s), or its tokens where the fusion reads tokens."""
     fused: Tensor
     """The joint vector of the senses, (B, D)."""
     memory: Tensor | None
-    """What is remembered after the last step, (N, M); None without a recurrent fusion."""
+    """The memory after the last step, (N, M); None without a recurrent fusion."""
 
 
 class Perception(nn.Module):
@@ -89,7 +89,7 @@ class Perception(nn.Module):
         require_observation(observation, present, self._shapes, others)
 
     def forward(self, observation: Observation, present: Presence | None = None, memory: Memory | None = None) -> Seen:
-        """What is seen of readings (B, *window_shape) by sense; it trusts their shapes, which `require` checks.
+        """See readings (B, *window_shape) by sense; it trusts their shapes, which `require` checks.
 
         ValueError where the fusion remembers and `memory` is not that of these rows.
         """

@@ -47,7 +47,7 @@ _OLDER_NAMES = (
 
 
 class Step(NamedTuple):
-    """What acting gives."""
+    """The results of acting."""
 
     action: Tensor
     """Actions (B, *A), not clipped."""
@@ -56,11 +56,11 @@ class Step(NamedTuple):
     value: Tensor | None
     """Expected returns (B,); None where the critic has senses of its own, which nobody needs to act."""
     state: Tensor | None
-    """What is remembered after the last step, (N, M); None without a recurrent fusion."""
+    """The memory after the last step, (N, M); None without a recurrent fusion."""
 
 
 class Evaluation(NamedTuple):
-    """What training needs to know of a batch."""
+    """The figures of a batch that training needs."""
 
     log_prob: Tensor
     """Log-probability of the action taken, (B,)."""
@@ -69,7 +69,7 @@ class Evaluation(NamedTuple):
     value: Tensor
     """Expected return, (B,)."""
     seen: Seen
-    """What the actor's perception sees."""
+    """The batch as the actor's perception sees it."""
 
 
 class ActorCritic(nn.Module):
@@ -139,7 +139,7 @@ class ActorCritic(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def critic_parameters(self) -> list[nn.Parameter]:
-        """What is the critic's alone."""
+        """The parameters of the critic alone."""
         parts = (self.critic, self.critic_perception)
         return [parameter for part in parts if part is not None for parameter in part.parameters()]
 
@@ -253,7 +253,7 @@ class ActorCritic(nn.Module):
         return seen
 
     def _read_by_critic(self, obs: Observation, present: Presence | None, seen: Seen) -> Tensor:
-        """What the actor sees, or what the critic sees where it has a perception of its own."""
+        """The batch as the actor sees it, or as the critic does where it has a perception of its own."""
         if self.critic_perception is None:
             return seen.fused
         return self._seen_by_critic(self.critic_perception, obs, present)

@@ -111,5 +111,5 @@ def show_overview(console: Console) -> None:
 
 
 def _offered(group: str) -> Rows:
-    """What installed packages offer, by name, with where it is."""
+    """The offers of installed packages by name, with the place of each."""
     return {point.name: f"Of another package, {point.value}." for point in entry_points(group=group)}

@@ -129,7 +129,7 @@ def checked_options(options: Mapping[str, Any] | None, defaults: Mapping[str, An
 
 @dataclass(frozen=True)
 class ResetOptions:
-    """What a reset of worlds is asked for."""
+    """A reset of worlds as it is asked for."""
 
     context: Mapping[str, Any]
     """Settings of the context, to hold from here on."""

@@ -25,7 +25,7 @@ _FOLDED: Mapping[OverEpisode, Callable[[FloatArray, FloatArray, IntArray], Float
     "mean": lambda so_far, new, steps: so_far + new,
     "sum": lambda so_far, new, steps: so_far + new,
 }
-"""What is kept of a figure after one more step, from what was kept of so many before; of a mean the sum."""
+"""The value kept of a figure after one more step, from the one kept of so many before; of a mean the sum."""
 
 
 class RunningFigures:
@@ -100,7 +100,7 @@ class RunningEpisodes:
         require_distinct(figures)
         self.figures = RunningFigures({figure.name: figure.over_episode for figure in figures}, num_worlds)
         self.reward_terms = RunningFigures(dict.fromkeys(reward_terms, "sum"), num_worlds)
-        """What each term has added to the return."""
+        """The share of each term in the return so far."""
         self.context: dict[str, FloatArray] = {}
         """Drawn value of each parameter, (N,); never written in place, so that it may be handed out."""
         self._context_info: dict[str, Any] = {}

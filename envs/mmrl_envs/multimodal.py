@@ -30,7 +30,7 @@ class SelfDescribing:
     modalities: dict[str, Modality]
     """The senses by name, in the order of the observation space."""
     critic_modalities: Mapping[str, Modality] = MappingProxyType({})
-    """What only a critic may sense, by name; `info` holds the readings under these names, (N, *window_shape)."""
+    """The senses of a critic alone, by name; `info` holds the readings under these names, (N, *window_shape)."""
     senses_chosen_by: ClassVar[Literal["sensors", "modalities", "nothing"]] = "nothing"
     """How somebody has fewer senses: by the argument `sensors`, by saying how keys are read, or not at all."""
     takes_context: ClassVar[bool] = False
@@ -44,7 +44,7 @@ class SelfDescribing:
 
     @property
     def context_parameters(self) -> Mapping[str, Parameter | Choice]:
-        """What may differ from episode to episode, by name; empty where nothing is declared."""
+        """The parameters that may differ from episode to episode, by name; empty where none is declared."""
         return {}
 
     def require_context(self, setting: Mapping[str, Any]) -> None:

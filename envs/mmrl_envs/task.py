@@ -41,14 +41,14 @@ class Start:
     qvel: FloatArray | None = None
     """Generalised velocities, (n, nv); at rest where None."""
     setpoint: FloatArray | None = None
-    """What the controller holds at first, in its own terms, (n, ...); where None, the robot as it stands."""
+    """The setpoint of the controller at first, in its own terms, (n, ...); where None, the robot as it stands."""
     figures: Mapping[str, FloatArray] = field(default_factory=dict)
     """Figures of the instant, (n,) each, of those whose newest value is that of the episode; 0 where not given."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one control step brought, in every world."""
+    """The result of one control step in every world."""
 
     reward: FloatArray
     """Reward, (N,)."""
@@ -59,7 +59,7 @@ class Outcome:
     figures: Mapping[str, FloatArray] = field(default_factory=dict)
     """The task's figures of this step, (N,) each."""
     reward_terms: Mapping[str, FloatArray] = field(default_factory=dict)
-    """What each of the task's reward terms adds to the reward, (N,) each."""
+    """The share of each of the task's reward terms in the reward, (N,) each."""
     broken: BoolArray | None = None
     """Whether the state is one that physics forbids, (N,); none where None. Such an episode ends as a physics error."""
 
@@ -68,13 +68,13 @@ class Task(ABC):
     """One task on N worlds. Its fields are state of the present episodes."""
 
     robot: Robot
-    """What acts."""
+    """The robot that acts."""
     senses: Sequence[str | Sensor] = ()
     """The senses that a policy has where nobody chooses others."""
     parameters: Sequence[Parameter | Choice] = ()
-    """What a context may set."""
+    """The parameters that a context may set."""
     figures: Sequence[Figure] = ()
-    """What is reported about an episode."""
+    """The figures that an episode reports."""
     reward_terms: Sequence[str] = ()
     """Names of the terms of which the reward is the sum; their shares are logged one by one."""
     fields: Sequence[str] = ()

@@ -221,7 +221,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._begun[:] = True
 
     def _identity(self) -> dict[str, Any]:
-        """What must be equal for a state to fit."""
+        """The values that must be equal for a state to fit."""
         return {
             "task": type(self.task).__name__,
             **self.world.versions,

@@ -1,4 +1,4 @@
-"""What an encoder is, and which networks a kind of sense has.
+"""The contract of an encoder, and the networks of a kind of sense.
 
 Shapes: B rows, T readings of a window (oldest first), C features of one reading or channels of an
 image, H x W pixels, L positions along a convolved window, D = `Encoder.features`, K = `Encoder.tokens`.

@@ -37,7 +37,7 @@ LONGEST_EPISODE = 30_000
 
 
 class Policy(Protocol):
-    """What can be judged: numpy in, numpy out, for all N worlds at once."""
+    """A policy to judge: numpy in, numpy out, for all N worlds at once."""
 
     def act(self, observation: Observation, present: Mapping[str, BoolArray] | None = None) -> NDArray[Any]:
         """Actions (N, ...) for name -> (N, ...); world i lacks a sense where `present[name][i]` is

@@ -232,7 +232,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a policy can do, and what it can do without each sense."""
+    """The success of a policy with all senses and without each one."""
 
     rows: tuple[Row, ...]  # all senses first, then one row per unplugged sense
     num_worlds: int

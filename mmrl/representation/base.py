@@ -1,4 +1,4 @@
-"""What an objective is: a loss on what a perception sees.
+"""The contract of an objective: a loss on what a perception sees.
 
 B is the number of samples of a batch.
 """
@@ -32,7 +32,7 @@ class Batch(Protocol):
 
     @property
     def actions(self) -> Tensor:
-        """What was done, (B, *A)."""
+        """The actions, (B, *A)."""
 
 
 class Objective(nn.Module, ABC):

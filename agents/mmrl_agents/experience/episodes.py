@@ -23,7 +23,7 @@ class Episode:
     figures: Mapping[str, float] = field(default_factory=dict)
     """The declared figures that the episode reported, by name."""
     reward_terms: Mapping[str, float] = field(default_factory=dict)
-    """What each term of the task's reward added to the return."""
+    """The share of each term of the task's reward in the return."""
 
 
 LOST = "worker_lost"

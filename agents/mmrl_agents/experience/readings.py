@@ -1,4 +1,4 @@
-"""What the senses of a step are: the observation, and beside it what only the critic senses.
+"""The readings of a step: the observation, and beside it what only the critic senses.
 
 N is the number of worlds.
 """

@@ -140,7 +140,7 @@ class Setting:
     dropped: Mapping[str, float]
     """The share of the episodes that senses are absent from, where it is any."""
     objectives: Mapping[str, ObjectiveConfig]
-    """What the encoders learn from besides the algorithm's own loss, by name."""
+    """The objectives that the encoders learn from besides the algorithm's own loss, by name."""
 
     @property
     def modalities(self) -> dict[str, Modality]:

@@ -128,7 +128,7 @@ class Loss(NamedTuple):
     kl: Tensor
     clip_fraction: Tensor
     objectives: dict[str, Tensor]
-    """What the encoders learn from besides, by name, without their weights."""
+    """The objectives that the encoders learn from besides, by name, without their weights."""
 
 
 def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:

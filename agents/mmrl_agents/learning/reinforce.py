@@ -70,7 +70,7 @@ class ReinforceConfig:
     standardize: Literal["batch", "game", "none"] = "batch"
     """Bring returns to unit deviation, and to zero mean where there is no baseline: by batch, by game or not at all."""
     baseline: Literal["none", "running_mean", "value"] = "none"
-    """What is subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
+    """The baseline subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
     baseline_decay: float = 0.9
     """Decay per update of the running mean."""
     value_learning_rate: float = 1e-3
@@ -187,7 +187,7 @@ class Loss(NamedTuple):
 
 
 def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> Loss:
-    """What a gradient step of the policy makes smaller, for steps (B,)."""
+    """The loss of the policy over steps (B,)."""
     distribution = policy.distribution(samples.observations, samples.present)
     actor = policy_gradient_loss(distribution.log_prob(samples.actions), advantages)
     entropy = distribution.entropy().sum()
@@ -195,7 +195,7 @@ def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, co
 
 
 def value_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
-    """What a gradient step of the critic makes smaller: half the mean squared error, in variances of the returns."""
+    """The loss of the critic: half the mean squared error, in variances of the returns."""
     value = policy.value(samples.observations, present=samples.present)
     return 0.5 * ((value - returns) / policy.value_std).square().mean()
 
@@ -386,7 +386,7 @@ def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
 
 @torch.no_grad()
 def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
-    """What the critic expects at each step (N,); then puts the critic on the scale of the returns."""
+    """The values of the critic at each step (N,); then puts the critic on the scale of the returns."""
     policy = agent.policy
     values = [policy.value(samples.observations, present=samples.present) for _, samples in agent.games.samples(_CHUNK)]
     policy.follow_returns(returns.to(policy.value_std))

@@ -1,4 +1,4 @@
-"""What a training run is, in memory and as JSON, and the worlds it runs in."""
+"""The settings of a training run, in memory and as JSON, and the worlds it runs in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ class TrainConfig:
     curriculum: str | None = None
     """How the context of each episode is chosen, of those `mmrl list curricula` shows; unset leaves it fixed."""
     vary: Settings = field(default_factory=dict)
-    """What the curriculum varies, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
+    """Parameters to vary, from easy to hard, such as clearance_mm=[2,0.3] hole_yaw_rad=[0,[-3,3]]."""
     curriculum_options: Settings = field(default_factory=dict)
     """Settings of the curriculum, such as episodes=64."""
     sense_dropout: float = 0.0
@@ -197,7 +197,7 @@ class TrainConfig:
 
     @property
     def target_context(self) -> dict[str, Any]:
-        """What the policy is judged on: the fixed context, and the hard end of all that a curriculum varies."""
+        """The context for judging the policy: the fixed one, and the hard end of all that a curriculum varies."""
         return {**self.context, **(ContextSpace.of(self.vary).target if self.curriculum else {})}
 
 

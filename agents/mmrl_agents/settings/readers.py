@@ -46,14 +46,14 @@ BY_A_TRAINING = (
 
 
 def by(config: TrainConfig) -> tuple[Reads, ...]:
-    """What a training reads: `BY_A_TRAINING`, what its algorithm says, and of the context what no curriculum varies."""
+    """Settings that a training reads: `BY_A_TRAINING`, its algorithm's, and the context that no curriculum varies."""
     varied = tuple(f"context.{name}" for name in config.vary)
     own = find_algorithm(config.agent).reads
     return (*BY_A_TRAINING, *own, Reads(varied, lambda c: False, "the curriculum gives it anew in every episode"))
 
 
 BY_CONTINUOUS_ACTIONS = (Reads(("policy.log_std_init",), lambda c: False, "actions of {env} are discrete"),)
-"""What worlds with discrete actions leave unread."""
+"""Settings that worlds with discrete actions leave unread."""
 
 BY_AN_EVALUATION = (
     Reads(("faults",), lambda c: c.senses, "senses get faults only where --senses asks for that"),
@@ -65,5 +65,5 @@ OPTIONS = {"set": "env_kwargs"}
 
 
 def of_actions(space: spaces.Space[object]) -> tuple[Reads, ...]:
-    """What worlds with these actions leave unread."""
+    """Settings that worlds with these actions leave unread."""
     return BY_CONTINUOUS_ACTIONS if isinstance(space, spaces.Discrete) else ()

@@ -1,4 +1,4 @@
-"""What a training starts from, as its settings: a recipe, the run that goes on, or the general defaults."""
+"""The settings that a training starts from: a recipe, the run that goes on, or the general defaults."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from mmrl_agents.settings import unset
 from mmrl_agents.settings.config import TrainConfig, described_config
 
 GENERAL: TrainConfig = unset.general(TrainConfig)
-"""What every recipe starts from: the defaults of the fields."""
+"""The start of every recipe: the defaults of the fields."""
 
 
 def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:

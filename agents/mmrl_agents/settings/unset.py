@@ -56,7 +56,7 @@ def _over_what_it_starts_from(cls: type[Any], given: Mapping[str, Any]) -> dict[
 
 
 def general(cls: type[Any]) -> Any:
-    """What every recipe starts from: the defaults of the fields."""
+    """The start of every recipe: the defaults of the fields."""
     return dataclasses.replace(cls(env="", recipe=NO_RECIPE), recipe="")
 
 

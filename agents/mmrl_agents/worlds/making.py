@@ -120,7 +120,7 @@ def senses_of(envs: Worlds) -> dict[str, Modality]:
 
 
 def critic_senses_of(envs: Worlds) -> dict[str, Modality]:
-    """What an environment lets only a critic sense, {} for most; `info` holds the readings under these names."""
+    """The senses of a critic alone in an environment, {} for most; `info` holds the readings under these names."""
     return dict(describing(envs).critic_modalities)
 
 

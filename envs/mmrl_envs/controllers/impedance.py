@@ -100,7 +100,7 @@ class ImpedanceController:
     impedance: Impedance = field(default_factory=Impedance)
     """Stiffness, damping and limits."""
     action: str = "xyz"
-    """What actions move: "xyz" at fixed orientation, or "xyz_yaw"."""
+    """The degrees of freedom that actions move: "xyz" at fixed orientation, or "xyz_yaw"."""
     tip: str = "tip"
     """Name of the site of the tip."""
     frame: str = "workspace"

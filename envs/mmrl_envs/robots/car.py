@@ -36,7 +36,7 @@ JOINTS = ("car_x", "car_y", "car_yaw")
 
 @dataclass(frozen=True)
 class Motion:
-    """What moves the car."""
+    """The motor that moves the car."""
 
     mass: float = 0.10
     """Kilograms."""
@@ -176,9 +176,9 @@ class Car(Robot):
     """The car as MuJoCo draws it: a box with a bright nose that slides and turns in the plane."""
 
     controller: Controller = field(default_factory=Throttle)
-    """What actions mean."""
+    """The controller: the meaning of actions."""
     motion: Motion = field(default_factory=Motion)
-    """What moves it."""
+    """The motor that moves it."""
     joints: Sequence[str] = JOINTS
     """Place and yaw."""
     mounts: Mapping[str, str] = field(default_factory=lambda: {"pin": "pin"})

@@ -1,4 +1,4 @@
-"""What people see of the worlds: frames, or a window."""
+"""The worlds for people to see: frames, or a window."""
 
 from __future__ import annotations
 

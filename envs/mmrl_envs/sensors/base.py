@@ -58,7 +58,7 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Requires:
-    """What a sensor needs to be there; one that lacks something is refused by name."""
+    """The needs of a sensor; a robot or task that lacks one is refused by name."""
 
     mounts: tuple[str, ...] = ()
     """Places of the robot that hold sensors, such as "wrist"."""
@@ -77,7 +77,7 @@ class Sensor(ABC):
     """The declaration of the readings: an attribute of the subclass or of each of its objects."""
 
     requires: Requires = Requires()
-    """What must be there for `install` and `read`: an attribute of the subclass or of each of its objects."""
+    """The needs of `install` and `read`: an attribute of the subclass or of each of its objects."""
 
     mounts: Mapping[str, str] = MappingProxyType({})
     """The sites of the robot's places, by the names of the places; set before `install`."""

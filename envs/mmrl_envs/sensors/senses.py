@@ -115,7 +115,7 @@ def _noise_name(sense: str) -> str:
 
 
 def critic_senses(privileged_size: int, control_hz: int) -> dict[str, Modality]:
-    """What only a critic senses: the privileged state of a task, (P,), where it has any."""
+    """The senses of a critic alone: the privileged state of a task, (P,), where it has any."""
     if not privileged_size:
         return {}
     return {"privileged": Modality("privileged", (privileged_size,), control_hz, Unencoded())}

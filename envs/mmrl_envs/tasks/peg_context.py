@@ -1,4 +1,4 @@
-"""What may differ from episode to episode of peg insertion."""
+"""The parameters that may differ from episode to episode of peg insertion."""
 
 from __future__ import annotations
 
