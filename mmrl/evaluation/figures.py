@@ -46,9 +46,9 @@ class Figure:
     """A number that describes an episode; tables, reports and pictures show what is declared and nothing else."""
 
     name: str
-    """Key in `info`, such as "peak_force_n"; there it is the figure of the episode so far, (N,)."""
+    """Key in `info`, such as "lap_time_s"; there it is the figure of the episode so far, (N,)."""
     unit: str = ""
-    """Unit of the number, such as "N"; "" where it has none."""
+    """Unit of the number, such as "s"; "" where it has none."""
     over_episode: OverEpisode = "last"
     """How the numbers of the steps become one of the episode."""
     better: Better | None = None
@@ -67,7 +67,7 @@ class Figure:
 
     @property
     def words(self) -> str:
-        """The name in words, without the unit that may be at its end, such as "peak force"."""
+        """The name in words, without the unit that may be at its end, such as "lap time"."""
         words = self.name.split("_")
         if self.unit and words[-1] == self.unit.lower():
             words.pop()
@@ -75,7 +75,7 @@ class Figure:
 
     @property
     def heading(self) -> str:
-        """The name in words, with the unit, such as "peak force (N)"."""
+        """The name in words, with the unit, such as "lap time (s)"."""
         return f"{self.words} ({self.unit})" if self.unit else self.words
 
     @property

@@ -1,0 +1,28 @@
+"""A figure is known to the task that declares it, and to nothing else."""
+
+import re
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+from mmrl.evaluation.figures import figures_of
+from tests.envs.matrix import TASKS
+
+TREE = Path(__file__).parents[1]
+SOURCES = [
+    path
+    for room in ("mmrl", "envs/mmrl_envs", "agents/mmrl_agents", "benchmarks")
+    for path in (TREE / room).rglob("*.py")
+    if "tasks" not in path.parts
+]
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+def test_no_other_file_names_a_figure_of_a_task(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=1)
+    names = [figure.name for figure in figures_of(envs) if "_" in figure.name]  # else it may be any word
+    envs.close()
+    told = {path: path.read_text() for path in SOURCES}
+    assert len(told) > 100
+    assert [(path, name) for path, text in told.items() for name in names if re.search(rf"\b{name}\b", text)] == []
