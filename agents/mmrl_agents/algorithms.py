@@ -83,7 +83,7 @@ class PPOAgent:
         storage = RolloutStorage(
             config.num_steps, envs.num_envs, policy.senses, action_space_of(envs), resources.device
         )
-        self.ppo = PPO(policy, config, resources.shuffling)
+        self.ppo = PPO(policy, config, resources.shuffling, resources.ranks)
         self.rollout = Rollout(envs, policy, storage, resources.statistics, resources.acting, setting.dropout())
         self.start = self.rollout.start
         self.set_progress = self.ppo.set_progress

@@ -16,6 +16,7 @@ from torch import Tensor
 from mmrl.inputs import Memory
 from mmrl.modality import Modality
 from mmrl_agents.experience.returns import generalized_advantage_estimation
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_envs.arguments import machine_memory
 
 ALL = slice(None)
@@ -101,8 +102,13 @@ class RolloutStorage:
             return None
         return Memory(self.states[step, worlds], self.episode_starts[step : step + 1, worlds])
 
-    def finish(self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False) -> None:
-        """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end."""
+    def finish(
+        self, gamma: float, lam: float, normalize: bool, cut_at_rewards: bool = False, ranks: Ranks = ALONE
+    ) -> None:
+        """Fill `advantages` and `returns` from what was collected; a cut at a reward is as good as an end.
+
+        Advantages are normalised over all `ranks`.
+        """
         ended = torch.maximum(self.terminated, (self.rewards != 0).float()) if cut_at_rewards else self.terminated
         self.advantages, self.returns = generalized_advantage_estimation(
             self.rewards,
@@ -114,8 +120,8 @@ class RolloutStorage:
             lam,
         )
         if normalize:
-            deviation = self.advantages.std(correction=0)
-            self.advantages = (self.advantages - self.advantages.mean()) / (deviation + 1e-8)
+            moments = ranks.moments(self.advantages)
+            self.advantages = (self.advantages - moments.mean) / (moments.deviation + 1e-8)
 
     def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
         """Every sample once, in random order; a remainder below `size` comes last.

@@ -13,6 +13,7 @@ from mmrl.policy_config import PolicyConfig
 from mmrl.representation import ObjectiveConfig
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
 from mmrl_agents.experience.sense_dropout import SenseDropout
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.worlds.making import Worlds, senses_of
 
 
@@ -165,3 +166,5 @@ class Resources:
     """Orders the samples of an update; on the CPU."""
     acting: torch.Generator
     """Draws the actions; on the device of the network."""
+    ranks: Ranks = ALONE
+    """The processes that train the same network."""

@@ -25,6 +25,7 @@ from mmrl_agents.learning.finiteness import (
     first_weight_not_finite,
 )
 from mmrl_agents.machine.precision import Precision, computing_in
+from mmrl_agents.machine.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,12 @@ def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_c
 class PPO:
     """The optimiser of one policy: `update` consumes a rollout and returns metrics."""
 
-    def __init__(self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
-        """`generator` (on the CPU) shuffles the minibatches and nothing else."""
+    def __init__(
+        self, policy: ActorCritic, config: PPOConfig, generator: torch.Generator, ranks: Ranks = ALONE
+    ) -> None:
+        """`generator` (on the CPU) shuffles the minibatches and nothing else; all `ranks` take the same steps."""
         self.policy = policy
+        self.ranks = ranks
         self.config = config
         self.generator = generator
         self.entropy_coef = config.entropy_coef
@@ -182,7 +186,7 @@ class PPO:
     def update(self, storage: RolloutStorage) -> dict[str, float]:
         """Run the epochs over a finished rollout; a step that is not finite is left out."""
         config = self.config
-        storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards)
+        storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards, self.ranks)
         if config.scale_values:
             self.policy.follow_returns(storage.returns)
         seen: list[Loss] = []
@@ -206,9 +210,10 @@ class PPO:
     def _step(self, loss: Loss) -> Tensor | None:
         """One gradient step; returns the gradient norm, or None where nothing was changed."""
         self.optimizer.zero_grad(set_to_none=True)
-        if not torch.isfinite(loss.total):
+        if self.ranks.any(not torch.isfinite(loss.total)):
             return None
         loss.total.backward()
+        self.ranks.average_gradients(self.policy)
         norm = clip_gradient(self.policy, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
@@ -236,7 +241,7 @@ class PPO:
 
     def _moved_too_far(self, seen: list[Loss]) -> bool:
         limit = self.config.target_kl
-        return limit is not None and bool(seen) and float(seen[-1].kl) > limit
+        return limit is not None and self.ranks.any(bool(seen) and float(seen[-1].kl) > limit)
 
     def _metrics(
         self, seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage

@@ -25,7 +25,7 @@ class Ranks(ABC):
     @property
     @abstractmethod
     def is_first(self) -> bool:
-        """Whether this rank writes logs, checkpoints and pictures."""
+        """Whether this rank writes what is logged."""
 
     @abstractmethod
     def first_world(self, num_worlds: int) -> int:
@@ -45,6 +45,10 @@ class Ranks(ABC):
     @abstractmethod
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank, so that all skip, stop and are interrupted together."""
+
+    @abstractmethod
+    def agree(self, value: Item) -> Item:
+        """The value that the first rank has."""
 
     @abstractmethod
     def gather(self, items: list[Item]) -> list[Item]:
@@ -69,6 +73,9 @@ class OneRank(Ranks):
 
     def any(self, flag: bool) -> bool:
         return flag
+
+    def agree(self, value: Item) -> Item:
+        return value
 
     def gather(self, items: list[Item]) -> list[Item]:
         return items

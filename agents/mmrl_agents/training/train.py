@@ -157,8 +157,8 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
             trainer.begin()
         saved = time.monotonic()
         with bar:
-            while (reason := trainer.reason_to_stop()) is None and not stop.asked:
-                trainer.advance(lambda: stop.asked)
+            while (reason := trainer.reason_to_stop()) is None and not trainer.ranks.any(stop.asked):
+                trainer.advance(lambda: trainer.ranks.any(stop.asked))
                 bar.update(trainer.step, trainer.metrics)
                 if trainer.failure is not None:
                     trainer.save()

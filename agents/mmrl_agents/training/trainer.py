@@ -16,6 +16,7 @@ from mmrl_agents.experience.episodes import EpisodeStatistics, episode_on_record
 from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
+from mmrl_agents.machine.ranks import ALONE
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.older_checkpoints import without_idle_read_out
@@ -50,7 +51,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, run: RunFolder) -> None:
         """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
         self.config, self.run = config, run
-        self.device = choose_device(config.device)
+        self.device, self.ranks = choose_device(config.device), ALONE
         self.envs = config.worlds.make(config.num_worlds)
         self.worlds = describing(self.envs)
         require_context_known(config.env, config.context, self.envs)
@@ -64,7 +65,7 @@ class Trainer:
         self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics = EpisodeStatistics()
         shuffling = torch.Generator().manual_seed(shuffle_seed)
-        resources = Resources(self.statistics, self.device, shuffling, self.actions)
+        resources = Resources(self.statistics, self.device, shuffling, self.actions, self.ranks)
         self.agent: Agent = algorithm.agent(setting, self.policy, resources)
         self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
@@ -111,7 +112,7 @@ class Trainer:
         if self.worlds.begins_in_mid_episode and self.agent.begins_in_mid_episode:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
             limit = self.worlds.max_episode_steps or 0
-            numbers = np.arange(self.config.num_worlds)
+            numbers = self.ranks.first_world(self.config.num_worlds) + np.arange(self.config.num_worlds)
             options["elapsed_steps"] = numbers * limit // self.config.num_worlds
         self.agent.start(seed, options or None)
 
@@ -156,7 +157,8 @@ class Trainer:
                 self.stopping.require_reported("stop_at_judged_success", SUCCESS, self.metrics)
         if len(self.statistics.recent) == self.statistics.recent.maxlen:
             self.stopping.require_reported("stop_at_success", "success_rate", self.metrics)
-        self.run.log(self.step, self.metrics, [figure.name for figure in figures_of(self.envs)])
+        if self.ranks.is_first:
+            self.run.log(self.step, self.metrics, [figure.name for figure in figures_of(self.envs)])
 
     def _incidents(self) -> dict[str, int]:
         """Counts over the whole run, what was before it was resumed included."""
@@ -166,7 +168,9 @@ class Trainer:
         """Hand the curriculum the episodes that ended; returns its metrics."""
         if self.curriculum is None:
             return {}
-        self.run.log_contexts(self.curriculum.update(self.agent.ended(), self.step))
+        records = self.curriculum.update(self.ranks.gather(self.agent.ended()), self.step)
+        if self.ranks.is_first:
+            self.run.log_contexts(records)
         return self.curriculum.metrics()
 
     @property
@@ -177,7 +181,7 @@ class Trainer:
     def reason_to_stop(self) -> str | None:
         """Why the training is over, or None."""
         arrived = self.curriculum is None or self.curriculum.has_arrived
-        return self.stopping.reason(self.step, self.seconds, self.metrics, arrived)
+        return self.ranks.agree(self.stopping.reason(self.step, self.seconds, self.metrics, arrived))
 
     def save(self) -> Path:
         """Write a checkpoint, and call it the best if no earlier one scored as high."""
