@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrl_agents.words import ablation_in, training_in
+from mmrl_agents.cli.words import ablation_in, training_in
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -5,17 +5,23 @@ Letters: N = worlds, n = those being read, k = instants per world.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmrl_envs.physics.world import World
 from mmrl_envs.seeing.cameras import SceneCameras
-from mmrl_envs.task import Task
 
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.integer[Any]]
+
+
+class Fields(Protocol):
+    """A task, as far as sensors read it."""
+
+    def field(self, name: str) -> FloatArray:
+        """Its quantity `name`, (N, ...)."""
 
 
 class WorldView:
@@ -30,7 +36,7 @@ class WorldView:
     """
 
     def __init__(
-        self, world: World, task: Task, cameras: SceneCameras, worlds: Indices, substeps: Indices | None
+        self, world: World, task: Fields, cameras: SceneCameras, worlds: Indices, substeps: Indices | None
     ) -> None:
         self.worlds = worlds
         self._world, self._task, self._cameras, self._substeps = world, task, cameras, substeps

@@ -192,7 +192,7 @@ def test_success_ends_it_once_200_episodes_show_it(tmp_path: Path) -> None:
 def test_interruption_saves_and_says_how_to_resume(tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = "--num-worlds 2 --ppo.num-steps 16 --evaluate-episodes 0 --total-steps 100000000"
-    command = [sys.executable, "-m", "mmrl_agents.cli", "train", "CartPole-v1", "--run-dir"]
+    command = [sys.executable, "-m", "mmrl_agents", "train", "CartPole-v1", "--run-dir"]
     with subprocess.Popen(
         [*command, str(run), *options.split(), "--threads", "1"],
         stdout=subprocess.PIPE,

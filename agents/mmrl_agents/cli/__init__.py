@@ -62,8 +62,8 @@ class ExportConfig:
 
 
 def _train(words: Sequence[str]) -> int:
+    from mmrl_agents.cli.words import training_in
     from mmrl_agents.training.train import train
-    from mmrl_agents.words import training_in
 
     config = training_in(words)
     # What would follow in a script or a Makefile wants a finished training.
@@ -72,7 +72,7 @@ def _train(words: Sequence[str]) -> int:
 
 def _ablate(words: Sequence[str]) -> int:
     from mmrl_agents.ablation.ablation import ablate
-    from mmrl_agents.words import ablation_in
+    from mmrl_agents.cli.words import ablation_in
 
     config = ablation_in(words)
     return INTERRUPTED if config is not None and ablate(config).interrupted else 0
@@ -80,10 +80,10 @@ def _ablate(words: Sequence[str]) -> int:
 
 def _evaluate(words: Sequence[str]) -> int:
     from mmrl.effects import require_effect, written
+    from mmrl_agents.cli.words import ask_plain
     from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
     from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
     from mmrl_agents.settings.readers import BY_AN_EVALUATION
-    from mmrl_agents.words import ask_plain
 
     config = ask_plain(EvaluateConfig, words, "evaluate")
     if config is not None:
@@ -93,8 +93,8 @@ def _evaluate(words: Sequence[str]) -> int:
 
 
 def _watch(words: Sequence[str]) -> int:
+    from mmrl_agents.cli.words import ask_plain
     from mmrl_agents.watching.watch import WatchConfig, watch_run
-    from mmrl_agents.words import ask_plain
 
     config = ask_plain(WatchConfig, words, "watch")
     if config is not None:
@@ -123,7 +123,7 @@ def _list(args: Sequence[str]) -> int:
     config = tyro.cli(ListConfig, args=args, prog="mmrl list")
     console = terminal()
     if config.what == "overview":
-        from mmrl_agents.overview import show_overview
+        from mmrl_agents.cli.overview import show_overview
 
         show_overview(console)
         return exit_status(console)
@@ -307,7 +307,3 @@ def _run(args: Sequence[str]) -> int:
             raise
         say(errors, f"error: {explained(error)}", "red")
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from mmrl_agents.cli import main
+from mmrl_agents.cli.words import ablation_in, training_in
 from mmrl_agents.policies.shipped import pretrained_names
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import recipe_for
-from mmrl_agents.words import ablation_in, training_in
 
 PEG = "mmrl/PegInsertion-v0"
 

@@ -10,7 +10,7 @@ from mmrl.modality.kinds import KINDS as KINDS_OF_SENSE
 from mmrl.representation import OBJECTIVES
 from mmrl_agents.algorithms import algorithms
 from mmrl_agents.cli import CATALOGUE, main
-from mmrl_agents.overview import KINDS
+from mmrl_agents.cli.overview import KINDS
 from mmrl_agents.recipes import all_recipes
 from mmrl_envs import make_sensor, sensor_names
 from mmrl_envs.tasks.registry import registrations
