@@ -26,7 +26,8 @@ from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
 from mmrl_agents.learning.ppo import PPO, PPOConfig
-from mmrl_agents.learning.reinforce import Reinforce, ReinforceConfig
+from mmrl_agents.learning.reinforce import Reinforce
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
 from mmrl_agents.worlds.making import action_space_of, critic_senses_of
 

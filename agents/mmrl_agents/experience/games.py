@@ -26,7 +26,7 @@ from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.machine.cpu import one_thread
 
 
-class Step(NamedTuple):
+class GameStep(NamedTuple):
     """One decision of a game."""
 
     readings: dict[str, NDArray[Any]]
@@ -39,7 +39,7 @@ class Step(NamedTuple):
     """The reward for it."""
 
 
-Game = list[Step]
+PlayedGame = list[GameStep]
 
 
 class Samples(NamedTuple):
@@ -69,13 +69,13 @@ class Games:
         self.longest = longest
         self.envs, self.policy, self.statistics, self.generator = envs, policy, statistics, generator
         self.dropout = dropout
-        self.finished: list[Game] = []
+        self.finished: list[PlayedGame] = []
         self._device = next(policy.parameters()).device
         senses: Mapping[str, Any] = flatten_observation(envs.single_observation_space)
         of_critic = {name: sense.space for name, sense in policy.critic_modalities.items()}
         self._packings = {name: Packing(space) for name, space in {**of_critic, **senses}.items()}
         self._stepping, self._figures = stepping(envs), figures_of(envs)
-        self._played: list[list[Game]] = []  # by world; the last is under way
+        self._played: list[list[PlayedGame]] = []  # by world; the last is under way
         self._left = np.zeros(envs.num_envs, np.int64)  # games of each world that are not finished
         self._first: tuple[Any, dict[str, Any]] | None = None
         self._options: dict[str, Any] | None = None
@@ -133,7 +133,7 @@ class Games:
     def _step_all(self, readings: Mapping[str, Any]) -> None:
         """From what is seen first to the end of the last game: a group is decided for while others are under way."""
         groups = self._stepping.groups
-        under_way = dict[int, list[Step]]()
+        under_way = dict[int, list[GameStep]]()
         for group, worlds in enumerate(groups):
             under_way[group] = self._send(group, {name: rows[worlds] for name, rows in readings.items()})
         while under_way:
@@ -145,7 +145,7 @@ class Games:
                 else:
                     self._contexts[groups[group]] = [context_from(info, row) for row in range(len(reward))]
 
-    def _send(self, group: int, readings: Mapping[str, Any]) -> list[Step]:
+    def _send(self, group: int, readings: Mapping[str, Any]) -> list[GameStep]:
         """Begin a step of a group's worlds; returns what was decided for those that are playing."""
         worlds = self._stepping.groups[group]
         playing = np.flatnonzero(self._left[worlds])
@@ -156,7 +156,7 @@ class Games:
     def _record(
         self,
         worlds: slice,
-        steps: Sequence[Step],
+        steps: Sequence[GameStep],
         reward: NDArray[np.float64],
         over: NDArray[np.bool_],
         info: Mapping[str, Any],
@@ -196,7 +196,7 @@ class Games:
             present = self._masks([step.present for step in part])
             yield slice(start, start + len(part)), Samples(observations, actions, present)
 
-    def _decide(self, seen: Mapping[str, Any], playing: NDArray[np.int64], first: int) -> list[Step]:
+    def _decide(self, seen: Mapping[str, Any], playing: NDArray[np.int64], first: int) -> list[GameStep]:
         """The steps of those rows of a group that are playing, the rewards still to come.
 
         Row 0 is world `first`.
@@ -213,7 +213,7 @@ class Games:
         )
         packed = {name: packing.pack(readings[name]) for name, packing in self._packings.items()}
         return [
-            Step({name: rows[row] for name, rows in packed.items()}, present[row], drawn, 0.0)
+            GameStep({name: rows[row] for name, rows in packed.items()}, present[row], drawn, 0.0)
             for row, drawn in enumerate(action.cpu().numpy())
         ]
 
@@ -238,7 +238,7 @@ class Games:
             raise ValueError("the policy gives actions that are not finite, its weights are lost")
         return np.clip(joint, space.low, space.high) if isinstance(space, spaces.Box) else joint
 
-    def _count(self, game: Game, world: int, row: int, info: Mapping[str, Any]) -> None:
+    def _count(self, game: PlayedGame, world: int, row: int, info: Mapping[str, Any]) -> None:
         final, total = info.get("final_info", {}), sum(step.reward for step in game)
         episode = episode_from(final, row, total, len(game), self._figures)
         self.statistics.add(episode)
@@ -264,7 +264,7 @@ class Games:
             self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
 
 
-def _require_an_end(game: Game, world: int, longest: int) -> None:
+def _require_an_end(game: PlayedGame, world: int, longest: int) -> None:
     if len(game) >= longest:
         raise ValueError(
             f"the game of world {world} still goes on after {len(game):,} steps, and only whole games are learned "

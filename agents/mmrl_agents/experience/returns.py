@@ -44,3 +44,17 @@ def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
     variance = returns.var(correction=0)
     explained = 1.0 - (returns - values).var(correction=0) / variance
     return torch.where(variance > 0, explained, torch.full_like(variance, torch.nan))
+
+
+def discounted_returns(rewards: Tensor, gamma: float, reset_at_points: bool, ends: Tensor) -> Tensor:
+    """R_t = r_t + gamma R_{t+1} within each game, (N,) float64; `ends` (N,) is true at the last step of each.
+
+    With `reset_at_points` a reward that is not zero ends the sum as well, since what follows is another point.
+    """
+    returns, later = [], 0.0
+    for reward, end in zip(reversed(rewards.tolist()), reversed(ends.tolist()), strict=True):
+        if end or (reset_at_points and reward != 0):
+            later = 0.0
+        later = reward + gamma * later
+        returns.append(later)
+    return torch.tensor(returns[::-1], dtype=torch.float64)

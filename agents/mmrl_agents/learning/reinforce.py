@@ -13,19 +13,18 @@ N is the number of steps of a batch, game after game. How games are played and k
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium.vector import VectorEnv
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmrl.documents import fit
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.normalization import RunningStatistics
 from mmrl.policy import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games, Samples
+from mmrl_agents.experience.returns import discounted_returns
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.learning.finiteness import (
     clip_gradient,
@@ -33,94 +32,13 @@ from mmrl_agents.learning.finiteness import (
     first_not_finite,
     first_weight_not_finite,
 )
+from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
 from mmrl_agents.records.checkpoint import load_moments
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048
 _CRITIC_BATCH = 1024
 _SMALLEST_DEVIATION = 1e-8
-
-
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """Settings of the algorithm; the network has its own."""
-
-    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"] = "rmsprop"
-    """How a gradient becomes a step."""
-    learning_rate: float = 1e-4
-    """Step size at the start, epsilon_0."""
-    final_learning_rate: float | None = None
-    """Step size at the end of a linear decay, epsilon_tau; unset keeps it constant."""
-    decay_updates: int | None = None
-    """Updates until the decay has reached its end, tau; unset takes the whole training."""
-    momentum: float = 0.9
-    """Share of the last step that `momentum` takes again."""
-    rms_decay: float = 0.99
-    """Decay per update of the mean square that `rmsprop` divides by."""
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    """Decays per update of the mean and the mean square that `adam` keeps."""
-    eps: float = 1e-5
-    """Added to the root of the squares in `adagrad`, `rmsprop` and `adam`."""
-    games_per_batch: int = 10
-    """Whole games between two updates, a multiple of the number of worlds."""
-    gamma: float = 0.99
-    """Discount per step."""
-    reset_returns_at_points: bool = False
-    """Start the discounted sum anew at every reward that is not zero: for games of points, such as Pong."""
-    standardize: Literal["batch", "game", "none"] = "batch"
-    """Bring returns to unit deviation, and to zero mean where there is no baseline: by batch, by game or not at all."""
-    baseline: Literal["none", "running_mean", "value"] = "none"
-    """The baseline subtracted from the returns: nothing, their mean in earlier batches, or the critic's expectation."""
-    baseline_decay: float = 0.9
-    """Decay per update of the running mean."""
-    value_learning_rate: float = 1e-3
-    """Step size of the critic where it is the baseline, which has an Adam of its own."""
-    value_epochs: int = 1
-    """Passes of the critic over a batch of games, after the policy has learned from it. It changes nothing that the
-    actor reads, so what the actor's encoders leave out it cannot learn unless `policy.separate_critic` is set."""
-    entropy_coef: float = 0.0
-    """Weight of the entropy bonus."""
-    max_grad_norm: float | None = None
-    """The gradient is scaled down to this norm; unset leaves it as it is."""
-
-    def __post_init__(self) -> None:
-        fit(self, "reinforce.")
-        for name in (
-            "learning_rate",
-            "final_learning_rate",
-            "decay_updates",
-            "eps",
-            "games_per_batch",
-            "value_learning_rate",
-            "value_epochs",
-            "max_grad_norm",
-        ):
-            self._require(vars(self)[name] is None or 0 < vars(self)[name] < math.inf, name, "be above 0 and finite")
-        for name in ("momentum", "rms_decay", "baseline_decay"):
-            self._require(0 <= vars(self)[name] < 1, name, "lie in [0, 1)")
-        self._require(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "lie in [0, 1)")
-        self._require(0 <= self.gamma <= 1, "gamma", "lie in [0, 1]")
-        self._require(0 <= self.entropy_coef < math.inf, "entropy_coef", "be finite and not negative")
-        if self.decay_updates is not None and self.final_learning_rate is None:
-            raise ValueError(f"reinforce.decay_updates is {self.decay_updates}, but final_learning_rate is not set")
-
-    def _require(self, holds: bool, name: str, rule: str) -> None:
-        if not holds:
-            raise ValueError(f"reinforce.{name} must {rule}, got {vars(self)[name]}")
-
-
-def discounted_returns(rewards: Tensor, gamma: float, reset_at_points: bool, ends: Tensor) -> Tensor:
-    """R_t = r_t + gamma R_{t+1} within each game, (N,) float64; `ends` (N,) is true at the last step of each.
-
-    With `reset_at_points` a reward that is not zero ends the sum as well, since what follows is another point.
-    """
-    returns, later = [], 0.0
-    for reward, end in zip(reversed(rewards.tolist()), reversed(ends.tolist()), strict=True):
-        if end or (reset_at_points and reward != 0):
-            later = 0.0
-        later = reward + gamma * later
-        returns.append(later)
-    return torch.tensor(returns[::-1], dtype=torch.float64)
 
 
 def standardized(returns: Tensor, groups: Tensor, centre: bool) -> Tensor:
@@ -155,21 +73,6 @@ def step_size(k: float, initial: float, final: float, tau: float) -> float:
     return (1.0 - a) * initial + a * final
 
 
-# Goodfellow et al. 2016, sections 8.3 and 8.5, element by element; g is the gradient and e the step size:
-#   sgd       w -= e g
-#   momentum  v = momentum v + g                        w -= e v
-#   adagrad   r = r + g^2                               w -= e g / (sqrt(r) + eps)
-#   rmsprop   r = rms_decay r + (1 - rms_decay) g^2     w -= e g / (sqrt(r) + eps)
-#   adam      s = b1 s + (1 - b1) g                     w -= e s' / (sqrt(r') + eps)
-#             r = b2 r + (1 - b2) g^2                   s' = s / (1 - b1^k) and r' = r / (1 - b2^k) at update k
-OPTIMIZERS: Mapping[str, Callable[[list[nn.Parameter], ReinforceConfig], torch.optim.Optimizer]] = {
-    "sgd": lambda weights, config: torch.optim.SGD(weights, config.learning_rate),
-    "momentum": lambda weights, config: torch.optim.SGD(weights, config.learning_rate, config.momentum),
-    "adagrad": lambda weights, config: torch.optim.Adagrad(weights, config.learning_rate, eps=config.eps),
-    "rmsprop": lambda weights, config: torch.optim.RMSprop(weights, config.learning_rate, config.rms_decay, config.eps),
-    "adam": lambda weights, config: torch.optim.Adam(weights, config.learning_rate, config.adam_betas, config.eps),
-}
-
 # From returns (N,), the number of the game of every step (N,) and whether to take the mean off.
 STANDARDIZATIONS: Mapping[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
     "batch": lambda returns, games, centre: standardized(returns, torch.zeros_like(games), centre),
@@ -194,7 +97,7 @@ def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, co
     return Loss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
 
 
-def value_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
+def critic_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
     """The loss of the critic: half the mean squared error, in variances of the returns."""
     value = policy.value(samples.observations, present=samples.present)
     return 0.5 * ((value - returns) / policy.value_std).square().mean()
@@ -307,7 +210,7 @@ class Reinforce:
         for _ in range(self.config.value_epochs):
             order = torch.randperm(len(returns), generator=shuffle)
             for rows, samples in self.games.samples(_CRITIC_BATCH, order.tolist()):
-                loss = value_loss(self.policy, samples, returns[order[rows].to(returns.device)])
+                loss = critic_loss(self.policy, samples, returns[order[rows].to(returns.device)])
                 # What stands for an absent sense is in no gradient where none is absent.
                 gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
                 finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()

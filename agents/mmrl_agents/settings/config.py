@@ -16,7 +16,7 @@ from mmrl.settings import Settings as Settings
 from mmrl.settings import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.recorded import described, from_dict
 from mmrl_agents.settings.unset import starting_from_a_recipe

@@ -15,10 +15,8 @@ from mmrl.modality import DifferenceMLP, Modality
 from mmrl.policy import ActorCritic
 from mmrl.policy_config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
-from mmrl_agents.learning.reinforce import (
-    Reinforce,
-    ReinforceConfig,
-)
+from mmrl_agents.learning.reinforce import Reinforce
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 
 HEIGHT, WIDTH, BALLS = 7, 5, 6
 MakeAgent = Callable[..., Reinforce]

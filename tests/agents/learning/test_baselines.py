@@ -11,12 +11,9 @@ import torch
 from rich.console import Console
 
 from mmrl.policy_config import PolicyConfig
-from mmrl_agents.learning.reinforce import (
-    Reinforce,
-    ReinforceConfig,
-    discounted_returns,
-    running_mean,
-)
+from mmrl_agents.experience.returns import discounted_returns
+from mmrl_agents.learning.reinforce import Reinforce, running_mean
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 

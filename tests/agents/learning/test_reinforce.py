@@ -19,11 +19,8 @@ from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic
 from mmrl.policy_config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
-from mmrl_agents.learning.reinforce import (
-    OPTIMIZERS,
-    Reinforce,
-    ReinforceConfig,
-)
+from mmrl_agents.learning.reinforce import Reinforce
+from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 
 torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from mmrl.policy_config import PolicyConfig
 from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.config import TrainConfig, config_from_dict
 from mmrl_agents.settings.recorded import config_to_dict

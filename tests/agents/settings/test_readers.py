@@ -15,7 +15,7 @@ from mmrl_agents.algorithms import algorithms
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig

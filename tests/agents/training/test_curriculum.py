@@ -16,7 +16,7 @@ from mmrl_agents.cli import main
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.experience.episodes import Ended, Episode
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.context_picture import draw_contexts, read_contexts
 from mmrl_agents.records.runs import RunFolder
@@ -123,7 +123,7 @@ def test_a_record_of_another_form_is_left_out(line: bytes, tmp_path: Path) -> No
 
 def test_the_policy_is_judged_on_the_target_whatever_it_practised(run: RunFolder) -> None:
     trained = load_policy(run.path)
-    worlds = gym.make(trained.env_id, **trained.env_kwargs)
+    worlds = gym.make(trained.env_id, **trained.worlds.kwargs)
     assert reset_options(trained, {}, worlds) == {"context": {"friction": 0.2, "hole_yaw_rad": (-1.0, 1.0)}}
     assert reset_options(trained, {"friction": 0.5}, worlds) == {
         "context": {"friction": 0.5, "hole_yaw_rad": (-1.0, 1.0)}
@@ -154,8 +154,11 @@ def test_scores_and_unfinished_episodes_reach_the_curriculum() -> None:
         ({"vary": {"slope": [0, 1]}}, r"unknown context \['slope'\]; this environment has .*'friction'"),
         ({"vary": {"friction": [0.5, 2.0]}}, r"'friction' must lie in \[0.05, 1.5\], got 2.0"),
         ({"vary": {"shape": ["round", "star"]}}, "unknown 'star'.*'round', 'square'"),
-        ({"env": "CartPole-v1", "sensors": ()}, "CartPole-v1 has no context to set, got friction, hole_yaw_rad"),
-        ({"curriculum": "prioritized", "curriculum_options": {}, **GAMES}, "'reinforce' has none"),
+        (
+            {"env": "CartPole-v1", "sensors": (), "objectives": {}},
+            "CartPole-v1 has no context to set, got friction, hole_yaw_rad",
+        ),
+        ({"curriculum": "prioritized", "curriculum_options": {}, "objectives": {}, **GAMES}, "'reinforce' has none"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_starts(

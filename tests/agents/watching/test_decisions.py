@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mmrl.modality import MLP, ImageConv, Modality, Unencoded
 from mmrl.policy import ActorCritic
 from mmrl.policy_config import PolicyConfig
-from mmrl_agents.learning.reinforce import ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy
 from mmrl_agents.settings.config import TrainConfig
