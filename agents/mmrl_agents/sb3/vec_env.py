@@ -69,10 +69,7 @@ class WorldsVecEnv(VecEnv):
     @property
     def modalities(self) -> dict[str, Modality]:
         """The senses by name; ValueError for worlds that declare none."""
-        try:
-            return senses_of(self.envs)
-        except (AssertionError, AttributeError) as error:
-            raise ValueError(f"{self.envs} declare no senses: make them with make_vec_env") from error
+        return senses_of(self.envs)
 
     def reset(self) -> VecEnvObs:
         """Begins episodes in all worlds, with the seed and the options given since the last reset."""

@@ -226,7 +226,7 @@ def test_worlds_of_any_vector_environment_step_and_only_declared_senses_are_enco
     worlds = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     with closing(WorldsVecEnv(worlds)) as envs:
         PPO("MlpPolicy", envs, n_steps=32, batch_size=16, n_epochs=1).learn(64)
-        with pytest.raises(ValueError, match="declare no senses: make them with make_vec_env"):
+        with pytest.raises(ValueError, match="declare no senses: make them with make_envs or make_vec_env"):
             multimodal_policy(envs)
 
 
