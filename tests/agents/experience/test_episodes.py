@@ -69,3 +69,14 @@ def test_means_over_the_newest_episodes_come_once_there_are_enough() -> None:
     assert (metrics["mean_return_20"], metrics["mean_return_100"], metrics["mean_return"]) == (289.5, 249.5, 199.5)
     assert statistics.mean_of_newest(2) == 298.5
     assert metrics["episodes"] == 300
+
+
+def test_statistics_forget_old_episodes() -> None:
+    statistics = EpisodeStatistics(window=2)
+    for total in (1.0, 2.0, 4.0):
+        statistics.add(Episode(total, 10, None, None, physics_error=total == 1.0))
+    metrics = statistics.metrics()
+    assert metrics["mean_return"] == 3.0
+    assert metrics["episodes"] == 3
+    assert metrics["physics_errors"] == 1
+    assert "success_rate" not in metrics

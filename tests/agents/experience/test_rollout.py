@@ -16,7 +16,7 @@ from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
 from mmrl.policy import ActorCritic
 from mmrl.policy_config import PolicyConfig
-from mmrl_agents.experience.episodes import Episode, EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_envs.multimodal import GroupedWorlds
@@ -363,17 +363,6 @@ def test_an_episode_begun_in_the_middle_is_not_counted() -> None:
     rollout.collect()
     ended = sum(len(world) for world in finals(rollout))
     assert rollout.statistics.count == ended - 1
-
-
-def test_statistics_forget_old_episodes() -> None:
-    statistics = EpisodeStatistics(window=2)
-    for total in (1.0, 2.0, 4.0):
-        statistics.add(Episode(total, 10, None, None, physics_error=total == 1.0))
-    metrics = statistics.metrics()
-    assert metrics["mean_return"] == 3.0
-    assert metrics["episodes"] == 3
-    assert metrics["physics_errors"] == 1
-    assert "success_rate" not in metrics
 
 
 def test_bad_numbers_are_named() -> None:
