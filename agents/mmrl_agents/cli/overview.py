@@ -4,9 +4,9 @@ The words and sentences are read from the sources: importing every sensor, fusio
 torch, which takes seconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, distributions
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +17,8 @@ from mmrl_agents.settings.sources import calls_in, modules_in, table_in
 
 Rows = Mapping[str, str]
 """A sentence by name."""
+Offers = Sequence[EntryPoint]
+"""Entry points of installed packages; they are searched once, which takes a moment."""
 
 
 @dataclass(frozen=True)
@@ -25,63 +27,63 @@ class Kind:
 
     page: str
     """The page of the documentation that is about it."""
-    rows: Callable[[], Rows]
-    """Finds what there is of it."""
+    rows: Callable[[Offers], Rows]
+    """Finds what there is of it, given what installed packages offer."""
 
 
-def environments() -> Rows:
+def environments(offers: Offers) -> Rows:
     """The tasks and games of the suite, environments with a recipe, and the tasks of installed packages."""
     recipes = [name for module in modules_in("mmrl_agents.recipes") for name in table_in(module, "RECIPES")]
     tasks = {name: sentence for name, _, sentence in calls_in("mmrl_envs.tasks", "register_task")}
     rows = {**dict.fromkeys(recipes, "With a recipe."), **table_in("mmrl_envs.atari", "GAMES"), **tasks}
-    return dict(sorted({**rows, **_tasks_of_packages()}.items()))
+    return dict(sorted({**rows, **_tasks_of_packages(offers)}.items()))
 
 
-def _tasks_of_packages() -> Rows:
+def _tasks_of_packages(offers: Offers) -> Rows:
     """The tasks that installed packages offer; only importing them says which, and where there are none nothing is."""
-    if not entry_points(group="mmrl.tasks"):
+    if not any(point.group == "mmrl.tasks" for point in offers):
         return {}
     from mmrl_envs.tasks.registry import registrations
 
     return {name: task.help for name, task in registrations().items()}
 
 
-def sensors() -> Rows:
+def sensors(offers: Offers) -> Rows:
     """The senses of the suite and those that installed packages offer."""
-    return {**table_in("mmrl_envs.sensors", "SENSORS"), **_offered("mmrl.sensors")}
+    return {**table_in("mmrl_envs.sensors", "SENSORS"), **_offered(offers, "mmrl.sensors")}
 
 
-def encoders() -> Rows:
+def encoders(offers: Offers) -> Rows:
     """The ways to encode a sense, with the kind of sense that each is for."""
     calls = [call for module in modules_in("mmrl.modality") for call in calls_in(module, "Kind")]
     return {spec: f"{kind}: {sentence}" for kind, spec, sentence in calls}
 
 
-def fusions() -> Rows:
+def fusions(offers: Offers) -> Rows:
     """The ways to join senses."""
     return table_in("mmrl.fusion", "FUSIONS")
 
 
-def objectives() -> Rows:
-    """The losses on what is seen that encoders learn from besides."""
+def objectives(offers: Offers) -> Rows:
+    """The losses on what a policy perceives, which its encoders learn from besides."""
     return table_in("mmrl.representation", "OBJECTIVES")
 
 
-def agents() -> Rows:
+def agents(offers: Offers) -> Rows:
     """The learning algorithms, those that installed packages offer among them."""
     return {
         **{name: summary for name, _, summary in calls_in("mmrl_agents.algorithms", "Algorithm")},
         **table_in("mmrl_agents.learning.sb3_algorithms", "SB3_ALGORITHMS"),
-        **_offered("mmrl.algorithms"),
+        **_offered(offers, "mmrl.algorithms"),
     }
 
 
-def curricula() -> Rows:
+def curricula(offers: Offers) -> Rows:
     """The ways to choose the context of each episode."""
     return table_in("mmrl.curriculum.registry", "CURRICULA")
 
 
-def pretrained() -> Rows:
+def pretrained(offers: Offers) -> Rows:
     """The trained policies that come with the package."""
     from mmrl_agents.policies.shipped import pretrained_names
 
@@ -100,16 +102,22 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+def offers_of_packages() -> Offers:
+    """All entry points of all installed packages."""
+    return [point for package in distributions() for point in package.entry_points]
+
+
 def show_overview(console: Console) -> None:
     """Print a row for all that can be chosen by name."""
+    offers = offers_of_packages()
     for title, kind in KINDS.items():
         table = Table("name", "", title=f"{title}: {kind.page}", title_justify="left", show_header=False)
-        for name, sentence in kind.rows().items():
+        for name, sentence in kind.rows(offers).items():
             table.add_row(Text(name), Text(sentence))
         console.print(table)
     say(console, "`mmrl list KIND` shows more of one kind, and has two kinds more: context and figures.")
 
 
-def _offered(group: str) -> Rows:
+def _offered(offers: Offers, group: str) -> Rows:
     """The offers of installed packages by name, with the place of each."""
-    return {point.name: f"Of another package, {point.value}." for point in entry_points(group=group)}
+    return {point.name: f"Of another package, {point.value}." for point in offers if point.group == group}

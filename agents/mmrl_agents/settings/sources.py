@@ -32,7 +32,7 @@ def table_in(module: str, name: str) -> dict[str, str]:
     The sentence of a value is its first argument where that is text, else the first line of the docstring of the class
     in it.
     """
-    body = ast.parse(_text_of(module)).body
+    body = ast.parse(_text_of(module)).body if name in _text_of(module) else []
     values = [node.value for node in body if isinstance(node, ast.Assign | ast.AnnAssign) and name in _names(node)]
     displays = [part for value in values if value for part in ast.walk(value) if isinstance(part, ast.Dict)][:1]
     return {

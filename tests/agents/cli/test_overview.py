@@ -10,7 +10,7 @@ from mmrl.modality.kinds import KINDS as KINDS_OF_SENSE
 from mmrl.representation import OBJECTIVES
 from mmrl_agents.algorithms import algorithms
 from mmrl_agents.cli import CATALOGUE, main
-from mmrl_agents.cli.overview import KINDS
+from mmrl_agents.cli.overview import KINDS, offers_of_packages
 from mmrl_agents.recipes import all_recipes
 from mmrl_envs import make_sensor, sensor_names
 from mmrl_envs.tasks.registry import registrations
@@ -32,11 +32,11 @@ LOADED: Mapping[str, Mapping[str, str]] = {
 
 @pytest.mark.parametrize("kind", LOADED)
 def test_it_says_what_the_loaded_things_say(kind: str) -> None:
-    assert dict(KINDS[kind].rows()) == LOADED[kind]
+    assert dict(KINDS[kind].rows(offers_of_packages())) == LOADED[kind]
 
 
 def test_it_has_every_environment_with_the_sentence_of_its_task() -> None:
-    rows = KINDS["environments"].rows()
+    rows = KINDS["environments"].rows(offers_of_packages())
     assert set(rows) == {name for name, _ in CATALOGUE["environments"]()}
     assert set(all_recipes()) < set(rows)
     assert all(rows.values())
