@@ -22,7 +22,7 @@ Offers = Sequence[EntryPoint]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Topic:
     """A kind of thing that is chosen by name."""
 
     page: str
@@ -90,15 +90,15 @@ def pretrained(offers: Offers) -> Rows:
     return dict.fromkeys(pretrained_names(), "")
 
 
-KINDS: Mapping[str, Kind] = {
-    "environments": Kind("docs/peg_insertion.md, docs/pong.md, docs/foreign.md", environments),
-    "sensors": Kind("docs/sensors.md", sensors),
-    "encoders": Kind("docs/sensors.md", encoders),
-    "fusions": Kind("docs/fusion.md", fusions),
-    "objectives": Kind("docs/objectives.md", objectives),
-    "agents": Kind("docs/settings.md", agents),
-    "curricula": Kind("docs/curriculum.md", curricula),
-    "pretrained": Kind("docs/commands.md", pretrained),
+TOPICS: Mapping[str, Topic] = {
+    "environments": Topic("docs/peg_insertion.md, docs/pong.md, docs/foreign.md", environments),
+    "sensors": Topic("docs/sensors.md", sensors),
+    "encoders": Topic("docs/sensors.md", encoders),
+    "fusions": Topic("docs/fusion.md", fusions),
+    "objectives": Topic("docs/objectives.md", objectives),
+    "agents": Topic("docs/settings.md", agents),
+    "curricula": Topic("docs/curriculum.md", curricula),
+    "pretrained": Topic("docs/commands.md", pretrained),
 }
 
 
@@ -110,9 +110,9 @@ def offers_of_packages() -> Offers:
 def show_overview(console: Console) -> None:
     """Print a row for all that can be chosen by name."""
     offers = offers_of_packages()
-    for title, kind in KINDS.items():
-        table = Table("name", "", title=f"{title}: {kind.page}", title_justify="left", show_header=False)
-        for name, sentence in kind.rows(offers).items():
+    for title, topic in TOPICS.items():
+        table = Table("name", "", title=f"{title}: {topic.page}", title_justify="left", show_header=False)
+        for name, sentence in topic.rows(offers).items():
             table.add_row(Text(name), Text(sentence))
         console.print(table)
     say(console, "`mmrl list KIND` shows more of one kind, and has two kinds more: context and figures.")

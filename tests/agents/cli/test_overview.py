@@ -6,11 +6,11 @@ import pytest
 
 from mmrl.curriculum import CURRICULA
 from mmrl.fusion import FUSIONS
-from mmrl.modality.kinds import KINDS as KINDS_OF_SENSE
+from mmrl.modality.kinds import KINDS
 from mmrl.representation import OBJECTIVES
 from mmrl_agents.algorithms import algorithms
 from mmrl_agents.cli import CATALOGUE, main
-from mmrl_agents.cli.overview import KINDS, offers_of_packages
+from mmrl_agents.cli.overview import TOPICS, offers_of_packages
 from mmrl_agents.recipes import all_recipes
 from mmrl_envs import make_sensor, sensor_names
 from mmrl_envs.tasks.registry import registrations
@@ -22,7 +22,7 @@ def first_line(thing: object) -> str:
 
 LOADED: Mapping[str, Mapping[str, str]] = {
     "sensors": {name: first_line(make_sensor(name)) for name in sensor_names()},
-    "encoders": {kind.spec.__name__: f"{kind.name}: {first_line(kind.spec)}" for kind in KINDS_OF_SENSE.values()},
+    "encoders": {kind.spec.__name__: f"{kind.name}: {first_line(kind.spec)}" for kind in KINDS.values()},
     "fusions": {name: first_line(fusion) for name, fusion in FUSIONS.items()},
     "objectives": {name: first_line(objective) for name, objective in OBJECTIVES.items()},
     "agents": {name: algorithm.summary for name, algorithm in algorithms().items()},
@@ -32,11 +32,11 @@ LOADED: Mapping[str, Mapping[str, str]] = {
 
 @pytest.mark.parametrize("kind", LOADED)
 def test_it_says_what_the_loaded_things_say(kind: str) -> None:
-    assert dict(KINDS[kind].rows(offers_of_packages())) == LOADED[kind]
+    assert dict(TOPICS[kind].rows(offers_of_packages())) == LOADED[kind]
 
 
 def test_it_has_every_environment_with_the_sentence_of_its_task() -> None:
-    rows = KINDS["environments"].rows(offers_of_packages())
+    rows = TOPICS["environments"].rows(offers_of_packages())
     assert set(rows) == {name for name, _ in CATALOGUE["environments"]()}
     assert set(all_recipes()) < set(rows)
     assert all(rows.values())
@@ -48,8 +48,8 @@ def test_it_shows_every_kind_with_its_page(capsys: pytest.CaptureFixture[str], m
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    for title, kind in KINDS.items():
-        assert f"{title}: {kind.page}" in said
+    for title, topic in TOPICS.items():
+        assert f"{title}: {topic.page}" in said
     for word in (
         "mmrl/PegInsertion-v0",
         "CartPole-v1",
