@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import tyro
@@ -21,9 +18,9 @@ from rich.console import Console
 
 from mmrl.documents import fit
 from mmrl.effects import Reads, require_effect
-from mmrl.modality.kinds import IGNORE
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import AblationReport, Judged
+from mmrl_agents.ablation.subsets import JOINT, SUBSETS, Senses, expand, senses_and_choice
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.files import read_json, require_folder, write_json
 from mmrl_agents.records.marks import EVALUATION, is_marked
@@ -35,32 +32,10 @@ from mmrl_agents.settings.readers import by
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import started_from
 from mmrl_agents.training.train import train
-from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.trust import marked_config, targets_of
-from mmrl_envs.multimodal import describing
 
-Senses = tuple[str, ...]
-
-JOINT = "+"
 MANIFEST = "ablation.json"
 
-
-def _all_subsets(senses: Senses) -> list[Senses]:
-    return [subset for size in range(len(senses), 0, -1) for subset in combinations(senses, size)]
-
-
-def _singles(senses: Senses) -> list[Senses]:
-    return [senses, *((name,) for name in senses)]
-
-
-def _leave_one_out(senses: Senses) -> list[Senses]:
-    return [senses, *(tuple(other for other in senses if other != name) for name in senses)]
-
-
-SUBSETS: Mapping[str, Callable[[Senses], list[Senses]]] = MappingProxyType(
-    {"all": _all_subsets, "single": _singles, "leave-one-out": _leave_one_out}
-)
-"""Words that stand for several subsets, all of them with the full set."""
 
 _OWN_SETTINGS = ("seed", "run_dir", "resume", "evaluate_episodes")
 _WITHOUT_EFFECT = {"threads", "device", "runs_root", "checkpoint_every_minutes", "keep_checkpoints", *_OWN_SETTINGS}
@@ -143,7 +118,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> AblationResu
     """
     console = console or terminal()
     require_effect_of(config)
-    senses, chosen_by = _senses_of(config.train)
+    senses, chosen_by = senses_and_choice(config.train)
     subsets = expand(config.subsets, senses)
     config.train.dropped_senses(senses)  # refuses what is no sense here, before any training
     _write_manifest(config, subsets)
@@ -176,64 +151,6 @@ def require_effect_of(config: AblateConfig, given: Collection[str] = ()) -> None
     """Raise ValueError naming settings that neither an ablation nor its trainings read, as `require_effect` does."""
     place = Reads(("runs_root",), lambda c: config.folder is None, "the folder of the ablation is given")
     require_effect(config.train, (_CHOSEN, place, *by(config.train)), started_from(config.train), given)
-
-
-def expand(words: Sequence[str], senses: Senses) -> list[Senses]:
-    """The subsets that words stand for, each once, its senses in the order of the environment.
-
-    Raises ValueError for a word that is neither in `SUBSETS` nor made of the senses there are.
-    """
-    found: list[Senses] = []
-    for word in words:
-        found += SUBSETS[word](senses) if word in SUBSETS else [_subset(word, senses)]
-    return list(dict.fromkeys(found))
-
-
-def _subset(word: str, senses: Senses) -> Senses:
-    names = word.split(JOINT)
-    unknown = [name for name in names if name not in senses]
-    if unknown or len(set(names)) < len(names):
-        raise ValueError(
-            f"{word!r} is no subset of the senses; write {', '.join(SUBSETS)}, or some of {', '.join(senses)}, each "
-            f"once, joined by {JOINT}"
-        )
-    return tuple(name for name in senses if name in names)
-
-
-Choose = Callable[[TrainConfig, Senses, Senses], TrainConfig]
-
-
-def _senses_of(config: TrainConfig) -> tuple[Senses, Choose]:
-    """The senses of an environment, and how a training is given some of them.
-
-    Raises ValueError where there is nothing to leave out.
-    """
-    with closing(config.worlds.in_this_process().make(1)) as envs:
-        names = tuple(senses_of(envs))
-        chosen_by = describing(envs).senses_chosen_by
-    if chosen_by not in _CHOICES or len(names) < 2:
-        raise ValueError(f"{config.env} has {', '.join(names)} and no choice of senses: there is nothing to ablate")
-    return names, _CHOICES[chosen_by]
-
-
-def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
-    """Robots are built with the sensors that they have; what a missing one would suffer from goes with it."""
-    gone = {f"{name}_noise" for name in senses if name not in subset}
-    context = {name: value for name, value in config.context.items() if name not in gone}
-    vary = {name: value for name, value in config.vary.items() if name not in gone}
-    written = dict(zip(senses, config.sensors or senses, strict=True))  # one may be written with options
-    sensors = tuple(written[name] for name in subset)
-    read = {word: value for word, value in config.modalities.items() if word.partition(".")[0] in subset}
-    return replace(config, sensors=sensors, context=context, vary=vary, modalities=read)
-
-
-def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
-    """Of worlds of other packages the policy does not read some keys."""
-    ignored = {f"{name}.kind": IGNORE for name in senses if name not in subset}
-    return replace(config, modalities={**config.modalities, **ignored})
-
-
-_CHOICES: Mapping[str, Choose] = MappingProxyType({"sensors": _with_sensors, "modalities": _with_keys})
 
 
 def _is_trained(run: RunFolder) -> bool:

@@ -20,7 +20,8 @@ from gymnasium import spaces
 from rich.console import Console
 
 from mmrl_agents.ablation import ablation
-from mmrl_agents.ablation.ablation import AblateConfig, AblationResult, ablate, expand
+from mmrl_agents.ablation.ablation import AblateConfig, AblationResult, ablate
+from mmrl_agents.ablation.subsets import expand, senses_and_choice
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.run_status import read_status
@@ -340,7 +341,7 @@ def test_robots_are_built_with_the_sensors_of_the_subset(tmp_path: Path) -> None
         sensors=("force_torque", "proprioception"),
         context={"force_torque_noise": 0.5, "friction": 0.3},
     )
-    senses, choose = ablation._senses_of(base)
+    senses, choose = senses_and_choice(base)
     assert senses == base.sensors
     alone = choose(base, senses, ("proprioception",))
     assert alone.sensors == ("proprioception",)
