@@ -72,7 +72,7 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     """Rollout and update of our PPO."""
     import torch
 
-    from mmrl.policy import ActorCritic
+    from mmrl.policy.actor_critic import ActorCritic
     from mmrl_agents.experience.episodes import EpisodeStatistics
     from mmrl_agents.experience.rollout import Rollout
     from mmrl_agents.experience.storage import RolloutStorage

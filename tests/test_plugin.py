@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 
 env = gym.make("mmrl_envs:mmrl/PegInsertion-v0", sensors=("camera", "range_finder"))
 first, _ = env.reset(seed=0)

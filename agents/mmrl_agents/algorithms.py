@@ -19,7 +19,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmrl.effects import Reads
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episode_errors import EpisodeErrors
 from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.experience.rollout import Rollout

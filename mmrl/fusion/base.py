@@ -61,7 +61,7 @@ class Fusion(nn.Module, ABC):
     options_type: ClassVar[type[FusionOptions]] = FusionOptions
     reads_tokens: ClassVar[bool] = False
     experts: int | None = None
-    """How many vectors, each with its presence, `mmrl.heads` finds side by side in the joint one; None for one."""
+    """How many vectors, each with its presence, `mmrl.policy.heads` finds side by side in the joint one; None: one."""
 
     def __init__(self, sizes: Mapping[str, Size], features: int, options: FusionOptions = NO_OPTIONS) -> None:
         """Takes the size D_s or (K_s, D_s) of each sense's encoding.

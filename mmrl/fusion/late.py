@@ -2,8 +2,8 @@
 
 E is the number of experts, H the `features` asked for. The joint vector holds the vectors of all experts side by side,
 (B, E * (H + 1)), each followed by a 1, or by a 0 where the expert is absent and its vector zeros. Actor and critic keep
-them apart, and the heads of `mmrl.heads` join their decisions: a product of Gaussians for continuous actions, a mixture
-of logits for discrete ones, a sum of values.
+them apart, and the heads of `mmrl.policy.heads` join their decisions: a product of Gaussians for continuous actions, a
+mixture of logits for discrete ones, a sum of values.
 """
 
 from __future__ import annotations

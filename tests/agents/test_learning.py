@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig

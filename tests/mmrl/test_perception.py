@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mmrl.inputs import Memory
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
-from mmrl.older_weights import rename_older_weights
 from mmrl.perception import Perception
+from mmrl.policy.older_weights import rename_older_weights
 
 SENSES = {
     "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),

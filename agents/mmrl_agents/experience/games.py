@@ -17,7 +17,7 @@ from torch import Tensor
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing
 from mmrl_agents.experience.readings import readings_of

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
 from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.sense_dropout import SenseDropout

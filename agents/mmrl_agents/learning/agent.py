@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl.representation import ObjectiveConfig
 from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
 from mmrl_agents.experience.sense_dropout import SenseDropout

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mmrl.documents import fit
-from mmrl.heads import ActionHead, GaussianHead
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import LOG_STD_MIN
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import LOG_STD_MIN
+from mmrl.policy.heads import ActionHead, GaussianHead
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.learning.finiteness import (

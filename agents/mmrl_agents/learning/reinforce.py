@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.normalization import RunningStatistics
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games, Samples
 from mmrl_agents.experience.returns import discounted_returns

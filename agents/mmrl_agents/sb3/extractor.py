@@ -24,9 +24,9 @@ from mmrl.inputs import Presence
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl.normalization import RunningStatistics
-from mmrl.older_weights import rename_older_weights
 from mmrl.perception import Perception
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.older_weights import rename_older_weights
 
 
 class MultimodalExtractor(CombinedExtractor):

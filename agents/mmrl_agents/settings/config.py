@@ -11,7 +11,7 @@ from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.documents import build, fit
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.modality.foreign import overrides_from
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl.settings import Settings as Settings
 from mmrl.settings import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.distributions import Categorical
 
 from mmrl.modality import Modality
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy
 from mmrl_agents.watching.saliency import heat_of, pixel_gradients

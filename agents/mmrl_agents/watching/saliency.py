@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from mmrl.inputs import Observation, Presence
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.watching.panels import Pixels
 
 # Standard deviation in pixels: a convolution's gradient is ragged from one pixel to the next.

@@ -18,8 +18,8 @@ from rich.console import Console
 from mmrl.evaluation.episodes import run_episodes
 from mmrl.inputs import Memory
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.policies.acting import TorchPolicy

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_envs.multimodal import GroupedWorlds

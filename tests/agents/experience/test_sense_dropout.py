@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout

@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from mmrl.modality import DifferenceMLP, Modality
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.reinforce_config import ReinforceConfig

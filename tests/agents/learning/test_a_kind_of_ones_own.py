@@ -20,7 +20,7 @@ from mmrl.encoders.layers import mlp
 from mmrl.modality import EncoderSpec, Kind, Modality, SpaceReader, register_kind
 from mmrl.modality.kinds import KINDS
 from mmrl.modality.space_reading import Reading, Unreadable, to_floats
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig

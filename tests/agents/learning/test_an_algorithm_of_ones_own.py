@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mmrl.documents import fit
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents import algorithms
 from mmrl_agents.algorithms import Algorithm, find_algorithm, register_algorithm
 from mmrl_agents.cli import main

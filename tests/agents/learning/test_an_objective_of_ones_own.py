@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmrl.modality import Modality
 from mmrl.perception import Perception, Seen
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl.representation import OBJECTIVES, Batch, Objective, ObjectiveConfig
 from mmrl_agents.cli import main
 from mmrl_agents.learning.ppo import PPOConfig

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.returns import discounted_returns
 from mmrl_agents.learning.reinforce import Reinforce, running_mean
 from mmrl_agents.learning.reinforce_config import ReinforceConfig

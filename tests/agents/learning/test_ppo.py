@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode
 
 from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl.representation.state import StateReadOut
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout

@@ -16,8 +16,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from mmrl.modality import MLP, Modality
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig

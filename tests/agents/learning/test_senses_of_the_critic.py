@@ -13,8 +13,8 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mmrl.modality import MLP, Custom, ImageConv, Modality, Unencoded
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl.representation.state import StateReadOut
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games

@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor, nn
 
 from mmrl.modality.foreign import modalities_of
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage

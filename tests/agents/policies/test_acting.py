@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike
 
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.policies.acting import TorchPolicy
 
 SENSES = {

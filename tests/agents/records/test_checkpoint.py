@@ -263,7 +263,7 @@ def test_a_policy_acts_alike_in_a_new_process(tmp_path: Path) -> None:
     program = """
 import sys, torch
 from mmrl.modality import MLP, Modality
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from gymnasium import spaces
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 torch.manual_seed(int(sys.argv[2]))

@@ -5,7 +5,7 @@ import torch
 from gymnasium import spaces
 
 from mmrl.modality import MLP, Modality, Unencoded
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl.representation.state import StateReadOut
 from mmrl_agents.records.older_checkpoints import without_idle_read_out
 

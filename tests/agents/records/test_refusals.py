@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.records.refusals import explained, is_for_the_user

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mmrl.fusion import FUSIONS
 from mmrl.modality import MLP, DifferenceMLP, ImageConv, Modality, TemporalConv
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.sb3.extractor import REFUSED, MultimodalExtractor
 
 # 20 x 24 pixels leave 4 x 5 after the first convolution, 3 x 4 after the second. The window and the vector keep

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmrl.modality import MLP
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig
 from mmrl_agents.learning.ppo import PPOConfig

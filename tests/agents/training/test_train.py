@@ -18,7 +18,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.learning.ppo import PPOConfig

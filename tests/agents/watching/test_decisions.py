@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrl.modality import MLP, ImageConv, Modality, Unencoded
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy

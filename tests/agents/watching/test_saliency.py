@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmrl.modality import Custom, DifferenceMLP, ImageConv, Modality
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.watching.saliency import heat_of, overlay, pixel_gradients
 
 SIDE = 20

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mmrl_envs
-from mmrl.policy import ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_envs.physics.rendering import make_renderer
 from mmrl_envs.scenes.groups import POLICY_GROUPS
 from mmrl_envs.vector_env import RobotVectorEnv

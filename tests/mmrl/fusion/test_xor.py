@@ -12,8 +12,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mmrl.modality import ImageConv, Modality, TemporalConv
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 
 SENSES = {
     "camera": Modality("camera", (8, 8, 1), 20, ImageConv((4,), (4,), (2,), features=8), dtype="uint8"),

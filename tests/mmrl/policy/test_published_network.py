@@ -6,8 +6,8 @@ import torch
 from gymnasium import spaces
 
 from mmrl.modality import DifferenceMLP, Modality
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 
 FRAMES = {"image": Modality("image", (80, 80, 2), 15, DifferenceMLP(200), dtype="uint8", low=0, high=1)}
 PUBLISHED = PolicyConfig(fused_features=0, actor_hidden=(), head="bernoulli")

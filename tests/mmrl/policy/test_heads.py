@@ -9,7 +9,14 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mmrl.heads import ActionHead, GaussianProductHead, build_action_head, make_action_head, make_critic, make_trunk
+from mmrl.policy.heads import (
+    ActionHead,
+    GaussianProductHead,
+    build_action_head,
+    make_action_head,
+    make_critic,
+    make_trunk,
+)
 
 EXPERTS = 3
 BOX = spaces.Box(-1, 1, (2,))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from mmrl.encoders.layers import mlp, orthogonal_
-from mmrl.policy_config import LOG_STD_MIN
+from mmrl.policy.config import LOG_STD_MIN
 
 _ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
 _CRITIC_GAIN = 1.0

@@ -18,13 +18,13 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mmrl.heads import build_action_head, make_critic, make_trunk
 from mmrl.inputs import Memory, Observation, Presence
 from mmrl.modality import Modality
 from mmrl.normalization import FARTHEST
-from mmrl.older_weights import leave_out_weights, rename_older_weights
 from mmrl.perception import Perception, Seen
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.config import PolicyConfig
+from mmrl.policy.heads import build_action_head, make_critic, make_trunk
+from mmrl.policy.older_weights import leave_out_weights, rename_older_weights
 from mmrl.representation import Objective, ObjectiveConfig
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns

@@ -12,8 +12,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv, Unencoded
-from mmrl.policy import ActorCritic
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.config import PolicyConfig
 from mmrl.representation.state import StateReadOut
 
 SENSES = {

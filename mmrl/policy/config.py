@@ -35,7 +35,7 @@ class PolicyConfig:
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
     head: str = "auto"
-    """The head that turns the actor's last layer into actions, a name in `mmrl.heads.ACTION_HEADS`."""
+    """The head that turns the actor's last layer into actions, a name in `mmrl.policy.heads.ACTION_HEADS`."""
 
     def __post_init__(self) -> None:
         fit(self, "policy.")

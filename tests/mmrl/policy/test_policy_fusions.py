@@ -14,8 +14,8 @@ from torch.distributions import Normal
 from mmrl.fusion import FUSIONS, RecurrentFusion
 from mmrl.inputs import Memory
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv, Unencoded
-from mmrl.policy import ActorCritic, Evaluation
-from mmrl.policy_config import PolicyConfig
+from mmrl.policy.actor_critic import ActorCritic, Evaluation
+from mmrl.policy.config import PolicyConfig
 
 SENSES = {
     "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),

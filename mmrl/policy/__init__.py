@@ -1,0 +1,1 @@
+"""Actor and critic: from what is seen to actions and values."""
