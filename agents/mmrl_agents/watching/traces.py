@@ -16,7 +16,7 @@ from mmrl_agents.watching.panels import COLOURS, Trace, nice_bounds
 MOST_LINES = len(COLOURS)
 
 
-LEAST: Mapping[str, float] = {"N": 5.0, "N m": 0.2, "m/s": 0.05}
+LEAST: Mapping[str, float] = {"N": 5.0, "N m": 0.2, "m": 0.01, "m/s": 0.05, "rad": 0.1, "rad/s": 0.1}
 """How far from zero an axis of a unit reaches at least, so that noise is not blown up."""
 
 
