@@ -22,6 +22,8 @@ from mmrl_envs.context import Choice, ContextSource, Parameter
 from mmrl_envs.snapshot import OtherWorlds
 
 Observation = dict[str, NDArray[Any]]
+StepResult = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
+"""Observation, reward, terminated, truncated and info of a step of N worlds."""
 
 
 class SelfDescribing:
@@ -113,9 +115,7 @@ class GroupedWorlds(MultimodalVectorEnv):
         """Begins a step of a group, with one action for each of its n worlds."""
 
     @abstractmethod
-    def receive(
-        self, group: int = 0
-    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def receive(self, group: int = 0) -> StepResult:
         """The results of that step: as `step`, with n in place of N."""
 
 

@@ -1,20 +1,15 @@
 """N emulators of ale-py behind Gymnasium's vector interface, whatever is made of their frames.
 
-ale-py is GPL-2.0 and so an optional dependency, imported only when a game is made.
-
 Letters: N = worlds, n = a subset.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -32,34 +27,17 @@ from mmrl_envs.arguments import (
     number_array,
     whole,
 )
-from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld
+from mmrl_envs.atari.console import FRAMES_PER_SECOND, SCREEN, WAIT_FOR_FIRE, choose_actions, emulators_of, label_of
+from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld, StepResult
 
-FRAMES_PER_SECOND = 60
-SCREEN = (210, 160)
-"""Height and width of the emulator's picture in pixels."""
 SENSE = "image"
 MAX_FRAMES = 108_000
 BYTES_OF_A_GAME = 500_000
 """Memory that an emulator takes, about."""
 
-MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType({"pong": {"RIGHT": "up", "LEFT": "down"}})
-"""Effects of levers whose names do not say them, by game and name."""
-
-WAIT_FOR_FIRE = frozenset({"breakout", "donkey_kong", "elevator_action", "klax"})
-"""Games in which nothing moves by itself after a reset until FIRE is pressed, and much does then."""
-
+_FEW = 4
+_PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1}
 _NO_FIRE = "fire_reset presses FIRE when a game begins, but this game has no such action"
-_MISSING = "Atari games need ale-py (GPL-2.0): pip install 'mmrl[atari]'"
-
-
-class GameAction(NamedTuple):
-    """One choice of a policy and what the console is sent for it."""
-
-    name: str
-    code: int
-
-
-Outcome = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
 class EmulatorWorlds(GroupedWorlds):
@@ -123,7 +101,7 @@ class EmulatorWorlds(GroupedWorlds):
             "fire_reset": game in WAIT_FOR_FIRE if fire_reset is None else fire_reset,
         }
         emulators = partial(
-            _emulators(game),
+            emulators_of(game),
             autoreset_mode=mode,
             frameskip=self._settings["frame_skip"],
             repeat_action_probability=sticky,
@@ -142,8 +120,8 @@ class EmulatorWorlds(GroupedWorlds):
         self._random = np.random.default_rng().spawn(num_envs)
         offered = self._emulators[0].ale.get_action_set()
         _require(not fire_reset or "FIRE" in {action.name for action in offered}, _NO_FIRE, game)
-        self.actions = _choose(actions, offered)
-        self.action_labels = tuple(_label(game, action.name) for action in self.actions)
+        self.actions = choose_actions(actions, offered)
+        self.action_labels = tuple(label_of(game, action.name) for action in self.actions)
         """The effects of the actions in this game, for people to read."""
         self._codes = np.array([action.code for action in self.actions], np.int64)
         self.modalities = {modality.name: modality}
@@ -199,7 +177,7 @@ class EmulatorWorlds(GroupedWorlds):
             self._picture = _restart(self._spectator, seeds, mask)[0][:, 0]
         return {SENSE: self._images.copy()}, {"lives": lives}
 
-    def step(self, actions: NDArray[Any]) -> Outcome:
+    def step(self, actions: NDArray[Any]) -> StepResult:
         """Holds an action of every world for `frame_skip` frames."""
         self._require_threads()
         codes = self._codes[self._checked(actions, self.num_envs)]
@@ -227,7 +205,7 @@ class EmulatorWorlds(GroupedWorlds):
         worlds = self.groups[group]
         self._emulators[group].send(self._codes[self._checked(actions, worlds.stop - worlds.start)])
 
-    def receive(self, group: int = 0) -> Outcome:
+    def receive(self, group: int = 0) -> StepResult:
         """The results of the step that was begun."""
         worlds = self.groups[group]
         frames, reward, terminated, truncated, info = self._emulators[group].recv()
@@ -309,44 +287,6 @@ def _restart(emulator: Any, seeds: NDArray[np.int64], mask: NDArray[np.bool_]) -
     partly = None if mask.all() else {"reset_mask": mask}
     result: tuple[NDArray[np.uint8], Any] = emulator.reset(seed=seeds[mask], options=partly)
     return result
-
-
-_FEW = 4
-_PICTURE = {"grayscale": False, "img_height": SCREEN[0], "img_width": SCREEN[1], "stack_num": 1}
-
-
-def _emulators(game: str) -> Callable[..., Any]:
-    """A maker of N emulators of a game; the error for an unknown game lists the known ones."""
-    try:
-        from ale_py import roms
-        from ale_py.vector_env import AtariVectorEnv
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(_MISSING) from error
-    known = roms.get_all_rom_ids()
-    if game not in known:
-        near = difflib.get_close_matches(game, known, n=3) or sorted(known)[:8]
-        raise ValueError(f"no Atari game {game!r}; did you mean {', '.join(near)}? There are {len(known)} games.")
-    return partial(AtariVectorEnv, game)
-
-
-def _choose(names: Sequence[str], offered: Sequence[Any]) -> tuple[GameAction, ...]:
-    """The named actions, or all that the game knows, in the emulator's order."""
-    codes = {action.name: code for code, action in enumerate(offered)}
-    for name in names:
-        if name not in codes:
-            raise ValueError(f"the game has no action {name!r}; it has {', '.join(codes)}")
-    return tuple(GameAction(name, codes[name]) for name in names or codes)
-
-
-def _label(game: str, name: str) -> str:
-    """The effect of an action: "up+fire" for Pong's "RIGHTFIRE"."""
-    levers = re.findall("FIRE|UP|DOWN|RIGHT|LEFT", name) or [name]
-    return "+".join(MEANINGS.get(game, {}).get(lever, lever.lower()) for lever in levers)
-
-
-def decisions_per_second(frame_skip: int) -> float:
-    """How often a policy decides that holds every action for so many frames, in Hz."""
-    return FRAMES_PER_SECOND / whole("frame_skip", frame_skip, 1)
 
 
 def _require(holds: bool, rule: str, value: object) -> None:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from mmrl.modality import DifferenceMLP, EncoderSpec, ImageConv, Modality
 from mmrl_envs.arguments import number, whole
-from mmrl_envs.atari.emulators import SCREEN, SENSE, EmulatorWorlds, Game, decisions_per_second
+from mmrl_envs.atari.console import SCREEN, decisions_per_second
+from mmrl_envs.atari.emulators import SENSE, EmulatorWorlds, Game
 from mmrl_envs.multimodal import SingleWorld
 
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(

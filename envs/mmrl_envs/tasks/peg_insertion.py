@@ -21,13 +21,12 @@ from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
 from mmrl_envs.physics.world import World
-from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, HAND, ToolArm
-from mmrl_envs.scenes.groups import SCENE_GROUP
-from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE, make_bench
+from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
+from mmrl_envs.scenes.workcell import WORKSPACE
 from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
-from mmrl_envs.tasks import peg_geometry, pegs
+from mmrl_envs.tasks import peg_geometry, peg_scene, pegs
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
-from mmrl_envs.tasks.peg_reward import TERMS, Insertion, dense_reward
+from mmrl_envs.tasks.peg_reward import TERMS, Insertion, dense_reward, keypoint_distances
 from mmrl_envs.tasks.peg_yaw import fold_yaw, wrap
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
@@ -39,14 +38,7 @@ HOLD_S = 0.25
 """Seconds for which the peg must stay bottomed, in whole control steps."""
 BROKEN_FORCE_N = 500.0
 """Contact force in newtons that is an engine's error: the most seen of full actions and of policies is 360 N."""
-KEYPOINT_RADIUS = 0.02
-"""Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
-HOLE_FLOOR = 0.01
 REWARDS = ("dense", "sparse")
-
-_BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
-_PEG_MASS = 0.15
-_PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": _PEG_MASS, **CONTACT}
 
 
 class PegInsertion(Task):
@@ -93,16 +85,7 @@ class PegInsertion(Task):
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         """One scene per shape, in the order of `pegs.PEG_SHAPES`."""
-        return [self._scene(shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
-
-    def _scene(self, shape: pegs.PegShape, physics_hz: int) -> mujoco.MjSpec:
-        spec = make_bench(physics_hz)
-        self.robot.install(spec)
-        pegs.add_peg_meshes(spec)
-        pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, **_PEG)
-        hole = spec.worldbody.add_body(name="hole", mocap=True, pos=WORKSPACE)
-        pegs.add_hole(hole, shape, floor=HOLE_FLOOR, **_BLOCK)
-        return spec
+        return [peg_scene.make_scene(self.robot, shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
 
     def attach(self, world: World) -> None:
         """Prepares the per-world state."""
@@ -124,7 +107,7 @@ class PegInsertion(Task):
         self._force: FloatArray = np.zeros((n, 3))
         self._in_block: FloatArray = np.zeros(n)  # metres
         self._tilt: FloatArray = np.zeros(n)  # radians
-        weight = 9.81 * (ADAPTER_MASS + _PEG_MASS)
+        weight = 9.81 * (ADAPTER_MASS + peg_scene.PEG_MASS)
         self._tool_wrench = np.tile([0.0, 0.0, weight, 0.0, 0.0, 0.0], (n, 1))
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
@@ -165,12 +148,7 @@ class PegInsertion(Task):
 
     def _shape_worlds(self, worlds: IntArray, chosen: IntArray, clearance: FloatArray, friction: FloatArray) -> None:
         """Gives worlds (n,) the scene of a shape (n,), and contacts of a clearance in metres and a friction, (n,)."""
-        self.world.choose(worlds, chosen)
-        for number in np.unique(chosen):
-            of_it, model = chosen == number, self.world.variants[number]
-            places = pegs.walls_at(model, pegs.PEG_SHAPES[SHAPE_NAMES[number]], clearance[of_it])
-            walls = model.geom("wall0").id + np.arange(places.shape[1])
-            self.world.write("geom_pos", worlds[of_it], places, walls)
+        peg_scene.choose_shapes(self.world, worlds, chosen, clearance)
         usual = self.world.template.geom_friction[self._contact_geoms]
         frictions = np.tile(usual, (len(worlds), 1, 1))
         frictions[:, :, 0] = friction[:, None]
@@ -236,22 +214,9 @@ class PegInsertion(Task):
         return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH) & upright & possible
 
     def keypoint_distances(self) -> tuple[FloatArray, FloatArray]:
-        """How far four points on the peg's rim are from their inserted places, metres.
-
-        Returns:
-            Mean distance in the plane, (N,), and height above the floor of the hole, (N,). Apart, because above the
-            hole a millimetre aside changes the distance in space by next to nothing. Beside the hole the height is
-            never less than that of the face: else a peg that slips off the block would seem half inserted.
-        """
+        """How far four points on the peg's rim are from their inserted places: aside and in height, metres, (N,)."""
         offset = self._tip[:, :3] - self._hole[:, :3]
-        turn = self.yaw_error()
-        # A point turned by t moves along the chord 2 r sin(t / 2), at right angles to the mid-angle
-        angle = turn[:, None] / 2 + np.pi / 2 * (np.arange(4) + 1)
-        chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
-        x, y = offset[:, :1] + chord * np.cos(angle), offset[:, 1:2] + chord * np.sin(angle)
-        aside: FloatArray = np.sqrt(x**2 + y**2).mean(axis=1)
-        above = np.where(self.over_hole(), offset[:, 2], np.maximum(offset[:, 2], 0.0))
-        return aside, np.abs(above + pegs.HOLE_DEPTH)
+        return keypoint_distances(offset, self.yaw_error(), self.over_hole())
 
     def yaw_error(self) -> FloatArray:
         """Turn of the peg against the hole in radians, wrapped by the shape's symmetry, (N,)."""

@@ -1,4 +1,4 @@
-"""The dense reward of peg insertion: named terms with weights.
+"""The dense reward of peg insertion: distances to the inserted pose, and named terms of them with weights.
 
 Letters: N = worlds.
 """
@@ -17,6 +17,8 @@ from mmrl_envs.tasks import pegs
 
 _ENGAGED_DEPTH = 0.002
 """Depth of the tip in metres from which the peg is in the mouth of its hole."""
+KEYPOINT_RADIUS = 0.02
+"""Distance in metres of the four keypoints from the peg's axis; makes a radian of yaw error worth 2 cm."""
 _SHARE = 0.1
 """Of the weighted terms that a control step is rewarded with."""
 
@@ -62,6 +64,28 @@ class Insertion:
     """Depth of the tip in the hole in metres, (N,)."""
     success: BoolArray
     """Whether the task is fulfilled, (N,)."""
+
+
+def keypoint_distances(offset: FloatArray, turn: FloatArray, over_hole: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """How far four points on the peg's rim are from their inserted places, metres.
+
+    Args:
+        offset: from the middle of the hole, in its face, to the tip, (N, 3) metres.
+        turn: of the peg against the hole, (N,) radians.
+        over_hole: whether the tip is above or in the hole, (N,).
+
+    Returns:
+        Mean distance in the plane, (N,), and height above the floor of the hole, (N,). Apart, because above the
+        hole a millimetre aside changes the distance in space by next to nothing. Beside the hole the height is
+        never less than that of the face: else a peg that slips off the block would seem half inserted.
+    """
+    # A point turned by t moves along the chord 2 r sin(t / 2), at right angles to the mid-angle
+    angle = turn[:, None] / 2 + np.pi / 2 * (np.arange(4) + 1)
+    chord = 2 * KEYPOINT_RADIUS * np.sin(turn / 2)[:, None]
+    x, y = offset[:, :1] + chord * np.cos(angle), offset[:, 1:2] + chord * np.sin(angle)
+    aside: FloatArray = np.sqrt(x**2 + y**2).mean(axis=1)
+    above = np.where(over_hole, offset[:, 2], np.maximum(offset[:, 2], 0.0))
+    return aside, np.abs(above + pegs.HOLE_DEPTH)
 
 
 def near(insertion: Insertion) -> FloatArray:
