@@ -105,7 +105,7 @@ def test_extras_exist() -> None:
 
 
 def test_make_goals_and_commands_exist() -> None:
-    from mmrl_agents.cli import COMMANDS
+    from mmrl_agents.cli.commands import COMMANDS
 
     goals = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     untagged = re.sub(r"```\w+\n.*?```", "", README, flags=re.DOTALL)

@@ -14,19 +14,16 @@ the entry-point group `mmrl.algorithms`, whose name is that of the algorithm:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmrl.effects import Reads
 from mmrl.policy.actor_critic import ActorCritic
-from mmrl_agents.experience.episode_errors import EpisodeErrors
-from mmrl_agents.experience.episodes import Ended
-from mmrl_agents.experience.rollout import Rollout
-from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
-from mmrl_agents.learning.ppo import PPO, PPOConfig
-from mmrl_agents.learning.reinforce import Reinforce
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_agent import PPOAgent
+from mmrl_agents.learning.reinforce_agent import ReinforceAgent
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
 from mmrl_agents.worlds.making import action_space_of, critic_senses_of
@@ -71,115 +68,6 @@ class Algorithm(Generic[Trained]):
     """Whether the values of its network mean anything, by its settings."""
     plays_whole_episodes: bool = False
     """Whether it learns from episodes that have ended alone, and so must know when to cut one that does not."""
-
-
-class PPOAgent:
-    """Proximal policy optimisation over rollouts of fixed length."""
-
-    begins_in_mid_episode = True
-    scores_episodes = True
-
-    def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
-        config, envs = setting.settings, setting.envs
-        storage = RolloutStorage(
-            config.num_steps, envs.num_envs, policy.senses, action_space_of(envs), resources.device
-        )
-        self.ppo = PPO(policy, config, resources.shuffling, resources.ranks)
-        self.rollout = Rollout(envs, policy, storage, resources.statistics, resources.acting, setting.dropout())
-        self.start = self.rollout.start
-        self.set_progress = self.ppo.set_progress
-        self.state_dict = self.ppo.state_dict
-        self.load_state_dict = self.ppo.load_state_dict
-        self._errors = EpisodeErrors(envs.num_envs)
-        self._ended: list[Ended] = []
-
-    @property
-    def last_error(self) -> str:
-        """As of `PPO`."""
-        return self.ppo.last_error
-
-    def warm_up(self) -> int:
-        """A rollout for the running statistics alone.
-
-        Otherwise the first update would meet readings on a scale that the second one does not.
-        """
-        steps = self.collect()
-        self._ended = [replace(ended, episode=None) for ended in self.rollout.ended]
-        self.rollout.learn_statistics()
-        return steps
-
-    def collect(self) -> int:
-        """One rollout."""
-        self.rollout.collect()
-        return self.rollout.storage.num_steps * self.rollout.storage.num_worlds
-
-    def update(self) -> dict[str, float]:
-        """The epochs over the rollout, then the running statistics."""
-        storage, ended = self.rollout.storage, self.rollout.ended
-        metrics = self.ppo.update(storage)
-        errors = (storage.returns - storage.values[:-1]).abs().double().cpu().numpy()
-        scores = self._errors.means(errors, [(end.row, end.world) for end in ended])
-        self._ended = [replace(end, score=score) for end, score in zip(ended, scores, strict=True)]
-        self.rollout.learn_statistics()
-        return metrics
-
-    def ended(self) -> list[Ended]:
-        """Scored by the mean |advantage| of their steps, "L1 value loss" in Jiang et al. 2021."""
-        return self._ended
-
-    def rollout_state(self) -> dict[str, Any]:
-        """The last observation, the episodes so far and their scores."""
-        return {"rollout": self.rollout.state_dict(), "errors": self._errors.state_dict()}
-
-    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """The worlds restart by themselves, without options."""
-        self.rollout.load_state_dict(state["rollout"])
-        self._errors.load_state_dict(state["errors"])
-
-
-class ReinforceAgent:
-    """REINFORCE, the policy gradient over batches of whole games."""
-
-    begins_in_mid_episode = False
-    scores_episodes = False
-
-    def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
-        self.reinforce = Reinforce(
-            setting.envs,
-            policy,
-            setting.settings,
-            resources.statistics,
-            resources.acting,
-            setting.dropout(),
-            setting.episode_limit,
-        )
-        self.start = self.reinforce.start
-        self.collect = self.reinforce.collect
-        self.update = self.reinforce.update
-        self.set_progress = self.reinforce.set_progress
-        self.state_dict = self.reinforce.state_dict
-        self.load_state_dict = self.reinforce.load_state_dict
-
-    @property
-    def last_error(self) -> str:
-        """As of `Reinforce`."""
-        return self.reinforce.last_error
-
-    def warm_up(self) -> int:
-        """Nothing is needed."""
-        return 0
-
-    def ended(self) -> list[Ended]:
-        """Without scores: returns of whole games leave no expectation to be wrong about."""
-        return self.reinforce.games.ended
-
-    def rollout_state(self) -> dict[str, Any]:
-        """The contexts of the games that the last batch left unfinished."""
-        return self.reinforce.games.state_dict()
-
-    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """The next batch begins with a reset of all worlds."""
-        self.reinforce.games.load_state_dict(state, options)
 
 
 def _of_optimizers(setting: str, *optimizers: str) -> Reads:

@@ -19,7 +19,8 @@ import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from mmrl_agents.cli import COMMANDS, main
+from mmrl_agents.cli import main
+from mmrl_agents.cli.commands import COMMANDS
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.records.runs import RunFolder
 

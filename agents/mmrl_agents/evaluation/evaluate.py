@@ -1,10 +1,9 @@
 """Judging a trained policy from its run folder: a table to read and a file to keep."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +19,14 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
 from mmrl.documents import fit
 from mmrl.effects import require_effect
-from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes
-from mmrl.evaluation.rates import Report, Row, divisor_worlds, evaluate
+from mmrl.evaluation.episodes import LONGEST_EPISODE
+from mmrl.evaluation.rates import Report, divisor_worlds, evaluate
 from mmrl.worth import BrokenWays, SensesReport
-from mmrl_agents.evaluation.figures_table import about_figures, figures_table, plain_table, score_cell
+from mmrl_agents.evaluation.printed_report import print_report
+from mmrl_agents.evaluation.repeated_games import STICKY, beside_sticky, draws_nothing, under_sticky
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
@@ -42,11 +41,6 @@ from mmrl_agents.settings.config import Settings
 from mmrl_agents.settings.readers import BY_AN_EVALUATION
 from mmrl_agents.worlds.incidents import about_clipped, clipped_readings
 from mmrl_agents.worlds.making import require_context_known, world_settings
-from mmrl_envs.multimodal import describing
-
-STICKY = 0.25
-"""Probability of Machado et al. 2018, "Revisiting the Arcade Learning Environment", section 5."""
-_STICKY_LABEL = f"sticky actions {STICKY}"
 
 
 @dataclass(frozen=True)
@@ -139,9 +133,10 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
         judged = _judge(trained, config, num_worlds, without, progress)
         report = judged.report
         if judged.repeats:
-            renamed = partial(_under, _STICKY_LABEL, progress)
-            report = _beside(report, _judge(trained, config, num_worlds, (), renamed, sticky=STICKY).report)
-    _show(report, config, trained, console)
+            sticky = _judge(trained, config, num_worlds, (), under_sticky(progress), sticky=STICKY)
+            report = beside_sticky(report, sticky.report)
+    say(console, f"{trained.env_id}, {trained.source}")
+    print_report(report, config.episode_limit, console)
     if judged.clipped:
         say(console, about_clipped(judged.clipped), "yellow")
     if path is not None:
@@ -151,7 +146,7 @@ def evaluate_run(config: EvaluateConfig, console: Console | None = None) -> Repo
 
 
 class _Judged(NamedTuple):
-    """The results of playing in one kind of worlds."""
+    """The results of episodes in one kind of worlds."""
 
     report: Report
     world: dict[str, Any]
@@ -182,24 +177,8 @@ def _judge(
         report = evaluate(
             envs, make_policy, config.episodes, config.seed, without, options, progress, config.episode_limit
         )
-        repeats, clipped = games_repeat(envs, config), clipped_readings(envs)
+        repeats, clipped = config.deterministic and draws_nothing(envs), clipped_readings(envs)
     return _Judged(report, world, repeats, clipped)
-
-
-def games_repeat(envs: VectorEnv[Any, Any, Any], config: EvaluateConfig) -> bool:
-    """Whether neither policy nor worlds draw anything after the start, so that episodes of one start are the same."""
-    return config.deterministic and describing(envs).different_games is not None
-
-
-def _beside(report: Report, sticky: Report) -> Report:
-    """The report on games that repeat each other, with a row of those that sticky actions make all different."""
-    rows = [dataclasses.replace(row, repeats=True) for row in report.rows]
-    return dataclasses.replace(report, rows=(*rows, dataclasses.replace(sticky.rows[0], label=_STICKY_LABEL)))
-
-
-def _under(label: str, progress: Callable[[str, int], None], _: str, done: int) -> None:
-    """Progress under another label."""
-    progress(label, done)
 
 
 def judged_context(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
@@ -260,107 +239,3 @@ def _progress(config: EvaluateConfig, console: Console) -> Iterator[Callable[[st
             progress.update(bars[label], completed=done)
 
         yield update
-
-
-# With the longest label they fill 80 columns.
-_HEADINGS = ("success at end", "once", "change", "p", "score", "mean return", "return > 0")
-_OF_RETURNS = ("mean return", "return > 0")
-
-
-_ABOUT_SUCCESS = "In brackets the 95 % Wilson interval."
-_ABOUT_SCORE = "The score has the bootstrap interval of its mean."
-_ABOUT_RETURNS = (
-    "In brackets 95 % intervals: bootstrap of the mean, Wilson of the share of episodes with a positive return, "
-    "which are the games won where two play each other."
-)
-
-
-def _show(report: Report, config: EvaluateConfig, trained: TrainedPolicy, console: Console) -> None:
-    say(console, f"{trained.env_id}, {trained.source}")
-    table = plain_table()
-    columns = zip(*(_cells(row) for row in report.rows), strict=True)
-    told = {head: cells for head, cells in zip(_HEADINGS, columns, strict=True) if any(cells)}
-    judged = bool(report.rows[0].success_at_end.trials)
-    for heading in _OF_RETURNS if judged else _HEADINGS[:2]:
-        told.pop(heading, None)  # returns say less than the success, and 80 columns are full without them
-    for heading in told:
-        table.add_column(_titled(heading, report), justify="right", no_wrap=True)
-    for index, row in enumerate(report.rows):
-        table.add_row(Text(row.label), *(cells[index] for cells in told.values()))
-    console.print(table)
-    episodes = len(report.rows[0].episodes)
-    console.print(
-        f"{episodes} episodes a row ({episodes // report.num_worlds} in each of "
-        f"{report.num_worlds} worlds, seed {report.seed}). " + _about(told)
-    )
-    print_figures(report.rows, console)
-    if report.rows[0].repeats:
-        console.print(
-            f"A policy that draws nothing repeats its games: {len(report.rows[0].returns)} of these {episodes} were "
-            "different, and the figures count each once. With sticky actions every frame repeats the action before it "
-            f"with probability {STICKY}, so that no game is like another."
-        )
-    if any(row.absent for row in report.rows):
-        console.print(
-            "change and p compare the same episodes with and without the sense (exact McNemar "
-            "test). A sense is unplugged only now: a policy trained to lose it may lose less."
-        )
-    for sentence in incidents([row.episodes for row in report.rows], config.episode_limit):
-        say(console, sentence, "yellow")
-
-
-def print_figures(rows: Sequence[Row], console: Console) -> None:
-    """The figures of the task, if it has any."""
-    table = figures_table(rows)
-    if table is not None:
-        console.print(table)
-        console.print(about_figures(rows[0].episodes.declared))
-
-
-def _titled(heading: str, report: Report) -> str:
-    """The score goes by the name that the task gives it."""
-    score = report.rows[0].score
-    return f"mean {score.figure.heading}" if heading == "score" and score is not None else heading
-
-
-def _about(headings: Collection[str]) -> str:
-    """An explanation of the columns with these headings."""
-    about = _ABOUT_RETURNS if "mean return" in headings else _ABOUT_SUCCESS
-    return f"{about} {_ABOUT_SCORE}" if "score" in headings else about
-
-
-def incidents(rows: Sequence[Episodes], limit: int) -> list[str]:
-    """Sentences on what happened to episodes of some conditions besides succeeding and failing."""
-    broken, cut, lost = (
-        sum(int(getattr(table, name).sum()) for table in rows) for name in ("physics_error", "cut", "not_finite")
-    )
-    told = {
-        f"the physics broke in {broken} episodes, which count as failures": broken,
-        f"{cut} episodes still went on after {limit:,} steps and were cut there (--episode-limit)": cut,
-        f"in {lost} episodes a reading or a reward was not finite: they count as failures, with the rewards before "
-        "that": lost,
-    }
-    return [sentence for sentence, count in told.items() if count]
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    """A row under `_HEADINGS`; what the environment does not tell is empty."""
-    once = row.success_once.rate
-    pair = row.versus_all
-    return (
-        str(row.success_at_end),
-        "undefined" if once is None else f"{once:.0%}",
-        _number(None if pair is None else pair.difference, "{:+.0%}"),
-        _p_value(None if pair is None else pair.p_value),
-        score_cell(row),
-        "{:.2f} [{:.2f}, {:.2f}]".format(*row.mean_return),
-        str(row.positive_return),
-    )
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
-
-
-def _p_value(value: float | None) -> str:
-    return "<.001" if value is not None and value < 0.001 else _number(value, "{:.3f}")

@@ -17,18 +17,11 @@ from mmrl.effects import require_effect
 from mmrl.evaluation.rates import divisor_worlds
 from mmrl.worth import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import MOST_SENSES
-from mmrl_agents.evaluation.evaluate import (
-    STICKY,
-    EvaluateConfig,
-    describe,
-    games_repeat,
-    incidents,
-    judged_context,
-    print_figures,
-    reset_options,
-)
+from mmrl_agents.evaluation.evaluate import EvaluateConfig, describe, judged_context, reset_options
 from mmrl_agents.evaluation.figures_table import plain_table, score_cell
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
+from mmrl_agents.evaluation.printed_report import incidents, print_figures
+from mmrl_agents.evaluation.repeated_games import STICKY, draws_nothing
 from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
@@ -99,7 +92,7 @@ def _output(config: EvaluateConfig) -> Path | None:
 def _against_repetition(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:
     """Sticky actions for games that would repeat each other otherwise, as settings of the worlds."""
     with closing(trained.worlds.make(1, **config.world_changes)) as envs:
-        return {"sticky": STICKY} if games_repeat(envs, config) else {}
+        return {"sticky": STICKY} if config.deterministic and draws_nothing(envs) else {}
 
 
 def _identity(config: EvaluateConfig, trained: TrainedPolicy, changes: dict[str, Any]) -> dict[str, Any]:

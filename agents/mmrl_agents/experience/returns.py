@@ -3,8 +3,12 @@
 T is the number of steps of a rollout, N the number of worlds; every tensor here is (T, N).
 """
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
+
+_SMALLEST_DEVIATION = 1e-8
 
 
 def generalized_advantage_estimation(
@@ -58,3 +62,26 @@ def discounted_returns(rewards: Tensor, gamma: float, reset_at_points: bool, end
         later = reward + gamma * later
         returns.append(later)
     return torch.tensor(returns[::-1], dtype=torch.float64)
+
+
+def standardized(returns: Tensor, groups: Tensor, centre: bool) -> Tensor:
+    """Returns (N,) divided by their deviation within each group, after their mean is taken off if `centre`.
+
+    `groups` (N,) numbers the group of every step. A group without any deviation is not divided.
+    """
+    result = returns.clone()
+    for group in groups.unique():
+        members = groups == group
+        part = returns[members]
+        deviation = part.std(correction=0)
+        part = part - part.mean() if centre else part
+        result[members] = part / deviation if deviation > _SMALLEST_DEVIATION else part
+    return result
+
+
+# From returns (N,), the number of the game of every step (N,) and whether to take the mean off.
+STANDARDIZATIONS: Mapping[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+    "batch": lambda returns, games, centre: standardized(returns, torch.zeros_like(games), centre),
+    "game": standardized,
+    "none": lambda returns, games, centre: returns,
+}

@@ -24,7 +24,7 @@ from mmrl.normalization import RunningStatistics
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games, Samples
-from mmrl_agents.experience.returns import discounted_returns
+from mmrl_agents.experience.returns import STANDARDIZATIONS, discounted_returns
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.learning.finiteness import (
     clip_gradient,
@@ -38,22 +38,6 @@ from mmrl_agents.records.checkpoint import load_moments
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
 _CHUNK = 2048
 _CRITIC_BATCH = 1024
-_SMALLEST_DEVIATION = 1e-8
-
-
-def standardized(returns: Tensor, groups: Tensor, centre: bool) -> Tensor:
-    """Returns (N,) divided by their deviation within each group, after their mean is taken off if `centre`.
-
-    `groups` (N,) numbers the group of every step. A group without any deviation is not divided.
-    """
-    result = returns.clone()
-    for group in groups.unique():
-        members = groups == group
-        part = returns[members]
-        deviation = part.std(correction=0)
-        part = part - part.mean() if centre else part
-        result[members] = part / deviation if deviation > _SMALLEST_DEVIATION else part
-    return result
 
 
 def policy_gradient_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
@@ -71,14 +55,6 @@ def step_size(k: float, initial: float, final: float, tau: float) -> float:
     """
     a = min(k / tau, 1.0)
     return (1.0 - a) * initial + a * final
-
-
-# From returns (N,), the number of the game of every step (N,) and whether to take the mean off.
-STANDARDIZATIONS: Mapping[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
-    "batch": lambda returns, games, centre: standardized(returns, torch.zeros_like(games), centre),
-    "game": standardized,
-    "none": lambda returns, games, centre: returns,
-}
 
 
 class Loss(NamedTuple):

@@ -22,7 +22,7 @@ from mmrl_agents.settings.recorded import described, from_dict
 from mmrl_agents.settings.unset import starting_from_a_recipe
 from mmrl_agents.worlds.spec import WorldSpec
 from mmrl_agents.worlds.trust import require_trusted
-from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_agents.worlds.worker import TIMEOUT_S
 from mmrl_envs.arguments import MAX_WORLDS
 
 

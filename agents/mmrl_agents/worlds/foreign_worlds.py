@@ -17,7 +17,8 @@ from mmrl_agents.worlds.failures import NamedFailures
 from mmrl_agents.worlds.infos import ReadableInfo
 from mmrl_agents.worlds.replaying import Replayable
 from mmrl_agents.worlds.side_by_side import SideBySide
-from mmrl_agents.worlds.workers import TIMEOUT_S, WorkerWorlds
+from mmrl_agents.worlds.worker import TIMEOUT_S
+from mmrl_agents.worlds.workers import WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
 Single = gym.Env[Any, Any]

@@ -17,7 +17,7 @@ from mmrl.settings import joined
 from mmrl_agents.records.refusals import raised_by_us
 from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.foreign_worlds import find_maker, make_worlds
-from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_agents.worlds.worker import TIMEOUT_S
 from mmrl_envs.multimodal import MultimodalVectorEnv, describing
 
 Worlds = VectorEnv[Any, Any, Any]

@@ -8,7 +8,7 @@ import gymnasium as gym
 
 from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import Worlds, known_as, make_envs
-from mmrl_agents.worlds.workers import TIMEOUT_S
+from mmrl_agents.worlds.worker import TIMEOUT_S
 
 
 @dataclass(frozen=True)

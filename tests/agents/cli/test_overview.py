@@ -9,7 +9,8 @@ from mmrl.fusion import FUSIONS
 from mmrl.modality.kinds import KINDS
 from mmrl.representation import OBJECTIVES
 from mmrl_agents.algorithms import algorithms
-from mmrl_agents.cli import CATALOGUE, main
+from mmrl_agents.cli import main
+from mmrl_agents.cli.catalogue import CATALOGUE
 from mmrl_agents.cli.overview import TOPICS, offers_of_packages
 from mmrl_agents.recipes import all_recipes
 from mmrl_envs import make_sensor, sensor_names

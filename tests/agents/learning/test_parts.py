@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmrl_agents.experience.returns import discounted_returns
-from mmrl_agents.learning.reinforce import policy_gradient_loss, standardized, step_size
+from mmrl_agents.experience.returns import discounted_returns, standardized
+from mmrl_agents.learning.reinforce import policy_gradient_loss, step_size
 from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
 
 torch.set_num_threads(1)

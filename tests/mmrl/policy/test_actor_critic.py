@@ -1,8 +1,6 @@
 import copy
 import io
-import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,52 +9,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mmrl.modality import MLP, ImageConv, Modality, TemporalConv, Unencoded
+from mmrl.modality import MLP, Modality
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
-from mmrl.representation.state import StateReadOut
-
-SENSES = {
-    "camera": Modality("camera", (10, 10, 3), 20, ImageConv((4, 5), (4, 3), (2, 1), features=6), dtype="uint8"),
-    "wrench": Modality("wrench", (6,), 1000, TemporalConv((4, 5), features=6), history=8),
-    "arm.state": Modality("arm.state", (4,), 500, MLP((7,), features=5), history=3),
-}
-SMALL = PolicyConfig(fused_features=12, actor_hidden=(9,), critic_hidden=(8, 7))
-BOX = spaces.Box(-1, 1, (3,))
-DISCRETE = spaces.Discrete(4)
-SUBSETS = [subset for size in range(len(SENSES) + 1) for subset in itertools.combinations(SENSES, size)]
-
-
-def policy(space: spaces.Box | spaces.Discrete = BOX, privileged_size: int = 0, seed: int = 0) -> ActorCritic:
-    """A policy whose every parameter has moved away from its initial value."""
-    torch.manual_seed(seed)
-    made = ActorCritic(SENSES, space, SMALL, of_critic(privileged_size))
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return made
-
-
-def of_critic(size: int) -> dict[str, Modality]:
-    """What a critic alone senses: a vector, if any."""
-    return {"privileged": Modality("privileged", (size,), 20, Unencoded())} if size else {}
-
-
-def observation(rows: int, seed: int = 0, privileged: Tensor | None = None) -> dict[str, Tensor]:
-    rng = np.random.default_rng(seed)
-    beside = {} if privileged is None else {"privileged": privileged}
-    return beside | {
-        name: torch.from_numpy(
-            rng.integers(0, 256, (rows, *sense.window_shape), dtype=np.uint8)
-            if sense.dtype == "uint8"
-            else rng.normal(size=(rows, *sense.window_shape)).astype(np.float32)
-        )
-        for name, sense in SENSES.items()
-    }
-
-
-def absent(names: Sequence[str], rows: int) -> dict[str, Tensor]:
-    return {name: torch.zeros(rows, dtype=torch.bool) for name in names}
+from tests.mmrl.policy.small_policies import BOX, DISCRETE, SENSES, SMALL, observation, of_critic, policy
 
 
 @pytest.mark.parametrize("space", [BOX, spaces.Box(-1, 1, (2, 2)), DISCRETE], ids=str)
@@ -128,41 +84,6 @@ def test_a_generator_fixes_the_draw(space: spaces.Box | spaces.Discrete) -> None
     assert not torch.equal(draws[0], made.act(obs, generator=torch.Generator().manual_seed(8))[0])
 
 
-def test_a_row_does_not_depend_on_its_batch() -> None:
-    made, obs = policy(), observation(9)
-    mask = {"wrench": torch.arange(9) % 2 == 0}
-    means, values = made.distribution(obs, mask).mean, made.value(obs, present=mask)
-    for row in range(9):
-        one = {name: x[row : row + 1] for name, x in obs.items()}
-        one_mask = {name: x[row : row + 1] for name, x in mask.items()}
-        mean, value = made.distribution(one, one_mask).mean, made.value(one, present=one_mask)
-        torch.testing.assert_close(mean, means[row : row + 1], atol=1e-6, rtol=1e-6)
-        torch.testing.assert_close(value, values[row : row + 1], atol=1e-6, rtol=1e-6)
-
-
-@pytest.mark.parametrize("gone", SUBSETS, ids=lambda s: "+".join(s) or "none")
-def test_absent_senses_can_be_left_out_masked_or_broken(gone: tuple[str, ...]) -> None:
-    made, obs, mask = policy(), observation(4), absent(gone, 4)
-    left_out = {name: x for name, x in obs.items() if name not in gone}
-    broken = dict(obs)
-    for name in gone:
-        bad = 255 if SENSES[name].dtype == "uint8" else float("nan")
-        broken[name] = torch.full_like(obs[name], bad)
-    results = []
-    for seen in (obs, left_out, broken):
-        made.zero_grad()
-        log_prob, entropy, value, _ = made.evaluate_actions(seen, torch.zeros(4, 3), present=mask)
-        (log_prob + entropy + value).sum().backward()
-        gradients = [torch.zeros(1) if p.grad is None else p.grad for p in made.parameters()]
-        results.append((log_prob, value, [g.clone() for g in gradients]))
-    for log_prob, value, gradients in results:
-        assert torch.isfinite(log_prob).all()
-        torch.testing.assert_close(log_prob, results[0][0])
-        torch.testing.assert_close(value, results[0][1])
-        for gradient, reference in zip(gradients, results[0][2], strict=True):
-            torch.testing.assert_close(gradient.expand_as(reference), reference, atol=1e-6, rtol=1e-4)
-
-
 @pytest.mark.parametrize("privileged_size", [0, 5])
 @pytest.mark.parametrize("space", [BOX, DISCRETE], ids=["box", "discrete"])
 def test_autocast_keeps_what_the_loss_is_made_of_exact(
@@ -177,23 +98,6 @@ def test_autocast_keeps_what_the_loss_is_made_of_exact(
         assert ours.dtype == torch.float32
         # Of a log-probability an eighth of what PPO clips at.
         torch.testing.assert_close(ours, exact, atol=0.025, rtol=0)
-
-
-def test_each_sense_matters_when_it_is_there() -> None:
-    made, obs, other = policy(), observation(4), observation(4, seed=1)
-    mean = made.distribution(obs).mean
-    for name in SENSES:
-        assert not torch.allclose(made.distribution(obs | {name: other[name]}).mean, mean)
-
-
-def test_absence_is_row_by_row() -> None:
-    made, obs, other = policy(), observation(4), observation(4, seed=1)
-    mask = torch.tensor([True, False, True, False])
-    changed = obs | {"wrench": other["wrench"]}
-    ours = made.distribution(obs, {"wrench": mask}).mean
-    theirs = made.distribution(changed, {"wrench": mask}).mean
-    same = torch.isclose(ours, theirs).all(dim=1)
-    assert torch.equal(same, ~mask)
 
 
 def test_a_privileged_critic_reads_nothing_else() -> None:
@@ -227,16 +131,6 @@ def test_statistics_are_learned_only_when_asked_to() -> None:
     np.testing.assert_allclose(mean, privileged.mean(dim=0), rtol=1e-5)
     changed = {k for k, x in before.items() if not torch.equal(made.state_dict()[k], x)}
     assert {key.rsplit(".", 1)[1] for key in changed} == {"mean", "var", "count"}
-
-
-def test_absent_rows_teach_the_statistics_nothing() -> None:
-    ours, theirs, obs = policy(), policy(), observation(6)
-    mask = torch.tensor([True, True, False, True, False, False])
-    broken = obs | {"wrench": torch.where(mask[:, None, None], obs["wrench"], torch.nan)}
-    ours.update_statistics(broken, present={"wrench": mask})
-    theirs.update_statistics(obs | {"wrench": obs["wrench"]}, present={"wrench": mask})
-    for key, value in theirs.state_dict().items():
-        torch.testing.assert_close(ours.state_dict()[key], value)
 
 
 def test_statistics_name_the_sense_that_is_not_finite() -> None:
@@ -287,20 +181,6 @@ def test_gradients_are_right(space: spaces.Box | spaces.Discrete) -> None:
 def test_a_wrong_observation_is_named(change: dict[str, Tensor], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         policy().act(observation(4) | change)
-
-
-@pytest.mark.parametrize("present", [None, {"wrench": torch.tensor([False, True])}])
-def test_a_present_sense_must_be_there(present: dict[str, Tensor] | None) -> None:
-    obs = observation(2)
-    del obs["wrench"]
-    with pytest.raises(ValueError, match=r"'wrench'.*\(2, 8, 6\), got nothing"):
-        policy().act(obs, present=present)
-
-
-@pytest.mark.parametrize("mask", [torch.ones(4), torch.ones(3, dtype=torch.bool)])
-def test_a_wrong_mask_is_named(mask: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"present\['wrench'\]"):
-        policy().act(observation(4), present={"wrench": mask})
 
 
 @pytest.mark.parametrize(
@@ -375,12 +255,12 @@ def test_a_separate_critic_shares_nothing_with_the_actor() -> None:
     torch.testing.assert_close(evaluated.value, value)
     torch.testing.assert_close(made.step(obs, None, present=present).value, value.detach())
     critics = {id(x) for x in made.critic_parameters()}
-    for loss, of_critic in ((evaluated.log_prob, False), (value, True)):
+    for loss, by_critic in ((evaluated.log_prob, False), (value, True)):
         made.zero_grad()
         loss.sum().backward()
         touched = [(name, id(x) in critics) for name, x in made.named_parameters() if x.grad is not None]
         assert touched
-        assert all(is_critics == of_critic for _, is_critics in touched)
+        assert all(is_critics == by_critic for _, is_critics in touched)
         assert any("encoders" in name for name, _ in touched)
     # Both have learned the same scales of the senses, from one showing.
     state = made.state_dict()
@@ -412,41 +292,3 @@ def test_heads_and_fusions_that_cannot_be_are_refused() -> None:
         PolicyConfig("poe", fused_features=0)
     with pytest.raises(ValueError, match=r"no place for the options .*rank"):
         PolicyConfig(fusion_options={"rank": 8}, fused_features=0)
-
-
-def older_names(name: str) -> str:
-    """The name that a weight had before perceptions, senses of the critic and objectives had modules of their own."""
-    return (
-        name.replace("critic_perception.encoders./privileged.normalizer", "privileged_statistics")
-        .replace("critic_perception.", "critic_")
-        .replace("perception.", "")
-        .replace("objectives.state.head", "state_head")
-    )
-
-
-@pytest.mark.parametrize("learns", [False, True])
-def test_weights_of_older_versions_are_loaded(learns: bool) -> None:
-    objectives = {"state": StateReadOut()}
-    torch.manual_seed(0)
-    theirs = ActorCritic(SENSES, BOX, SMALL, of_critic(5), objectives)
-    obs = observation(8, privileged=3 + torch.randn(8, 5))
-    theirs.update_statistics(obs)
-    older = {older_names(name): weight for name, weight in theirs.state_dict().items()}
-    older = {name: weight for name, weight in older.items() if not name.startswith("objectives")}
-    assert {"state_head.weight", "privileged_statistics.mean", "encoders./camera.linear.weight"} <= set(older)
-    ours = ActorCritic(SENSES, BOX, SMALL, of_critic(5), objectives if learns else {})
-    ours.load_state_dict(older)
-    for name, weight in ours.state_dict().items():
-        assert torch.equal(weight, theirs.state_dict()[name]), name
-    assert any(name.startswith("objectives") for name in ours.state_dict()) == learns
-
-
-def test_weights_of_older_critics_apart_are_loaded() -> None:
-    config = replace(SMALL, separate_critic=True)
-    ours, theirs = (ActorCritic(SENSES, BOX, config) for _ in range(2))
-    older = {older_names(name): weight for name, weight in theirs.state_dict().items()}
-    assert "critic_encoders./camera.linear.weight" in older
-    ours.load_state_dict(older)
-    torch.testing.assert_close(ours.value(observation(4)), theirs.value(observation(4)))
-    with pytest.raises(RuntimeError, match="nose"):
-        ours.load_state_dict(older | {"nose.weight": torch.zeros(1)})

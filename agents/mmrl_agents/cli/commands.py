@@ -1,0 +1,137 @@
+"""The commands by name. Each imports what it needs when it runs, so that `mmrl --help` answers at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.table import Table
+from rich.text import Text
+
+from mmrl_agents.cli.catalogue import CATALOGUE
+from mmrl_agents.records.terminal import exit_status, say, terminal
+
+INTERRUPTED = 130
+"""Exit status of a command that ^C ended, as shells report a program that SIGINT ended."""
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Show what can be chosen by name."""
+
+    what: tyro.conf.Positional[
+        Literal[
+            "overview",
+            "all",
+            "environments",
+            "context",
+            "figures",
+            "sensors",
+            "encoders",
+            "fusions",
+            "objectives",
+            "agents",
+            "curricula",
+            "pretrained",
+        ]
+    ] = "overview"
+    """Which kind of thing; overview has a sentence on each, all every detail, which takes seconds to find."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write the weights of a run as safetensors, with its config beside them."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run."""
+    folder: tyro.conf.Positional[Path]
+    """Where to write; a new or empty folder."""
+    checkpoint: str = "best"
+    """best, last or a checkpoint file."""
+
+
+def _train(words: Sequence[str]) -> int:
+    from mmrl_agents.cli.words import training_in
+    from mmrl_agents.training.train import train
+
+    config = training_in(words)
+    # What would follow in a script or a Makefile wants a finished training.
+    return INTERRUPTED if config is not None and train(config).interrupted else 0
+
+
+def _ablate(words: Sequence[str]) -> int:
+    from mmrl_agents.ablation.ablation import ablate
+    from mmrl_agents.cli.words import ablation_in
+
+    config = ablation_in(words)
+    return INTERRUPTED if config is not None and ablate(config).interrupted else 0
+
+
+def _evaluate(words: Sequence[str]) -> int:
+    from mmrl.effects import require_effect, written
+    from mmrl_agents.cli.words import ask_plain
+    from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
+    from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
+    from mmrl_agents.settings.readers import BY_AN_EVALUATION
+
+    config = ask_plain(EvaluateConfig, words, "evaluate")
+    if config is not None:
+        require_effect(config, BY_AN_EVALUATION, EvaluateConfig(), written(words))
+        (evaluate_senses if config.senses else evaluate_run)(config)
+    return 0
+
+
+def _watch(words: Sequence[str]) -> int:
+    from mmrl_agents.cli.words import ask_plain
+    from mmrl_agents.watching.watch import WatchConfig, watch_run
+
+    config = ask_plain(WatchConfig, words, "watch")
+    if config is not None:
+        watch_run(config)
+    return 0
+
+
+def _export(args: Sequence[str]) -> int:
+    from mmrl_agents.policies.trained import export
+
+    config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
+    folder = export(config.run, config.folder, config.checkpoint)
+    say(terminal(), f"wrote {folder}")
+    return 0
+
+
+def _runs(args: Sequence[str]) -> int:
+    from mmrl_agents.records.list_runs import RunsConfig, list_runs
+
+    config, console = tyro.cli(RunsConfig, args=args, prog="mmrl runs"), terminal()
+    list_runs(config, console)
+    return exit_status(console)
+
+
+def _list(args: Sequence[str]) -> int:
+    config = tyro.cli(ListConfig, args=args, prog="mmrl list")
+    console = terminal()
+    if config.what == "overview":
+        from mmrl_agents.cli.overview import show_overview
+
+        show_overview(console)
+        return exit_status(console)
+    chosen = CATALOGUE if config.what == "all" else {config.what: CATALOGUE[config.what]}
+    for title, rows in chosen.items():
+        table = Table("name", "", title=title, title_justify="left", show_header=False)
+        for name, text in rows():
+            table.add_row(Text(name), Text(text))
+        console.print(table)
+    return exit_status(console)
+
+
+COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "train": ("train a policy, or resume a run", _train),
+    "evaluate": ("judge a trained policy", _evaluate),
+    "ablate": ("train a policy per subset of the senses, and say what each comes to", _ablate),
+    "watch": ("see a trained policy act", _watch),
+    "runs": ("list runs with status, steps, success", _runs),
+    "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
+    "export": ("write the weights of a run for publication", _export),
+}

@@ -1,0 +1,54 @@
+"""The agent of REINFORCE: batches of whole games, each followed by an update."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl_agents.experience.episodes import Ended
+from mmrl_agents.learning.agent import Resources, Setting
+from mmrl_agents.learning.reinforce import Reinforce
+
+
+class ReinforceAgent:
+    """REINFORCE, the policy gradient over batches of whole games."""
+
+    begins_in_mid_episode = False
+    scores_episodes = False
+
+    def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
+        self.reinforce = Reinforce(
+            setting.envs,
+            policy,
+            setting.settings,
+            resources.statistics,
+            resources.acting,
+            setting.dropout(),
+            setting.episode_limit,
+        )
+        self.start = self.reinforce.start
+        self.collect = self.reinforce.collect
+        self.update = self.reinforce.update
+        self.set_progress = self.reinforce.set_progress
+        self.state_dict = self.reinforce.state_dict
+        self.load_state_dict = self.reinforce.load_state_dict
+
+    @property
+    def last_error(self) -> str:
+        """As of `Reinforce`."""
+        return self.reinforce.last_error
+
+    def warm_up(self) -> int:
+        """Nothing is needed."""
+        return 0
+
+    def ended(self) -> list[Ended]:
+        """Without scores: returns of whole games leave no expectation to be wrong about."""
+        return self.reinforce.games.ended
+
+    def rollout_state(self) -> dict[str, Any]:
+        """The contexts of the games that the last batch left unfinished."""
+        return self.reinforce.games.state_dict()
+
+    def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
+        """The next batch begins with a reset of all worlds."""
+        self.reinforce.games.load_state_dict(state, options)
