@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +36,30 @@ class Normalizer(nn.Module, ABC):
         """Learn from a batch (..., D), if there is anything to learn."""
 
 
+class Moments(NamedTuple):
+    """Moments of a batch of readings of one shape."""
+
+    size: int
+    """How many readings."""
+    mean: Tensor
+    """Their mean, float64 of the shape of one; not finite where one of them is not."""
+    var: Tensor
+    """Their variance, float64 of the same shape."""
+
+
+Gather = Callable[[Sequence[Moments]], Sequence[Moments]]
+"""From the moments that one process has to those that all have that learn together, in the same order everywhere."""
+
+
 class RunningStatistics(Normalizer):
     """Standardises by the mean and variance of everything `update` has seen.
 
     The statistics are float64 buffers: saved with the policy, and exact over billions of readings.
     Before the first update they are those of a standard normal, so that `forward` only clips.
     """
+
+    gather: Gather
+    """`update` learns from the moments that this makes of those of its batch; see `pool_statistics`."""
 
     mean: Tensor
     var: Tensor
@@ -53,6 +72,7 @@ class RunningStatistics(Normalizer):
         self.register_buffer("var", torch.ones(shape, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.features = shape[-1] if shape else 1
+        self.gather = list
 
     def forward(self, x: Tensor) -> Tensor:
         """clip((x - mean) / sqrt(var + 1e-8), -10, 10), elementwise over (..., *shape)."""
@@ -69,21 +89,31 @@ class RunningStatistics(Normalizer):
         "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", eq. 2.1. Raises ValueError on a NaN
         or an infinity, which would otherwise stay in the statistics for ever.
         """
-        batch = self._rows(x).to(torch.float64)
-        if batch.shape[0] == 0:
-            return
-        if not bool(torch.isfinite(batch.sum(dim=0)).all()):
+        moments = self.gather([self._moments(self._rows(x).to(torch.float64))])
+        if not all(bool(torch.isfinite(batch.mean).all()) for batch in moments):
             raise ValueError("running statistics need finite readings, got a NaN or an infinity")
+        for batch in moments:
+            if batch.size:
+                self._merge(batch)
+
+    def _moments(self, batch: Tensor) -> Moments:
+        """Those of readings (B, *shape), none of which counts as too far away."""
+        total = batch.sum(dim=0)
+        if batch.shape[0] == 0 or not bool(torch.isfinite(total).all()):
+            return Moments(batch.shape[0], total, torch.zeros_like(total))
         if self.count > 0:
             # What never varied before has no scale to go by.
             reach = torch.where(self.var > 0, FARTHEST * self.var.sqrt(), math.inf)
             batch = batch.clamp(self.mean - reach, self.mean + reach)
-        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
-        total = self.count + batch.shape[0]
-        share = batch.shape[0] / total
-        delta = batch_mean - self.mean
+        var, mean = torch.var_mean(batch, dim=0, correction=0)
+        return Moments(batch.shape[0], mean, var)
+
+    def _merge(self, batch: Moments) -> None:
+        total = self.count + batch.size
+        share = batch.size / total
+        delta = batch.mean - self.mean
         # On the first batch share = 1, and the initial mean and variance drop out.
-        self.var.mul_(1 - share).add_(share * batch_var + delta**2 * share * (1 - share))
+        self.var.mul_(1 - share).add_(share * batch.var + delta**2 * share * (1 - share))
         self.mean.add_(delta * share)
         self.count.copy_(total)
 
@@ -121,6 +151,17 @@ class MultiScaleSquash(Normalizer):
 
     def update(self, x: Tensor) -> None:
         """Nothing to learn: the scales are declared."""
+
+
+def pool_statistics(modules: Iterable[nn.Module], gather: Gather) -> None:
+    """Let all running statistics among the modules learn from the readings of all processes that learn together.
+
+    Each process then calls `update` with its own batch, as often as the others and in the same order, and all come to
+    the same statistics: those of all batches in one process, to rounding.
+    """
+    for module in modules:
+        if isinstance(module, RunningStatistics):
+            module.gather = gather
 
 
 def make_normalizer(squash: Sequence[Scale], features: int) -> Normalizer:

@@ -49,6 +49,11 @@ class Samples(NamedTuple):
     actions: Tensor
     present: dict[str, Tensor] | None
 
+    def first(self, count: int) -> "Samples":
+        """The first of them."""
+        masks = None if self.present is None else {name: mask[:count] for name, mask in self.present.items()}
+        return Samples({name: rows[:count] for name, rows in self.observations.items()}, self.actions[:count], masks)
+
 
 class Games:
     """Plays a number of games with a policy and holds them until the next.

@@ -120,8 +120,8 @@ class RolloutStorage:
             lam,
         )
         if normalize:
-            moments = ranks.moments(self.advantages)
-            self.advantages = (self.advantages - moments.mean) / (moments.deviation + 1e-8)
+            everywhere = ranks.join(self.advantages, dim=1)
+            self.advantages = (self.advantages - everywhere.mean()) / (everywhere.std(correction=0) + 1e-8)
 
     def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
         """Every sample once, in random order; a remainder below `size` comes last.

@@ -104,6 +104,9 @@ class Network(Protocol):
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """As of any torch module."""
 
+    def modules(self) -> Iterator[nn.Module]:
+        """As of any torch module."""
+
     def to(self, device: torch.device | str) -> Self:
         """As of any torch module."""
 

@@ -188,12 +188,13 @@ class PPO:
         config = self.config
         storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards, self.ranks)
         if config.scale_values:
-            self.policy.follow_returns(storage.returns)
+            self.policy.follow_returns(self.ranks.join(storage.returns, dim=1))
+        minibatch_size = len(self.ranks.share(config.minibatch_size))
         seen: list[Loss] = []
         norms: list[Tensor] = []
         skipped = 0
         for _ in range(config.epochs):
-            for batch in storage.minibatches(config.minibatch_size, self.generator):
+            for batch in storage.minibatches(minibatch_size, self.generator):
                 with computing_in(config.precision, storage.values.device):
                     loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
                 norm = self._step(loss)
@@ -212,8 +213,8 @@ class PPO:
         self.optimizer.zero_grad(set_to_none=True)
         if self.ranks.any(not torch.isfinite(loss.total)):
             return None
-        loss.total.backward()
-        self.ranks.average_gradients(self.policy)
+        (loss.total / self.ranks.count).backward()
+        self.ranks.sum_gradients(self.policy.parameters())
         norm = clip_gradient(self.policy, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
@@ -241,15 +242,16 @@ class PPO:
 
     def _moved_too_far(self, seen: list[Loss]) -> bool:
         limit = self.config.target_kl
-        return limit is not None and self.ranks.any(bool(seen) and float(seen[-1].kl) > limit)
+        return limit is not None and bool(seen) and float(self.ranks.mean(seen[-1].kl)) > limit
 
     def _metrics(
         self, seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage
     ) -> dict[str, float]:
         def mean(items: list[Tensor]) -> float:
-            return float(torch.stack(items).mean()) if items else math.nan
+            return float(self.ranks.mean(torch.stack(items).mean())) if items else math.nan
 
-        explained = explained_variance(storage.values[:-1], storage.returns)
+        values, returns = (self.ranks.join(rows, dim=1) for rows in (storage.values[:-1], storage.returns))
+        explained = explained_variance(values, returns)
         return {
             "policy_loss": mean([loss.policy for loss in seen]),
             "value_loss": mean([loss.value for loss in seen]),

@@ -12,20 +12,16 @@ N is the number of steps of a batch, game after game. How games are played and k
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.normalization import RunningStatistics
 from mmrl.policy.actor_critic import ActorCritic
-from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games, Samples
 from mmrl_agents.experience.returns import STANDARDIZATIONS, discounted_returns
-from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.learning.finiteness import (
     clip_gradient,
     first_gradient_not_finite,
@@ -33,6 +29,7 @@ from mmrl_agents.learning.finiteness import (
     first_weight_not_finite,
 )
 from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.records.checkpoint import load_moments
 
 # Steps of one pass through the network: the gradient is a sum, so it can be taken in parts that fit into memory.
@@ -74,36 +71,28 @@ def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, co
 
 
 def critic_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:
-    """The loss of the critic: half the mean squared error, in variances of the returns."""
+    """The loss of the critic: half the sum of the squared errors, in variances of the returns."""
     value = policy.value(samples.observations, present=samples.present)
-    return 0.5 * ((value - returns) / policy.value_std).square().mean()
+    return 0.5 * ((value - returns) / policy.value_std).square().sum()
 
 
 class Reinforce:
     """Plays batches of whole games with one policy and takes one gradient step after each."""
 
-    def __init__(
-        self,
-        envs: VectorEnv[Any, Any, Any],
-        policy: ActorCritic,
-        config: ReinforceConfig,
-        statistics: EpisodeStatistics,
-        generator: torch.Generator,
-        dropout: SenseDropout | None = None,
-        longest: int = LONGEST_EPISODE,
-    ) -> None:
-        """`generator` (on the device of the policy) draws the actions and nothing else; `longest` is as of `Games`."""
-        if config.games_per_batch % envs.num_envs:
+    def __init__(self, games: Games, config: ReinforceConfig, ranks: Ranks = ALONE) -> None:
+        """Learns the policy that plays `games`; all `ranks` share the games of a batch and take the same steps."""
+        worlds, policy = games.envs.num_envs, games.policy
+        self._games_of_batch = len(ranks.share(config.games_per_batch))
+        if self._games_of_batch % worlds:
             raise ValueError(
                 "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
-                f"num_worlds, got {config.games_per_batch} games for {envs.num_envs} worlds"
+                f"num_worlds, got {self._games_of_batch} games for {worlds} worlds"
             )
         if policy.state_size:
             raise ValueError(
                 "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
             )
-        self.policy, self.config = policy, config
-        self.games = Games(envs, policy, statistics, generator, dropout, longest)
+        self.games, self.policy, self.config, self.ranks = games, policy, config, ranks
         self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config)
         self.critic_optimizer = torch.optim.Adam(policy.critic_parameters(), config.value_learning_rate)
         self.updates = 0
@@ -118,7 +107,7 @@ class Reinforce:
 
     def collect(self) -> int:
         """Play a batch of games under the policy as it is; returns the number of their steps."""
-        self.games.play(self.config.games_per_batch)
+        self.games.play(self._games_of_batch)
         return len(self.games)
 
     def update(self) -> dict[str, float]:
@@ -141,11 +130,12 @@ class Reinforce:
         else:
             self.last_error = self._explain(loss, returns, advantages)
         self.learn_statistics()
+        games = self.ranks.sum(torch.tensor(len(lengths)))
         return loss | {
             "grad_norm": norm,
-            "games": float(len(lengths)),
-            "points": float((rewards != 0).sum()),
-            "batch_return": float(rewards.sum()) / len(lengths),
+            "games": float(games),
+            "points": float(self.ranks.sum((rewards != 0).sum())),
+            "batch_return": float(self.ranks.sum(rewards.sum())) / int(games),
             "learning_rate": rate,
             "skipped_updates": float(not taken),
         }
@@ -156,14 +146,31 @@ class Reinforce:
         Done after the update, so that playing and learning see the same normalisation.
         """
         if any(isinstance(module, RunningStatistics) for module in self.policy.modules()):
-            for _, samples in self.games.samples(_CHUNK):
+            for _, samples in self._in_step(_CHUNK):
                 self.policy.update_statistics(samples.observations, present=samples.present)
+
+    def _in_step(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[slice, Samples]]:
+        """As of `Games.samples`, as many times on every rank: one that has fewer steps has empty samples in the end."""
+        times = max(self.ranks.gather([math.ceil(len(self.games) / size)]))
+        for rows, samples in self.games.samples(size, order):
+            yield rows, samples
+            times -= 1
+        for _ in range(times):
+            yield slice(len(self.games), None), samples.first(0)
 
     def _advantages(self, returns: Tensor, lengths: Tensor) -> Tensor:
         """Returns (N,) less the baseline, standardised; a baseline takes the place of their mean."""
         games = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
         better = returns - BASELINES[self.config.baseline](self, returns)
-        return STANDARDIZATIONS[self.config.standardize](better, games, self.config.baseline == "none")
+        shares = self.ranks.gather([better])
+        everywhere = STANDARDIZATIONS[self.config.standardize](
+            torch.cat(shares), self._numbered_everywhere(games), self.config.baseline == "none"
+        )
+        return torch.split(everywhere, [len(share) for share in shares])[self.ranks.index]
+
+    def _numbered_everywhere(self, games: Tensor) -> Tensor:
+        """The number of the game of every step of all ranks, from those of this one."""
+        return self.ranks.join(games + self.ranks.index * self._games_of_batch)
 
     def _gradient(self, advantages: Tensor) -> tuple[dict[str, float], float]:
         """Leave the gradient of all steps in the parameters; the loss per step by part, and the gradient's norm."""
@@ -174,28 +181,39 @@ class Reinforce:
             loss = reinforce_loss(self.policy, samples, advantages[rows], self.config)
             loss.total.backward()
             parts.append(torch.stack(loss[1:]))
+        self.ranks.sum_gradients(self.policy.parameters())
         norm = clip_gradient(self.policy, self.config.max_grad_norm or math.inf)
-        policy, entropy = (torch.stack(parts).sum(dim=0) / len(self.games)).tolist()
+        steps = self.ranks.sum(torch.tensor(len(self.games)))
+        policy, entropy = (self.ranks.sum(torch.stack(parts).sum(dim=0)) / int(steps)).tolist()
         return {"policy_loss": policy, "entropy": entropy}, float(norm)
 
     def _learn_values(self, returns: Tensor) -> float:
         """Passes of the critic over all steps in random order; its mean loss, NaN if a step had to be left out."""
-        returns, weights = returns.to(self.policy.value_std), self.policy.critic_parameters()
+        returns = returns.to(self.policy.value_std)
         shuffle = torch.Generator().manual_seed(self.updates)
         losses = []
         for _ in range(self.config.value_epochs):
             order = torch.randperm(len(returns), generator=shuffle)
-            for rows, samples in self.games.samples(_CRITIC_BATCH, order.tolist()):
-                loss = critic_loss(self.policy, samples, returns[order[rows].to(returns.device)])
-                # What stands for an absent sense is in no gradient where none is absent.
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
-                finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
-                if finite:
-                    for weight, gradient in zip(weights, gradients, strict=True):
-                        weight.grad = gradient
-                    self.critic_optimizer.step()
-                losses.append(torch.where(finite, loss.detach() * len(samples.actions), math.nan))
-        return float(torch.stack(losses).sum()) / (len(returns) * self.config.value_epochs)
+            for rows, samples in self._in_step(_CRITIC_BATCH, order.tolist()):
+                loss, count = self._learn_values_of(samples, returns[order[rows].to(returns.device)])
+                losses.append(loss * count)
+        steps = int(self.ranks.sum(torch.tensor(len(returns))))
+        return float(self.ranks.sum(torch.stack(losses).sum())) / (steps * self.config.value_epochs)
+
+    def _learn_values_of(self, samples: Samples, returns: Tensor) -> tuple[Tensor, int]:
+        """A step of the critic; its loss per sample of all ranks, NaN if it had to be left out, and their number."""
+        weights = self.policy.critic_parameters()
+        count = int(self.ranks.sum(torch.tensor(len(returns))))
+        loss = critic_loss(self.policy, samples, returns) / count
+        # What stands for an absent sense is in no gradient where none is absent.
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+        self.ranks.sum_gradients(weights)
+        finite = torch.stack([weight.grad.isfinite().all() for weight in weights if weight.grad is not None]).all()
+        if finite:
+            self.critic_optimizer.step()
+        return torch.where(finite, loss.detach(), math.nan), count
 
     def _explain(self, loss: Mapping[str, float], returns: Tensor, advantages: Tensor) -> str:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
@@ -256,7 +274,7 @@ def running_mean(agent: Reinforce, returns: Tensor) -> Tensor:
 
     One that is not finite would stay in the mean for ever and is not learned of.
     """
-    newest = float(returns.mean())
+    newest = float(agent.ranks.join(returns).mean())
     mean = newest if agent.running_mean is None else agent.running_mean
     if math.isfinite(newest):
         agent.running_mean = agent.config.baseline_decay * mean + (1.0 - agent.config.baseline_decay) * newest
@@ -268,7 +286,7 @@ def critic_value(agent: Reinforce, returns: Tensor) -> Tensor:
     """The values of the critic at each step (N,); then puts the critic on the scale of the returns."""
     policy = agent.policy
     values = [policy.value(samples.observations, present=samples.present) for _, samples in agent.games.samples(_CHUNK)]
-    policy.follow_returns(returns.to(policy.value_std))
+    policy.follow_returns(agent.ranks.join(returns).to(policy.value_std))
     return torch.cat(values).to(returns)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import Ended
+from mmrl_agents.experience.games import Games
 from mmrl_agents.learning.agent import Resources, Setting
 from mmrl_agents.learning.reinforce import Reinforce
 
@@ -16,15 +17,10 @@ class ReinforceAgent:
     scores_episodes = False
 
     def __init__(self, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
-        self.reinforce = Reinforce(
-            setting.envs,
-            policy,
-            setting.settings,
-            resources.statistics,
-            resources.acting,
-            setting.dropout(),
-            setting.episode_limit,
+        games = Games(
+            setting.envs, policy, resources.statistics, resources.acting, setting.dropout(), setting.episode_limit
         )
+        self.reinforce = Reinforce(games, setting.settings, resources.ranks)
         self.start = self.reinforce.start
         self.collect = self.reinforce.collect
         self.update = self.reinforce.update

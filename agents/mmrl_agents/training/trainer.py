@@ -11,6 +11,7 @@ import torch
 
 from mmrl.effects import require_effect
 from mmrl.evaluation.figures import figures_of
+from mmrl.normalization import pool_statistics
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.experience.episodes import EpisodeStatistics, episode_on_record
 from mmrl_agents.learning.agent import Agent, Network, Resources
@@ -62,6 +63,7 @@ class Trainer:
             torch.manual_seed(weights_seed)
             network: Network = algorithm.network(setting)
         self.policy = network.to(self.device)
+        pool_statistics(self.policy.modules(), self.ranks.gather)
         self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics = EpisodeStatistics()
         shuffling = torch.Generator().manual_seed(shuffle_seed)
@@ -112,7 +114,7 @@ class Trainer:
         if self.worlds.begins_in_mid_episode and self.agent.begins_in_mid_episode:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
             limit = self.worlds.max_episode_steps or 0
-            numbers = self.ranks.first_world(self.config.num_worlds) + np.arange(self.config.num_worlds)
+            numbers = np.array(self.ranks.share(self.config.num_worlds))
             options["elapsed_steps"] = numbers * limit // self.config.num_worlds
         self.agent.start(seed, options or None)
 

@@ -15,6 +15,7 @@ from mmrl.modality import DifferenceMLP, Modality
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.games import Games
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 
@@ -73,6 +74,6 @@ def _agent_on(
         fused_features=0, actor_hidden=(), critic_hidden=(16,), head="bernoulli", separate_critic=separate_critic
     )
     policy = ActorCritic({"observation": sense}, spaces.Discrete(2), network)
-    agent = Reinforce(envs, policy, config, EpisodeStatistics(), torch.Generator().manual_seed(seed))
+    agent = Reinforce(Games(envs, policy, EpisodeStatistics(), torch.Generator().manual_seed(seed)), config)
     agent.start(seed=seed)
     return agent

@@ -19,6 +19,7 @@ from mmrl.modality.foreign import modalities_of
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
+from mmrl_agents.experience.games import Games
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
@@ -129,7 +130,7 @@ def test_a_batch_is_played_by_one_policy_which_the_update_changes() -> None:
     torch.manual_seed(0)
     policy = ActorCritic(modalities_of(envs.single_observation_space), space)
     config = ReinforceConfig(games_per_batch=4)
-    agent = Reinforce(envs, policy, config, EpisodeStatistics(), torch.Generator().manual_seed(0))
+    agent = Reinforce(Games(envs, policy, EpisodeStatistics(), torch.Generator().manual_seed(0)), config)
     agent.start(seed=0)
     before = copy.deepcopy(policy.state_dict())
     steps = agent.collect()
@@ -238,7 +239,7 @@ def test_a_policy_that_remembers_is_refused(agent_on: MakeAgent) -> None:
     sense = Modality("observation", (3,), 15, MLP())
     policy = ActorCritic({"observation": sense}, spaces.Discrete(2), PolicyConfig("gru"))
     with pytest.raises(ValueError, match="a recurrent fusion trains with --agent ppo"):
-        Reinforce(agent_on(POINTS).games.envs, policy, POINTS, EpisodeStatistics(), torch.Generator())
+        Reinforce(Games(agent_on(POINTS).games.envs, policy, EpisodeStatistics(), torch.Generator()), POINTS)
 
 
 def test_there_must_be_games_to_learn_from(agent_on: MakeAgent) -> None:
