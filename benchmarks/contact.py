@@ -14,16 +14,15 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.scenes.workcell import CONTACT
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
-FloatArray = NDArray[np.float64]
 WORLDS = 16
 FACE = {"hole_x_m": 0.035, "hole_y_m": 0.035, "start_x_m": -0.02, "start_y_m": (-0.01, 0.01)}
 TIGHT = {

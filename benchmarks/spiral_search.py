@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,6 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
+from mmrl.arrays import Observation
 from mmrl.evaluation.rates import Rate
 from mmrl_envs.experts.spiral_search import SENSES, SpiralSearch
 from mmrl_envs.tasks.peg_insertion import PegInsertion
@@ -27,7 +27,6 @@ ENV = "mmrl/PegInsertionBlind-v0"
 DOWNWARD = -0.3
 """Share of a full action with which the third row pushes."""
 
-Observation = Mapping[str, NDArray[Any]]
 Act = Callable[[Observation], NDArray[np.float32]]
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-Observation = Mapping[str, Tensor]
+Inputs = Mapping[str, Tensor]
 Presence = Mapping[str, Tensor]
 
 
@@ -26,7 +26,7 @@ class Memory(NamedTuple):
 
 
 def require_observation(
-    obs: Observation,
+    obs: Inputs,
     present: Presence | None,
     shapes: Mapping[str, tuple[int, ...]],
     others: Collection[str] = (),

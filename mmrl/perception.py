@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmrl.encoders import Encoder
 from mmrl.fusion import NO_OPTIONS, Fusion, RecurrentFusion, Unfused, find_fusion, sense_key
-from mmrl.inputs import Memory, Observation, Presence, blanked, require_memory, require_observation
+from mmrl.inputs import Inputs, Memory, Presence, blanked, require_memory, require_observation
 from mmrl.modality import Modality
 
 
@@ -81,14 +81,14 @@ class Perception(nn.Module):
         """The encoder of a sense."""
         return cast(Encoder, self.encoders[sense_key(name)])
 
-    def require(self, observation: Observation, present: Presence | None, others: Collection[str] = ()) -> None:
+    def require(self, observation: Inputs, present: Presence | None, others: Collection[str] = ()) -> None:
         """Raise ValueError, naming the sense, where a reading or a mask is not of the declared shape.
 
         So it does for a name that is neither a sense of this perception nor one of `others`.
         """
         require_observation(observation, present, self._shapes, others)
 
-    def forward(self, observation: Observation, present: Presence | None = None, memory: Memory | None = None) -> Seen:
+    def forward(self, observation: Inputs, present: Presence | None = None, memory: Memory | None = None) -> Seen:
         """See readings (B, *window_shape) by sense; it trusts their shapes, which `require` checks.
 
         ValueError where the fusion remembers and `memory` is not that of these rows.
@@ -109,7 +109,7 @@ class Perception(nn.Module):
         return Seen(encodings, fused.flatten(0, 1), state)
 
     @torch.no_grad()
-    def update_statistics(self, observation: Observation, present: Presence | None = None) -> None:
+    def update_statistics(self, observation: Inputs, present: Presence | None = None) -> None:
         """Let every normaliser learn from new readings; rows in which a sense is absent teach it nothing.
 
         ValueError, naming the sense, on NaN or infinity.

@@ -13,10 +13,12 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["normal", "uniform"]
+from mmrl.arrays import Indices
+
+DrawKind = Literal["normal", "uniform"]
 
 # Part of the key, so that a normal draw never shifts the uniform draws of the same stream.
-_KIND_KEYS: dict[Kind, int] = {"normal": 0, "uniform": 1}
+_KIND_KEYS: dict[DrawKind, int] = {"normal": 0, "uniform": 1}
 
 
 class Streams:
@@ -42,13 +44,13 @@ class Streams:
             raise ValueError(f"random stream {self.name!r}: seed must be an int >= 0, got {seed!r}")
         self.seed = int(seed)
         # Pools open on first use: most modalities draw one kind of number or none.
-        self._pools: dict[Kind, _Pool] = {}
+        self._pools: dict[DrawKind, _Pool] = {}
 
-    def normal(self, worlds: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def normal(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Standard normal values (n, *shape) for the n distinct `worlds`."""
         return self._pool("normal").take(worlds, shape)
 
-    def uniform(self, worlds: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def uniform(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Values in [0, 1) of shape (n, *shape) for the n distinct `worlds`."""
         return self._pool("uniform").take(worlds, shape)
 
@@ -68,7 +70,7 @@ class Streams:
         for kind, pool_state in state["pools"].items():
             self._pool(kind).load_state_dict(pool_state)
 
-    def _pool(self, kind: Kind) -> "_Pool":
+    def _pool(self, kind: DrawKind) -> "_Pool":
         if kind not in self._pools:
             self._pools[kind] = _Pool(self.seed, self.name, self.num_worlds, kind)
         return self._pools[kind]
@@ -79,7 +81,7 @@ class _Pool:
 
     block_size = 1024
 
-    def __init__(self, seed: int, name: str, num_worlds: int, kind: Kind) -> None:
+    def __init__(self, seed: int, name: str, num_worlds: int, kind: DrawKind) -> None:
         key = (crc32(name.encode()), _KIND_KEYS[kind])
         self._generators = [
             np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(i, *key))))
@@ -95,7 +97,7 @@ class _Pool:
         for world in range(num_worlds):
             self._refill(world)
 
-    def take(self, worlds: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def take(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         count = int(np.prod(shape, dtype=np.int64))
         first = self._read[worlds]
         if (first + count > self.block_size).any():

@@ -1,5 +1,7 @@
-"""House style that no linter checks: the first word of a docstring, the length of a file."""
+"""House style that no linter checks: first words of docstrings, lengths of files, one meaning for each name."""
 
+import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,3 +30,27 @@ def test_no_docstring_begins_with_what(folder: str) -> None:
 def test_no_file_is_too_long_to_read(folder: str, most: int) -> None:
     lengths = {path: len(text.splitlines()) for path, text in files_in(folder)}
     assert {path: length for path, length in lengths.items() if length > most} == {}
+
+
+def test_one_name_means_one_thing() -> None:
+    """No two modules define a public class, or an alias of a type, under the same name."""
+    places: dict[str, list[str]] = {}
+    for path, text in itertools.chain.from_iterable(map(files_in, SOURCES)):
+        for name in names_of_types(text):
+            places.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def names_of_types(text: str) -> Iterator[str]:
+    """The public classes and the aliases of types at the top of a module; a type variable means nothing by itself."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and "TypeVar(" not in ast.unparse(node):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name) and is_a_type(target.id))
+
+
+def is_a_type(name: str) -> bool:
+    """Names of types are in CamelCase; constants are in capitals."""
+    return name[0].isupper() and not name.isupper()

@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl.streams import Streams
 from mmrl_envs.arguments import is_number, number_array
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 ContextSource = Callable[[IntArray], Sequence[Mapping[str, Any]]]
 """Gives the contexts of the coming episodes of some worlds (n,), one each: a curriculum's way in."""
@@ -146,7 +144,7 @@ def with_defaults(parameters: Sequence[Parameter | Choice], defaults: Mapping[st
     return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in parameters]
 
 
-class Context:
+class WorldContexts:
     """The present setting of every parameter, and the draws from it.
 
     Args:

@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure, OverEpisode, require_distinct
-from mmrl_envs.multimodal import Observation
 from mmrl_envs.task import Outcome
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 _FOLDED: Mapping[OverEpisode, Callable[[FloatArray, FloatArray, IntArray], FloatArray]] = {
     "last": lambda so_far, new, steps: new,

@@ -15,13 +15,13 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.arrays import Observation
 from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl_envs.arguments import checked_seed
 from mmrl_envs.context import Choice, ContextSource, Parameter
 from mmrl_envs.snapshot import OtherWorlds
 
-Observation = dict[str, NDArray[Any]]
 StepResult = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 """Observation, reward, terminated, truncated and info of a step of N worlds."""
 

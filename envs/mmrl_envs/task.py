@@ -17,6 +17,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.context import Choice, Parameter
@@ -26,10 +27,6 @@ from mmrl_envs.robots.base import Robot
 
 if TYPE_CHECKING:
     from mmrl_envs.sensors.base import Sensor
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

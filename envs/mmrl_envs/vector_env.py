@@ -20,13 +20,14 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
-from mmrl_envs.context import Choice, Context, Parameter, with_defaults
+from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
-from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
+from mmrl_envs.multimodal import MultimodalVectorEnv
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
 from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
@@ -35,7 +36,7 @@ from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
 from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter
 from mmrl_envs.sensors.world_view import WorldView
-from mmrl_envs.task import BoolArray, IntArray, Task
+from mmrl_envs.task import Task
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -43,9 +44,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     Observations are a dict: sense name -> (N, *space.shape), images uint8 HWC, everything else float32. Actions are
     those of the robot's controller. `info` carries `is_success`, `success_once`, `physics_error` (N,) bool, the task's
-    figures of the episode so far, (N,) each, `privileged` (N, P) float32 for a critic, `context`, a dict of what
-    was drawn for the present episodes, name -> (N,), and `reward_terms`, a dict of what each term of the task's reward
-    has added so far, name -> (N,).
+    figures of the episode so far, (N,) each, `privileged` (N, P) float32 for a critic, and two dicts name -> (N,): in
+    `context` the draws for the present episodes, in `reward_terms` the part of each term in the return so far.
 
     Args:
         task: what is to be done, and by which robot.
@@ -114,7 +114,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
         parameters = [*task.parameters, *VIEWING, *map(noise_parameter, self.modalities)]
-        self.context = Context(with_defaults(parameters, defaults or {}), num_envs, context)
+        self.context = WorldContexts(with_defaults(parameters, defaults or {}), num_envs, context)
         self._given_context = dict(context or {})
         self._viewing = Viewing(self.world)
         self.controller = task.robot.controller.start(self.world, control_hz)

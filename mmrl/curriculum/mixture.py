@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-FloatArray = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 # On the diagonal of each covariance, so that points in a plane do not make it singular.
 _RIDGE = 1e-6

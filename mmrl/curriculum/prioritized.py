@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, EpisodeResult, require_at_least, require_fraction
 from mmrl.curriculum.space import ContextSpace, Value
-
-FloatArray = NDArray[np.float64]
 
 
 def replay_distribution(scores: FloatArray, ages: FloatArray, temperature: float, staleness: float) -> FloatArray:

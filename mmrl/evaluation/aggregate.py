@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-FloatArray = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

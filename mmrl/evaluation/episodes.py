@@ -17,14 +17,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure, figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.modality.readings import finite_rows
 
-BoolArray: TypeAlias = NDArray[np.bool_]
-IntArray: TypeAlias = NDArray[np.int64]
-FloatArray: TypeAlias = NDArray[np.float64]
-Observation: TypeAlias = dict[str, NDArray[Any]]
 Envs: TypeAlias = VectorEnv[Any, Any, Any]
 
 # What environments call success: Stable-Baselines3, LeRobot, Fetch; ManiSkill, Meta-World.

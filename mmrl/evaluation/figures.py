@@ -10,11 +10,10 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from gymnasium.vector import VectorEnv
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl.documents import fit
 
-FloatArray = NDArray[np.float64]
 OverEpisode = Literal["last", "max", "mean", "sum"]
 Better = Literal["low", "high"]
 

@@ -15,10 +15,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices
 from mmrl.streams import Streams
 
 Readings = NDArray[Any]
-WorldIndices = NDArray[np.integer]
 
 
 class FaultProcess(ABC):
@@ -28,11 +28,11 @@ class FaultProcess(ABC):
     """
 
     @abstractmethod
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         """The first observation of an episode; nothing of an earlier one may show."""
 
     @abstractmethod
-    def go_on(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def go_on(self, worlds: Indices, readings: Readings) -> Readings:
         """The observation after one more step, that of the last step included."""
 
 
@@ -186,7 +186,7 @@ class _Constant(FaultProcess):
     def __init__(self, space: spaces.Box) -> None:
         self._reading = np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         return np.repeat(self._reading[None], len(worlds), axis=0)
 
     go_on = begin
@@ -198,12 +198,12 @@ class _Frozen(FaultProcess):
         self._taken = np.zeros(num_worlds, np.int64)
         self._held = np.zeros((num_worlds, *space.shape), space.dtype)
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         self._taken[worlds] = 0
         self._held[worlds] = readings[worlds]
         return self._held[worlds]
 
-    def go_on(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def go_on(self, worlds: Indices, readings: Readings) -> Readings:
         self._taken[worlds] += 1
         awake = worlds[self._taken[worlds] <= self._after]
         self._held[awake] = readings[awake]
@@ -214,7 +214,7 @@ class _Noisy(FaultProcess):
     def __init__(self, space: spaces.Box, std: NDArray[np.float64], streams: Streams) -> None:
         self._space, self._std, self._streams = space, std, streams
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         values = readings[worlds] + self._std * self._streams.normal(worlds, self._space.shape)
         if np.issubdtype(self._space.dtype, np.integer):
             values = np.rint(values)
@@ -230,11 +230,11 @@ class _Delayed(FaultProcess):
         self._ring = np.zeros((steps + 1, num_worlds, *space.shape), space.dtype)  # (L, N, *shape)
         self._newest = np.zeros(num_worlds, np.int64)
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         self._ring[:, worlds] = readings[worlds]
         return readings[worlds]
 
-    def go_on(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def go_on(self, worlds: Indices, readings: Readings) -> Readings:
         newest = (self._newest[worlds] + 1) % len(self._ring)
         self._newest[worlds] = newest
         self._ring[newest, worlds] = readings[worlds]
@@ -246,7 +246,7 @@ class _Swapped(FaultProcess):
     def __init__(self, num_worlds: int, offset: int) -> None:
         self._source = (np.arange(num_worlds) + offset) % num_worlds
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         return readings[self._source[worlds]]
 
     go_on = begin
@@ -257,11 +257,11 @@ class _Replayed(FaultProcess):
         self._recording = recording
         self._taken = np.zeros(num_worlds, np.int64)
 
-    def begin(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def begin(self, worlds: Indices, readings: Readings) -> Readings:
         self._taken[worlds] = 0
         return self._recording[self._taken[worlds]]
 
-    def go_on(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def go_on(self, worlds: Indices, readings: Readings) -> Readings:
         self._taken[worlds] += 1
         return self._recording[np.minimum(self._taken[worlds], len(self._recording) - 1)]
 

@@ -20,8 +20,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices
 from mmrl.evaluation.episodes import require_known
-from mmrl.faults.faults import Absent, Fault, FaultProcess, Readings, WorldIndices
+from mmrl.faults.faults import Absent, Fault, FaultProcess, Readings
 from mmrl.modality.foreign import flatten_observation
 from mmrl.streams import Streams
 
@@ -177,14 +178,14 @@ class _Broken:
             except ValueError as error:
                 raise ValueError(f"sense {name!r}: {error}") from error
 
-    def begin(self, worlds: WorldIndices, readings: Shown) -> Shown:
+    def begin(self, worlds: Indices, readings: Shown) -> Shown:
         """Episodes begin in `worlds`; returns copies of what is shown in all of them."""
         for name, process in self._processes.items():
             if len(worlds):
                 self._shown[name][worlds] = process.begin(worlds, readings[name])
         return {name: rows.copy() for name, rows in self._shown.items()}
 
-    def go_on(self, worlds: WorldIndices, readings: Shown) -> Shown:
+    def go_on(self, worlds: Indices, readings: Shown) -> Shown:
         """One step was taken in `worlds`; returns copies of what is shown in all of them."""
         for name, process in self._processes.items():
             if len(worlds):

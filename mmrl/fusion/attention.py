@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from mmrl.encoders import Encoder, build_token_encoder
 from mmrl.encoders.layers import orthogonal_
-from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, Size, require_sizes, sense_key
+from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Size, require_whole_numbers, sense_key
+from mmrl.inputs import Presence
 from mmrl.modality import Modality
 
 _EMBEDDING_STD = 0.02  # ViLT, released code
@@ -77,7 +78,7 @@ class AttentionOptions(FusionOptions):
     """Size of the hidden layer after the attention, in multiples of dim."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "dim", "heads", "mlp_ratio")
+        require_whole_numbers(self, "dim", "heads", "mlp_ratio")
         _require_divisible(self, self.dim, self.heads)
 
 
@@ -119,7 +120,7 @@ class TransformerOptions(FusionOptions):
     """Size of the hidden layer of a block, in multiples of dim."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "dim", "layers", "heads", "mlp_ratio")
+        require_whole_numbers(self, "dim", "layers", "heads", "mlp_ratio")
         _require_divisible(self, self.dim, self.heads)
 
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from mmrl.encoders import Encoder, build_encoder
 from mmrl.encoders.layers import orthogonal_
+from mmrl.inputs import Presence
 from mmrl.modality import Modality
 
 Size = int | tuple[int, int]
 Encodings = Mapping[str, Tensor]
-Presence = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FusionOptions:
 NO_OPTIONS = FusionOptions()
 
 
-def require_sizes(options: FusionOptions, *names: str) -> None:
+def require_whole_numbers(options: FusionOptions, *names: str) -> None:
     """ValueError unless those options are integers >= 1 or tuples of them."""
     for name in names:
         value = vars(options)[name]

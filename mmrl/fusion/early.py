@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mmrl.encoders import Encoder, build_signal
 from mmrl.encoders.clock import shared_clock
 from mmrl.encoders.layers import LEAKY_SLOPE, CausalConv
-from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, Size, project, require_sizes
+from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Size, project, require_whole_numbers
+from mmrl.inputs import Presence
 from mmrl.modality import Modality
 
 _KERNEL = _STRIDE = 2
@@ -30,7 +31,7 @@ class EarlyOptions(FusionOptions):
     """Output channels of each causal convolution along the ticks, which halves their number."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "ticks", "pixels", "channels")
+        require_whole_numbers(self, "ticks", "pixels", "channels")
 
 
 class EarlyFusion(Fusion):

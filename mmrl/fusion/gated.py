@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mmrl.encoders.layers import orthogonal_
-from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
+from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, sense_key
+from mmrl.inputs import Presence
 
 
 class GatedFusion(Fusion):

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, Size, project, sense_key
+from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Size, project, sense_key
 from mmrl.fusion.simple import ConcatFusion
+from mmrl.inputs import Presence
 
 
 class LateFusion(Fusion):

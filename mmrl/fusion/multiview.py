@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrl.encoders.layers import orthogonal_
-from mmrl.fusion.base import FusionOptions, Size, project, require_number, require_sizes, sense_key
+from mmrl.fusion.base import FusionOptions, Size, project, require_number, require_whole_numbers, sense_key
 from mmrl.fusion.recurrent import RecurrentFusion
 
 _CELL_OUTPUTS: Mapping[str, Callable[[Tensor], Tensor]] = {"linear": lambda c: c, "tanh": torch.tanh}
@@ -77,7 +77,7 @@ class MVLSTMOptions(FusionOptions):
     """The value that the output gate scales: the cell as in the paper, or its tanh as in other LSTMs."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "units")
+        require_whole_numbers(self, "units")
         require_number(self, "alpha", 0, 1)
         require_number(self, "beta", 0, 1)
         if self.cell not in _CELL_OUTPUTS:
@@ -126,7 +126,7 @@ class MFNOptions(FusionOptions):
     """Size of the hidden layer of each of the networks around that memory."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "units", "memory", "hidden")
+        require_whole_numbers(self, "units", "memory", "hidden")
 
 
 class MFNFusion(RecurrentFusion):

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmrl.encoders.layers import spread_keeping_
-from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, Presence, sense_key
+from mmrl.fusion.base import NO_OPTIONS, Encodings, Fusion, FusionOptions, sense_key
+from mmrl.inputs import Presence
 
 _VARIANCE_MIN = 1e-8  # Lee et al. 2019, released code
 

@@ -19,12 +19,12 @@ from mmrl.fusion.base import (
     Encodings,
     Fusion,
     FusionOptions,
-    Presence,
     Size,
     count_rows,
     require_number,
-    require_sizes,
+    require_whole_numbers,
 )
+from mmrl.inputs import Presence
 
 
 class RecurrentFusion(Fusion, ABC):
@@ -156,7 +156,7 @@ class TAGMOptions(FusionOptions):
     """Factor s on what the salience is the sigmoid of; Pei et al. tried 1, 3 and 5."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "attention")
+        require_whole_numbers(self, "attention")
         require_number(self, "sharpness", 0)
 
 

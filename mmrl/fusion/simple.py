@@ -15,11 +15,11 @@ from mmrl.fusion.base import (
     Encodings,
     Fusion,
     FusionOptions,
-    Presence,
     project,
-    require_sizes,
+    require_whole_numbers,
     sense_key,
 )
+from mmrl.inputs import Presence
 
 
 class ConcatFusion(Fusion):
@@ -92,7 +92,7 @@ class MLPOptions(FusionOptions):
     """Sizes of the hidden layers between the concatenation and the joint vector."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "hidden")
+        require_whole_numbers(self, "hidden")
 
 
 class MLPFusion(Fusion):

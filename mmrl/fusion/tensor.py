@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmrl.encoders.layers import orthogonal_
-from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Presence, project, require_sizes, sense_key
+from mmrl.fusion.base import Encodings, Fusion, FusionOptions, project, require_whole_numbers, sense_key
+from mmrl.inputs import Presence
 
 # More products than this cost more weights than all the rest of a policy has: 2^15 x 128 are 4 million.
 _MAX_PRODUCTS = 2**15
@@ -28,7 +29,7 @@ class TensorOptions(FusionOptions):
     """Size d to which each sense is projected first: S senses make (d + 1) ** S products."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "projection")
+        require_whole_numbers(self, "projection")
 
 
 class TensorFusion(Fusion):
@@ -70,7 +71,7 @@ class LowRankOptions(FusionOptions):
     """Size d to which each sense is projected first."""
 
     def __post_init__(self) -> None:
-        require_sizes(self, "rank", "projection")
+        require_whole_numbers(self, "rank", "projection")
 
 
 class LowRankFusion(Fusion):

@@ -16,22 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, Indices
 from mmrl.streams import Streams
 
 PerFeature = float | tuple[float, ...]
-Readings = NDArray[np.float64]
-WorldIndices = NDArray[np.integer]
 
 
 class NoiseProcess(ABC):
     """Noise at work on N worlds."""
 
     @abstractmethod
-    def begin(self, worlds: WorldIndices) -> None:
+    def begin(self, worlds: Indices) -> None:
         """Start an episode in `worlds`: draw what stays constant over one, forget the last one."""
 
     @abstractmethod
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
         """The noisy readings for true ones (n, k, *shape), oldest first, one period apart."""
 
     @abstractmethod
@@ -167,7 +166,7 @@ class Chain(Noise):
 class _MemorylessProcess(NoiseProcess):
     """Noise in which no reading depends on an earlier one; `apply` is left to subclasses."""
 
-    def begin(self, worlds: WorldIndices) -> None:
+    def begin(self, worlds: Indices) -> None:
         pass
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,8 +181,8 @@ class _GaussianProcess(_MemorylessProcess):
         self._std = std
         self._streams = streams
 
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
-        noisy: Readings = readings + self._std * self._streams.normal(worlds, readings.shape[1:])
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
+        noisy: FloatArray = readings + self._std * self._streams.normal(worlds, readings.shape[1:])
         return noisy
 
 
@@ -192,7 +191,7 @@ class _BiasProcess(NoiseProcess):
         self,
         std: NDArray[np.float64],
         step_std: NDArray[np.float64],
-        offset: Readings,
+        offset: FloatArray,
         streams: Streams,
     ) -> None:
         self._std = std
@@ -200,10 +199,10 @@ class _BiasProcess(NoiseProcess):
         self._offset = offset  # (N, *shape), the one the next reading will have
         self._streams = streams
 
-    def begin(self, worlds: WorldIndices) -> None:
+    def begin(self, worlds: Indices) -> None:
         self._offset[worlds] = self._std * self._streams.normal(worlds, self._offset.shape[1:])
 
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
         now = self._offset[worlds][:, None]  # (n, 1, *shape)
         if not self._step_std.any():
             return readings + now
@@ -211,7 +210,7 @@ class _BiasProcess(NoiseProcess):
         after = now + np.cumsum(steps, axis=1)  # (n, k, *shape)
         self._offset[worlds] = after[:, -1]
         # The walk moves between readings: reading j has seen the steps before it, not its own.
-        walked: Readings = readings + np.concatenate([now, after[:, :-1]], axis=1)
+        walked: FloatArray = readings + np.concatenate([now, after[:, :-1]], axis=1)
         return walked
 
     def state_dict(self) -> dict[str, Any]:
@@ -225,22 +224,22 @@ class _QuantisationProcess(_MemorylessProcess):
     def __init__(self, step: NDArray[np.float64]) -> None:
         self._step = step
 
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
-        rounded: Readings = np.rint(readings / self._step) * self._step
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
+        rounded: FloatArray = np.rint(readings / self._step) * self._step
         return rounded
 
 
 class _DropoutProcess(NoiseProcess):
-    def __init__(self, probability: float, last: Readings, streams: Streams) -> None:
+    def __init__(self, probability: float, last: FloatArray, streams: Streams) -> None:
         self._probability = probability
         self._last = last  # (N, *shape), the last reading that arrived
         self._arrived = np.zeros(len(last), dtype=np.bool_)  # (N,), whether one arrived yet
         self._streams = streams
 
-    def begin(self, worlds: WorldIndices) -> None:
+    def begin(self, worlds: Indices) -> None:
         self._arrived[worlds] = False
 
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
         k = readings.shape[1]
         arrives = self._streams.uniform(worlds, (k,)) >= self._probability  # (n, k)
         arrives[:, 0] |= ~self._arrived[worlds]
@@ -264,11 +263,11 @@ class _ChainProcess(NoiseProcess):
     def __init__(self, processes: list[NoiseProcess]) -> None:
         self._processes = processes
 
-    def begin(self, worlds: WorldIndices) -> None:
+    def begin(self, worlds: Indices) -> None:
         for process in self._processes:
             process.begin(worlds)
 
-    def apply(self, worlds: WorldIndices, readings: Readings) -> Readings:
+    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
         for process in self._processes:
             readings = process.apply(worlds, readings)
         return readings

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mmrl.inputs import Memory, Observation, Presence
+from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.normalization import FARTHEST
 from mmrl.perception import Perception, Seen
@@ -146,7 +146,7 @@ class ActorCritic(nn.Module):
     @torch.no_grad()
     def act(
         self,
-        obs: Observation,
+        obs: Inputs,
         *,
         present: Presence | None = None,
         deterministic: bool = False,
@@ -158,7 +158,7 @@ class ActorCritic(nn.Module):
     @torch.no_grad()
     def step(
         self,
-        obs: Observation,
+        obs: Inputs,
         memory: Memory | None,
         *,
         present: Presence | None = None,
@@ -175,7 +175,7 @@ class ActorCritic(nn.Module):
         value = None if self.critic_modalities else self._value(self._read_by_critic(obs, present, seen))
         return Step(action, log_prob, value, seen.memory)
 
-    def value(self, obs: Observation, *, present: Presence | None = None, memory: Memory | None = None) -> Tensor:
+    def value(self, obs: Inputs, *, present: Presence | None = None, memory: Memory | None = None) -> Tensor:
         """Expected return (B,); a critic with senses of its own reads nothing else of `obs`."""
         if self.critic_perception is None:
             return self._value(self._see(obs, present, memory).fused)
@@ -184,7 +184,7 @@ class ActorCritic(nn.Module):
 
     def evaluate_actions(
         self,
-        obs: Observation,
+        obs: Inputs,
         action: Tensor,
         *,
         present: Presence | None = None,
@@ -196,15 +196,13 @@ class ActorCritic(nn.Module):
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         return Evaluation(log_prob, entropy, self._value(self._read_by_critic(obs, present, seen)), seen)
 
-    def distribution(
-        self, obs: Observation, present: Presence | None = None, memory: Memory | None = None
-    ) -> Distribution:
+    def distribution(self, obs: Inputs, present: Presence | None = None, memory: Memory | None = None) -> Distribution:
         """Actions given the senses: independent Gaussians over (*A), or a Categorical."""
         distribution: Distribution = self.head(self.actor(self._see(obs, present, memory).fused))
         return distribution
 
     @torch.no_grad()
-    def update_statistics(self, obs: Observation, *, present: Presence | None = None) -> None:
+    def update_statistics(self, obs: Inputs, *, present: Presence | None = None) -> None:
         """Let every normaliser learn from new readings, each to be shown once, during a rollout.
 
         Rows in which a sense is absent teach it nothing. ValueError on NaN or infinity.
@@ -247,18 +245,18 @@ class ActorCritic(nn.Module):
         action = distribution.mode if deterministic else self.head.sample(distribution, generator)
         return action, distribution.log_prob(action)
 
-    def _see(self, obs: Observation, present: Presence | None, memory: Memory | None) -> Seen:
+    def _see(self, obs: Inputs, present: Presence | None, memory: Memory | None) -> Seen:
         self.perception.require(obs, present, self.senses)
         seen: Seen = self.perception(obs, present, memory)
         return seen
 
-    def _read_by_critic(self, obs: Observation, present: Presence | None, seen: Seen) -> Tensor:
+    def _read_by_critic(self, obs: Inputs, present: Presence | None, seen: Seen) -> Tensor:
         """The batch as the actor sees it, or as the critic does where it has a perception of its own."""
         if self.critic_perception is None:
             return seen.fused
         return self._seen_by_critic(self.critic_perception, obs, present)
 
-    def _seen_by_critic(self, perception: Perception, obs: Observation, present: Presence | None) -> Tensor:
+    def _seen_by_critic(self, perception: Perception, obs: Inputs, present: Presence | None) -> Tensor:
         fused: Tensor = perception(obs, self._masks_of_critic(present)).fused
         return fused
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from mmrl.documents import fit
-from mmrl.inputs import Observation, Presence
+from mmrl.inputs import Inputs, Presence
 from mmrl.modality import Modality
 from mmrl.perception import Perception, Seen
 
@@ -23,7 +23,7 @@ class Batch(Protocol):
     """Samples of experience, tensors (B, ...); whatever algorithm collected them."""
 
     @property
-    def observations(self) -> Observation:
+    def observations(self) -> Inputs:
         """Readings (B, *window_shape) by sense, those of the critic among them."""
 
     @property
@@ -42,7 +42,7 @@ class Objective(nn.Module, ABC):
     def forward(self, batch: Batch, seen: Seen) -> Tensor:
         """The loss, a scalar, on a batch and what the actor's perception sees of it, gradients included."""
 
-    def update_statistics(self, observations: Observation) -> None:
+    def update_statistics(self, observations: Inputs) -> None:
         """Learn scales from new readings, each shown once, if the objective keeps any."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from mmrl.inputs import Observation
+from mmrl.inputs import Inputs
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.perception import Perception, Seen
@@ -53,6 +53,6 @@ class LinearReadOut(Objective):
         error: Tensor = (self.head(seen.fused) - state).square().mean(dim=1)
         return error.mean()
 
-    def update_statistics(self, observations: Observation) -> None:
+    def update_statistics(self, observations: Inputs) -> None:
         if self.sense in observations:
             self.normalizer.update(observations[self.sense].flatten(1))

@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, IntArray, Observation
 from mmrl.documents import fit
-from mmrl.evaluation.episodes import BoolArray, IntArray, Observation, Policy
+from mmrl.evaluation.episodes import Policy
 from mmrl.faults.faults import Delayed, Fault, Frozen, Noisy, Swapped, Zeros
 from mmrl.worth.shapley import Subset, subsets
 

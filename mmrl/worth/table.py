@@ -20,16 +20,16 @@ from mmrl.modality.foreign import flatten_observation
 from mmrl.worth.conditions import BrokenWays, Condition, SpreadMeter, broken, unplugged
 from mmrl.worth.worth import SenseRow, Worth, row_of, worth_of
 
-Arrays = Mapping[str, NDArray[Any]]
+ArraysByName = Mapping[str, NDArray[Any]]
 
 
 class Store(Protocol):
     """Where finished conditions are kept, so that an interrupted evaluation can go on."""
 
-    def get(self, key: str) -> Arrays | None:
+    def get(self, key: str) -> ArraysByName | None:
         """The arrays put there, None without any."""
 
-    def put(self, key: str, arrays: Arrays) -> None:
+    def put(self, key: str, arrays: ArraysByName) -> None:
         """Keep arrays by name."""
 
 
@@ -37,12 +37,12 @@ class KeptInMemory:
     """A store that lasts as long as it is held."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Arrays] = {}
+        self._kept: dict[str, ArraysByName] = {}
 
-    def get(self, key: str) -> Arrays | None:
+    def get(self, key: str) -> ArraysByName | None:
         return self._kept.get(key)
 
-    def put(self, key: str, arrays: Arrays) -> None:
+    def put(self, key: str, arrays: ArraysByName) -> None:
         self._kept[key] = dict(arrays)
 
 

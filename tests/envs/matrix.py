@@ -11,8 +11,7 @@ import pytest
 from gymnasium import spaces
 
 import mmrl_envs
-
-Observation = dict[str, np.ndarray]
+from mmrl.arrays import Observation
 
 TASKS = [env_id for env_id in mmrl_envs.task_ids() if env_id.startswith("mmrl/")]
 """Those of the suite: a package that happens to be installed has tests of its own."""

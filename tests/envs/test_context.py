@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmrl.streams import Streams
-from mmrl_envs.context import Choice, Context, Parameter
+from mmrl_envs.context import Choice, Parameter, WorldContexts
 
 PARAMETERS = (
     Parameter("depth_m", (0.0, 1.0), 0.0, 2.0, "how deep"),
@@ -15,7 +15,7 @@ WORLDS = np.arange(8)
 
 
 def draw(setting: dict[str, object], seed: int = 0) -> dict[str, np.ndarray]:
-    return Context(PARAMETERS, 8, setting).draw(WORLDS, {"task": Streams(seed, "context", 8)})
+    return WorldContexts(PARAMETERS, 8, setting).draw(WORLDS, {"task": Streams(seed, "context", 8)})
 
 
 def test_defaults_values_ranges_and_arrays() -> None:
@@ -70,14 +70,14 @@ def test_bad_settings_name_the_thing_the_bound_and_the_value(setting: dict[str, 
 
 
 def test_an_invalid_update_changes_nothing() -> None:
-    context = Context(PARAMETERS, 8)
+    context = WorldContexts(PARAMETERS, 8)
     with pytest.raises(ValueError, match="friction"):
         context.update({"depth_m": 0.3, "friction": 7.0})
     assert len(np.unique(context.draw(WORLDS, {"task": Streams(0, "context", 8)})["depth_m"])) == 8
 
 
 def test_single_worlds_may_have_their_own() -> None:
-    context = Context(PARAMETERS, 8, {"friction": 0.3})
+    context = WorldContexts(PARAMETERS, 8, {"friction": 0.3})
     context.assign(np.array([2, 5]), [{"friction": (0.8, 0.9), "shape": "hexagonal"}, {"depth_m": 1.5}])
     drawn = context.draw(WORLDS, {"task": Streams(0, "context", 8)})
     before = draw({"friction": 0.3})
@@ -91,7 +91,7 @@ def test_single_worlds_may_have_their_own() -> None:
 
 
 def test_an_invalid_assignment_changes_nothing() -> None:
-    context = Context(PARAMETERS, 8, {"friction": 0.3})
+    context = WorldContexts(PARAMETERS, 8, {"friction": 0.3})
     with pytest.raises(ValueError, match=r"'friction' must lie in \[0.1, 1.0\], got 7.0"):
         context.assign(np.array([0, 1]), [{"friction": 0.8}, {"friction": 7.0}])
     with pytest.raises(ValueError, match="2 worlds need as many contexts, got 1"):
@@ -100,9 +100,9 @@ def test_an_invalid_assignment_changes_nothing() -> None:
 
 
 def test_a_saved_context_comes_back() -> None:
-    context = Context(PARAMETERS, 8, {"shape": ("square", "hexagonal")})
+    context = WorldContexts(PARAMETERS, 8, {"shape": ("square", "hexagonal")})
     context.assign(np.array([4]), [{"friction": (0.8, 0.9), "shape": "round"}])
-    other = Context(PARAMETERS, 8)
+    other = WorldContexts(PARAMETERS, 8)
     other.load_state_dict(context.state_dict())
     one, same = (each.draw(WORLDS, {"task": Streams(0, "context", 8)}) for each in (context, other))
     for name in one:

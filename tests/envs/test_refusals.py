@@ -11,7 +11,6 @@ import mmrl_envs
 from tests.comparing import assert_same
 
 TOUCH = ("force_torque", "proprioception")
-Observation = dict[str, np.ndarray]
 
 
 @pytest.mark.parametrize(

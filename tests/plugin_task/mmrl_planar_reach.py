@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs import Camera, JointProprioception, register_task
@@ -16,7 +17,7 @@ from mmrl_envs.controllers.direct import torque_control
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.base import Robot
 from mmrl_envs.scenes.groups import SCENE_GROUP, TABLE_GROUP
-from mmrl_envs.task import FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.task import Outcome, Start, Task
 
 JOINTS, LINK_M = ("shoulder", "elbow"), 0.2
 NEAR_M = 0.03

@@ -20,7 +20,7 @@ from mmrl.documents import fit
 from mmrl.effects import Reads, require_effect
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import AblationReport, Judged
-from mmrl_agents.ablation.subsets import JOINT, SUBSETS, Senses, expand, senses_and_choice
+from mmrl_agents.ablation.subsets import JOINT, SUBSETS, SenseNames, expand, senses_and_choice
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.records.files import read_json, require_folder, write_json
 from mmrl_agents.records.marks import EVALUATION, is_marked
@@ -79,7 +79,7 @@ class AblateConfig:
 class Cell:
     """One policy of the ablation."""
 
-    senses: Senses
+    senses: SenseNames
     """That it has."""
     seed: int
     """Of its training."""
@@ -160,14 +160,14 @@ def _is_trained(run: RunFolder) -> bool:
         return False
 
 
-def _run_of(config: AblateConfig, subset: Senses, seed: int) -> RunFolder:
+def _run_of(config: AblateConfig, subset: SenseNames, seed: int) -> RunFolder:
     run = RunFolder(config.path / JOINT.join(subset) / f"seed_{seed}")
     for folder in (run.path.parent, run.path):
         require_folder(folder)
     return run
 
 
-def _cell(config: AblateConfig, training: TrainConfig, subset: Senses, seed: int) -> Cell:
+def _cell(config: AblateConfig, training: TrainConfig, subset: SenseNames, seed: int) -> Cell:
     run = _run_of(config, subset, seed)
     dropped = {name: share for name, share in training.sense_dropout_of.items() if name in subset}
     training = replace(
@@ -183,7 +183,7 @@ def _begun(cell: Cell) -> TrainConfig:
     return cell.config
 
 
-def _write_manifest(config: AblateConfig, subsets: Sequence[Senses]) -> None:
+def _write_manifest(config: AblateConfig, subsets: Sequence[SenseNames]) -> None:
     """Say what is in the folder; raises ValueError where it is an ablation of other settings."""
     path = config.path / MANIFEST
     settings = _with_effect(config.train)
@@ -213,7 +213,7 @@ def _with_effect(training: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in config_to_dict(training).items() if name not in _WITHOUT_EFFECT}
 
 
-def _all_judged(config: AblateConfig, senses: Senses) -> list[Judged]:
+def _all_judged(config: AblateConfig, senses: SenseNames) -> list[Judged]:
     """The policies of the folder that have played these episodes, whichever command or terminal trained them."""
     manifest = read_json(config.path / MANIFEST)
     runs = [

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrl_agents.ablation.results import AblationReport, Estimate
+from mmrl_agents.ablation.results import AblationReport, OverSeeds
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.line_styles import line_style
 
@@ -55,7 +55,7 @@ def _draw_scores(panel: Any, report: AblationReport) -> None:
         panel.set_xlim(-2, 102)
 
 
-def _draw_estimates(panel: Any, estimates: Sequence[Estimate], unit: float) -> None:
+def _draw_estimates(panel: Any, estimates: Sequence[OverSeeds], unit: float) -> None:
     """A dot with its interval for each subset, from the top down, in the colours of the curves."""
     for index, estimate in enumerate(estimates):
         colour, ends = line_style(index)["color"], _bars(estimate, unit)
@@ -64,7 +64,7 @@ def _draw_estimates(panel: Any, estimates: Sequence[Estimate], unit: float) -> N
     panel.invert_yaxis()
 
 
-def _bars(score: Estimate, unit: float) -> list[list[float]] | None:
+def _bars(score: OverSeeds, unit: float) -> list[list[float]] | None:
     """Lengths of the error bar to the left and to the right."""
     if score.low is None or score.high is None:
         return None

@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl.evaluation.aggregate import aggregate
 from mmrl.evaluation.figures import Figure
 from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record
 from mmrl_agents.records.files import read_json, read_json_lines
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.training.judge import RETURN, SUCCESS
-
-FloatArray = NDArray[np.float64]
 
 POINTS = 60
 """K: points at which curves are read."""
@@ -63,7 +61,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class OverSeeds:
     """A figure over seeds."""
 
     value: float
@@ -88,14 +86,14 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Subset:
+class SubsetResults:
     """The results of the policies with one subset of the senses."""
 
     senses: tuple[str, ...]
     """The subset."""
-    score: Estimate
+    score: OverSeeds
     """Success at the end of an episode, or the mean return where the environment knows no success."""
-    figures: Mapping[str, Estimate]
+    figures: Mapping[str, OverSeeds]
     """Medians of the figures that the episodes of every seed reported, by name."""
     steps: FloatArray
     """Environment steps of the curve, (K,)."""
@@ -123,7 +121,7 @@ class AblationReport:
     """Of the curves."""
     knows_success: bool
     """Whether the scores are success rates."""
-    subsets: tuple[Subset, ...]
+    subsets: tuple[SubsetResults, ...]
     """From the best to the worst score."""
     figures: tuple[Figure, ...] = ()
     """That the environment declares and every run reported."""
@@ -173,7 +171,7 @@ def _subset(
     metric: Metric,
     knows_success: bool,
     figures: Sequence[Figure],
-) -> Subset:
+) -> SubsetResults:
     score = {
         run.seed: rows[run]["success_at_end"]["rate"] if knows_success else rows[run]["mean_return"] for run in runs
     }
@@ -183,7 +181,7 @@ def _subset(
     curves = np.stack([between(logs[run], metric.key, steps) for run in runs])  # (R, K)
     known = np.isfinite(curves).all(axis=0)
     result = aggregate(curves[:, None, known])
-    return Subset(
+    return SubsetResults(
         runs[0].senses,
         _estimate(score),
         {name: _estimate(by_seed) for name, by_seed in medians.items()},
@@ -205,11 +203,11 @@ def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> Fl
     return figures
 
 
-def _estimate(by_seed: Mapping[int, float]) -> Estimate:
+def _estimate(by_seed: Mapping[int, float]) -> OverSeeds:
     result = aggregate(np.array(list(by_seed.values()), np.float64)[:, None, None])
     low, high = float(result.low[0]), float(result.high[0])
     one = math.isnan(low)
-    return Estimate(float(result.value[0]), None if one else low, None if one else high, by_seed)
+    return OverSeeds(float(result.value[0]), None if one else low, None if one else high, by_seed)
 
 
 def _logged(folder: Path) -> list[dict[str, Any]]:

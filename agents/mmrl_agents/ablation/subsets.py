@@ -11,41 +11,41 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.making import senses_of
 from mmrl_envs.multimodal import describing
 
-Senses = tuple[str, ...]
+SenseNames = tuple[str, ...]
 
 JOINT = "+"
 
 
-def _all_subsets(senses: Senses) -> list[Senses]:
+def _all_subsets(senses: SenseNames) -> list[SenseNames]:
     return [subset for size in range(len(senses), 0, -1) for subset in combinations(senses, size)]
 
 
-def _singles(senses: Senses) -> list[Senses]:
+def _singles(senses: SenseNames) -> list[SenseNames]:
     return [senses, *((name,) for name in senses)]
 
 
-def _leave_one_out(senses: Senses) -> list[Senses]:
+def _leave_one_out(senses: SenseNames) -> list[SenseNames]:
     return [senses, *(tuple(other for other in senses if other != name) for name in senses)]
 
 
-SUBSETS: Mapping[str, Callable[[Senses], list[Senses]]] = MappingProxyType(
+SUBSETS: Mapping[str, Callable[[SenseNames], list[SenseNames]]] = MappingProxyType(
     {"all": _all_subsets, "single": _singles, "leave-one-out": _leave_one_out}
 )
 """Words that stand for several subsets, all of them with the full set."""
 
 
-def expand(words: Sequence[str], senses: Senses) -> list[Senses]:
+def expand(words: Sequence[str], senses: SenseNames) -> list[SenseNames]:
     """The subsets that words stand for, each once, its senses in the order of the environment.
 
     Raises ValueError for a word that is neither in `SUBSETS` nor made of the senses there are.
     """
-    found: list[Senses] = []
+    found: list[SenseNames] = []
     for word in words:
         found += SUBSETS[word](senses) if word in SUBSETS else [_subset(word, senses)]
     return list(dict.fromkeys(found))
 
 
-def _subset(word: str, senses: Senses) -> Senses:
+def _subset(word: str, senses: SenseNames) -> SenseNames:
     names = word.split(JOINT)
     unknown = [name for name in names if name not in senses]
     if unknown or len(set(names)) < len(names):
@@ -56,10 +56,10 @@ def _subset(word: str, senses: Senses) -> Senses:
     return tuple(name for name in senses if name in names)
 
 
-Choose = Callable[[TrainConfig, Senses, Senses], TrainConfig]
+Choose = Callable[[TrainConfig, SenseNames, SenseNames], TrainConfig]
 
 
-def senses_and_choice(config: TrainConfig) -> tuple[Senses, Choose]:
+def senses_and_choice(config: TrainConfig) -> tuple[SenseNames, Choose]:
     """The senses of an environment, and how a training is given some of them.
 
     Raises ValueError where there is nothing to leave out.
@@ -72,7 +72,7 @@ def senses_and_choice(config: TrainConfig) -> tuple[Senses, Choose]:
     return names, _CHOICES[chosen_by]
 
 
-def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
+def _with_sensors(config: TrainConfig, senses: SenseNames, subset: SenseNames) -> TrainConfig:
     """Robots are built with the sensors that they have; what a missing one would suffer from goes with it."""
     gone = {f"{name}_noise" for name in senses if name not in subset}
     context = {name: value for name, value in config.context.items() if name not in gone}
@@ -83,7 +83,7 @@ def _with_sensors(config: TrainConfig, senses: Senses, subset: Senses) -> TrainC
     return replace(config, sensors=sensors, context=context, vary=vary, modalities=read)
 
 
-def _with_keys(config: TrainConfig, senses: Senses, subset: Senses) -> TrainConfig:
+def _with_keys(config: TrainConfig, senses: SenseNames, subset: SenseNames) -> TrainConfig:
     """Of worlds of other packages the policy does not read some keys."""
     ignored = {f"{name}.kind": IGNORE for name in senses if name not in subset}
     return replace(config, modalities={**config.modalities, **ignored})

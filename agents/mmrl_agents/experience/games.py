@@ -14,6 +14,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmrl.arrays import Indices
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
@@ -222,7 +223,7 @@ class Games:
             for row, drawn in enumerate(action.cpu().numpy())
         ]
 
-    def _drop(self, worlds: NDArray[np.integer]) -> None:
+    def _drop(self, worlds: Indices) -> None:
         """Games begin in these worlds."""
         if self.dropout is not None and worlds.size:
             self.dropout.begin(worlds)

@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmrl.arrays import Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
 from mmrl.policy.actor_critic import ActorCritic
@@ -173,7 +174,7 @@ class Rollout:
         for name, rows in self.storage.observations.items():
             rows[row, worlds].copy_(torch.from_numpy(arrays[name]))
 
-    def _drop(self, beginning: NDArray[np.integer], row: int, worlds: slice = ALL) -> None:
+    def _drop(self, beginning: Indices, row: int, worlds: slice = ALL) -> None:
         """Episodes begin in some worlds: settle their senses, and note those of `worlds`."""
         if self.dropout is None or self.storage.present is None:
             return

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices
 from mmrl.streams import Streams
 
 
@@ -51,7 +52,7 @@ class SenseDropout:
         """Draw from the beginning of another stream from now on."""
         self._streams.restart(seed)
 
-    def begin(self, worlds: NDArray[np.integer]) -> None:
+    def begin(self, worlds: Indices) -> None:
         """Episodes begin in these worlds."""
         drawn = self._streams.uniform(worlds, (len(self.senses) + 1,))
         present = drawn[:, :-1] >= self._probabilities

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from mmrl.inputs import Memory, Observation, Presence
+from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.policy.config import PolicyConfig
 from mmrl.representation import ObjectiveConfig
@@ -89,7 +89,7 @@ class Network(Protocol):
 
     def step(
         self,
-        obs: Observation,
+        obs: Inputs,
         memory: Memory | None,
         *,
         present: Presence | None = None,

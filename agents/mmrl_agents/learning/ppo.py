@@ -119,7 +119,7 @@ def approximate_kl(log_ratio: Tensor) -> Tensor:
     return (log_ratio.exp() - 1.0 - log_ratio).mean()
 
 
-class Loss(NamedTuple):
+class PPOLoss(NamedTuple):
     """The total and its parts, scalar tensors; only the total carries a gradient."""
 
     total: Tensor
@@ -132,7 +132,7 @@ class Loss(NamedTuple):
     """The objectives that the encoders learn from besides, by name, without their weights."""
 
 
-def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> Loss:
+def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_coef: float | None = None) -> PPOLoss:
     """The objective of one minibatch, eq. 9 with the sign turned round; `entropy_coef` is by default the config's."""
     now = policy.evaluate_actions(batch.observations, batch.actions, present=batch.present, memory=batch.memory)
     log_ratio = now.log_prob - batch.log_probs
@@ -150,7 +150,7 @@ def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_c
     with torch.no_grad():
         clipped = ((log_ratio.exp() - 1.0).abs() > config.clip).float().mean()
         kl = approximate_kl(log_ratio)
-    return Loss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, objectives)
+    return PPOLoss(total, surrogate.detach(), critic.detach(), mean_entropy.detach(), kl, clipped, objectives)
 
 
 class PPO:
@@ -190,7 +190,7 @@ class PPO:
         if config.scale_values:
             self.policy.follow_returns(self.ranks.join(storage.returns, dim=1))
         minibatch_size = len(self.ranks.share(config.minibatch_size))
-        seen: list[Loss] = []
+        seen: list[PPOLoss] = []
         norms: list[Tensor] = []
         skipped = 0
         for _ in range(config.epochs):
@@ -208,7 +208,7 @@ class PPO:
                 break
         return self._metrics(seen, norms, skipped, storage)
 
-    def _step(self, loss: Loss) -> Tensor | None:
+    def _step(self, loss: PPOLoss) -> Tensor | None:
         """One gradient step; returns the gradient norm, or None where nothing was changed."""
         self.optimizer.zero_grad(set_to_none=True)
         if self.ranks.any(not torch.isfinite(loss.total)):
@@ -221,7 +221,7 @@ class PPO:
         self.optimizer.step()
         return norm
 
-    def _explain(self, loss: Loss, batch: Minibatch) -> str:
+    def _explain(self, loss: PPOLoss, batch: Minibatch) -> str:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
         parts = {
             "policy loss": loss.policy,
@@ -240,12 +240,12 @@ class PPO:
         cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
         return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
 
-    def _moved_too_far(self, seen: list[Loss]) -> bool:
+    def _moved_too_far(self, seen: list[PPOLoss]) -> bool:
         limit = self.config.target_kl
         return limit is not None and bool(seen) and float(self.ranks.mean(seen[-1].kl)) > limit
 
     def _metrics(
-        self, seen: list[Loss], norms: list[Tensor], skipped: int, storage: RolloutStorage
+        self, seen: list[PPOLoss], norms: list[Tensor], skipped: int, storage: RolloutStorage
     ) -> dict[str, float]:
         def mean(items: list[Tensor]) -> float:
             return float(self.ranks.mean(torch.stack(items).mean())) if items else math.nan

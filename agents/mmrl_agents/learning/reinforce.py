@@ -54,7 +54,7 @@ def step_size(k: float, initial: float, final: float, tau: float) -> float:
     return (1.0 - a) * initial + a * final
 
 
-class Loss(NamedTuple):
+class ReinforceLoss(NamedTuple):
     """The total and its parts, each a scalar tensor, summed over steps; only the total carries a gradient."""
 
     total: Tensor
@@ -62,12 +62,12 @@ class Loss(NamedTuple):
     entropy: Tensor
 
 
-def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> Loss:
+def reinforce_loss(policy: ActorCritic, samples: Samples, advantages: Tensor, config: ReinforceConfig) -> ReinforceLoss:
     """The loss of the policy over steps (B,)."""
     distribution = policy.distribution(samples.observations, samples.present)
     actor = policy_gradient_loss(distribution.log_prob(samples.actions), advantages)
     entropy = distribution.entropy().sum()
-    return Loss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
+    return ReinforceLoss(actor - config.entropy_coef * entropy, actor.detach(), entropy.detach())
 
 
 def critic_loss(policy: ActorCritic, samples: Samples, returns: Tensor) -> Tensor:

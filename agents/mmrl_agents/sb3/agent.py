@@ -232,7 +232,7 @@ class ReplayAgent(SB3Agent):
         return cast(OffPolicyAlgorithm, self.model)
 
     def _build(self, options: dict[str, Any], device: torch.device) -> BaseAlgorithm:
-        require_memory(self.worlds, int(options["buffer_size"]))
+        require_replay_memory(self.worlds, int(options["buffer_size"]))
         if options["learning_starts"] > options["buffer_size"]:
             starts, size = options["learning_starts"], options["buffer_size"]
             raise ValueError(f"sb3.options: learning_starts {starts} is more than a buffer_size of {size} holds")
@@ -273,7 +273,7 @@ class ReplayAgent(SB3Agent):
         warnings.warn(text, ReplayBufferNotSaved, stacklevel=2)
 
 
-def require_memory(worlds: WorldsVecEnv, transitions: int) -> None:
+def require_replay_memory(worlds: WorldsVecEnv, transitions: int) -> None:
     """Raise ValueError where a replay buffer, with the observations before and after, outgrows the machine."""
     space = worlds.observation_space
     assert isinstance(space, spaces.Dict)

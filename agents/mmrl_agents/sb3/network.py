@@ -23,7 +23,7 @@ from stable_baselines3.sac.policies import Actor as SACActor
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
-from mmrl.inputs import Memory, Observation, Presence
+from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl_agents.learning.agent import Setting
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm
@@ -31,7 +31,7 @@ from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.worlds.making import Worlds, action_space_of
 
 
-class Acted(NamedTuple):
+class SB3Action(NamedTuple):
     """The results of acting."""
 
     action: Tensor
@@ -88,13 +88,13 @@ class SB3Network(nn.Module):
     @torch.no_grad()
     def step(
         self,
-        obs: Observation,
+        obs: Inputs,
         memory: Memory | None,
         *,
         present: Presence | None = None,
         deterministic: bool = False,
         generator: torch.Generator | None = None,
-    ) -> Acted:
+    ) -> SB3Action:
         """Act: as `ActorCritic.step`, but for the value and the probability, which not every algorithm has."""
         given: Any = dict(obs)
         with ExitStack() as stack:
@@ -104,24 +104,24 @@ class SB3Network(nn.Module):
             if not deterministic:
                 self._renew_noise(obs)
             if memory is None:
-                return Acted(self.policy._predict(given, deterministic=deterministic), None)
+                return SB3Action(self.policy._predict(given, deterministic=deterministic), None)
             return self._recall(given, memory, deterministic)
 
-    def _renew_noise(self, obs: Observation) -> None:
+    def _renew_noise(self, obs: Inputs) -> None:
         """Draw the noise of state-dependent exploration anew, which is else that of the untrained network."""
         policy = self.policy
         actor = policy.actor if isinstance(policy, SACPolicy | TQCPolicy) else policy
         if isinstance(actor, ActorCriticPolicy | SACActor | TQCActor) and actor.use_sde:
             actor.reset_noise(next(iter(obs.values())).shape[0])
 
-    def _recall(self, obs: Any, memory: Memory, deterministic: bool) -> Acted:
+    def _recall(self, obs: Any, memory: Memory, deterministic: bool) -> SB3Action:
         policy = cast(RecurrentActorCriticPolicy, self.policy)
         lstm = policy.lstm_actor
         # (N, M) -> twice (L, N, H)
         hidden, cell = memory.state.view(-1, 2, lstm.num_layers, lstm.hidden_size).permute(1, 2, 0, 3).contiguous()
         starts = memory.episode_start.flatten().to(hidden.dtype)
         action, state = policy._predict(obs, (hidden, cell), starts, deterministic=deterministic)
-        return Acted(action, torch.stack(state).permute(2, 0, 1, 3).flatten(1))
+        return SB3Action(action, torch.stack(state).permute(2, 0, 1, 3).flatten(1))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from mmrl.inputs import Observation, Presence
+from mmrl.inputs import Inputs, Presence
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.watching.panels import Pixels
 
@@ -29,7 +29,7 @@ _WITHOUT = "it has no saliency, watch it with --no-saliency"
 
 def pixel_gradients(
     policy: ActorCritic,
-    obs: Observation,
+    obs: Inputs,
     action: torch.Tensor,
     senses: Sequence[str],
     present: Presence | None = None,

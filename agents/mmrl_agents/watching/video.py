@@ -33,7 +33,7 @@ def film_format(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class VideoEncoder:
     """A way to encode frames, free of the GPL."""
 
     name: str
@@ -46,9 +46,11 @@ class Encoder:
 
 # VP9 plays in every present browser. Film of 100 frames (960 x 540) of the peg, on a core: 0.75 s and 0.30 MB at a
 # PSNR of 37.8 dB; libx264, which is GPL: 1.4 s, 0.22 MB, 38.0 dB; MPEG-4: 0.3 s, 1.1 MB, 37.7 dB, in no browser.
-_VP9 = Encoder("libvpx-vp9", "yuv420p", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"})
-_MPEG4 = Encoder("mpeg4", "yuv420p", {"b": "6M"})
-_GIF = Encoder("gif", "pal8")
+_VP9 = VideoEncoder(
+    "libvpx-vp9", "yuv420p", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+)
+_MPEG4 = VideoEncoder("mpeg4", "yuv420p", {"b": "6M"})
+_GIF = VideoEncoder("gif", "pal8")
 
 
 class VideoWriter:
@@ -131,7 +133,7 @@ class VideoWriter:
             self.discard()
 
 
-def _encoder(container: str, available: set[str]) -> Encoder:
+def _encoder(container: str, available: set[str]) -> VideoEncoder:
     if container == "gif":
         return _GIF
     if _VP9.name in available:

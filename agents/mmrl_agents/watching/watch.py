@@ -148,7 +148,7 @@ class Stage:
             deterministic=config.deterministic,
             seed=config.seed,
         )
-        self._senses = senses_of(env)
+        self._senses = declared_senses(env)
         self._figures = declared_figures(env)
         images = {
             name: sense for name, sense in self._senses.items() if len(sense.shape) > 1 and name not in config.without
@@ -241,7 +241,7 @@ class Stage:
         return pixels
 
 
-def senses_of(env: gym.Env[Any, Any]) -> dict[str, Modality]:
+def declared_senses(env: gym.Env[Any, Any]) -> dict[str, Modality]:
     """The senses that an environment of ours declares, or those declared for a foreign one."""
     return dict(env.get_wrapper_attr("modalities"))
 

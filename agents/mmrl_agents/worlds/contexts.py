@@ -16,7 +16,7 @@ from mmrl_envs.multimodal import SingleWorld
 
 DECLARED_BY = "context_parameters"
 
-Setting = Mapping[str, Any]
+ContextSetting = Mapping[str, Any]
 Values = dict[str, Any]
 """Name -> number or word."""
 
@@ -29,10 +29,10 @@ class EpisodeContexts:
         self._name = name
         self._parameters = _declared(env, name)
         self.setting: dict[str, Any] = {}
-        self.source: Callable[[], Setting] | None = None
+        self.source: Callable[[], ContextSetting] | None = None
         self.present: Values = {}
 
-    def require(self, setting: Setting) -> None:
+    def require(self, setting: ContextSetting) -> None:
         """Raises ValueError for what the environment does not declare, if it declares anything."""
         if self._parameters is None:
             return

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from mmrl.modality.foreign import DeclaredSenses, Override, overrides_from
 from mmrl_agents.worlds.accepted import refused_arguments
-from mmrl_agents.worlds.actions import unit_actions
+from mmrl_agents.worlds.actions import Single, unit_actions
 from mmrl_agents.worlds.failures import NamedFailures
 from mmrl_agents.worlds.infos import ReadableInfo
 from mmrl_agents.worlds.replaying import Replayable
@@ -21,14 +21,13 @@ from mmrl_agents.worlds.worker import TIMEOUT_S
 from mmrl_agents.worlds.workers import WorkerWorlds
 from mmrl_envs.multimodal import SingleWorld
 
-Single = gym.Env[Any, Any]
-Maker = Callable[..., Single]
+EnvMaker = Callable[..., Single]
 
 EXTRAS: Mapping[str, str] = MappingProxyType({"gymnasium_robotics": "robotics", "panda_gym": "panda-gym"})
 """Packages of environments that mmrl has recipes for: module -> extra that installs it."""
 
 
-def find_maker(env_id: str) -> Maker | None:
+def find_maker(env_id: str) -> EnvMaker | None:
     """The function or class that "module:name" means; None for an id, whose module is imported all the same.
 
     What a file says is judged by `trust` before it comes here. Raises ValueError where the module cannot be found.
@@ -73,7 +72,7 @@ def make_worlds(
     return SideBySide([make] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
-def _made(maker: Maker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
+def _made(maker: EnvMaker, env_id: str, env_kwargs: Mapping[str, Any]) -> Single:
     env = maker(**env_kwargs)
     if not isinstance(env, gym.Env):
         raise ValueError(f"{env_id} must make a gymnasium.Env, it made {type(env).__name__}")

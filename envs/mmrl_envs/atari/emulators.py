@@ -17,6 +17,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mmrl.arrays import Observation
 from mmrl.modality import Modality
 from mmrl_envs.arguments import (
     checked_mask,
@@ -28,7 +29,7 @@ from mmrl_envs.arguments import (
     whole,
 )
 from mmrl_envs.atari.console import FRAMES_PER_SECOND, SCREEN, WAIT_FOR_FIRE, choose_actions, emulators_of, label_of
-from mmrl_envs.multimodal import GroupedWorlds, Observation, SingleWorld, StepResult
+from mmrl_envs.multimodal import GroupedWorlds, SingleWorld, StepResult
 
 SENSE = "image"
 MAX_FRAMES = 108_000

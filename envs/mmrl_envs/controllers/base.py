@@ -13,10 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl_envs.physics.world import World
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 class ControllerProcess(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl_envs.controllers.base import FloatArray, IntArray, actions_of_size
+from mmrl.arrays import FloatArray, IntArray
+from mmrl_envs.controllers.base import actions_of_size
 from mmrl_envs.physics.world import World
 
 

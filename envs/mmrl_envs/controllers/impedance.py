@@ -25,8 +25,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl.documents import build, fit
-from mmrl_envs.controllers.base import FloatArray, IntArray, actions_of_size
+from mmrl_envs.controllers.base import actions_of_size
 from mmrl_envs.physics.world import World
 
 ACTIONS: Mapping[str, int] = MappingProxyType({"xyz": 3, "xyz_yaw": 4})

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 SENSES = ("hole_estimate", "force_torque", "proprioception")
 """The senses that it needs."""

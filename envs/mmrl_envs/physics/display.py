@@ -32,7 +32,7 @@ def is_named() -> bool:
     return any(os.environ.get(name) for name in _NAMES)
 
 
-def described() -> str:
+def variables_set() -> str:
     """The variables that name a display: "DISPLAY=:0"."""
     return " ".join(f"{name}={os.environ[name]}" for name in _NAMES if os.environ.get(name))
 
@@ -42,7 +42,7 @@ def opens() -> bool:
     display, the first one tries and its children believe it."""
     if not is_named():
         return False
-    display = described()
+    display = variables_set()
     for answer in (True, False):
         if os.environ.get(ANSWER_VARIABLE) == _noted(display, answer):
             return answer

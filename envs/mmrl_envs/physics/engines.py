@@ -11,7 +11,7 @@ from mmrl_envs.physics.world import World
 
 DEFAULT_ENGINE = "mujoco"
 
-Maker = Callable[[Sequence[mujoco.MjModel], int, int, int], World]
+WorldMaker = Callable[[Sequence[mujoco.MjModel], int, int, int], World]
 """Worlds from variants, N, S and a number of threads, 0 for one per core."""
 
 
@@ -25,7 +25,7 @@ def _bullet(variants: Sequence[mujoco.MjModel], num_worlds: int, substeps: int, 
     return BulletWorld(variants, num_worlds, substeps=substeps)  # in one thread: see there
 
 
-ENGINES: Mapping[str, Maker] = {DEFAULT_ENGINE: _mujoco, "pybullet": _bullet}
+ENGINES: Mapping[str, WorldMaker] = {DEFAULT_ENGINE: _mujoco, "pybullet": _bullet}
 
 
 def make_world(

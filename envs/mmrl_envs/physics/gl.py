@@ -124,7 +124,7 @@ def _instead_of_windows() -> str:
     if usable is None:
         return "none"
     if display.is_named():
-        warn_once(f"{display.described()} opens no window, so images are drawn with {usable}")
+        warn_once(f"{display.variables_set()} opens no window, so images are drawn with {usable}")
     os.environ["MUJOCO_GL"] = usable
     return usable
 

@@ -20,18 +20,11 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.physics.models import WorldModels
 from mmrl_envs.physics.mujoco_log import quiet
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import (
-    STATE_FIELDS,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    SensorSlices,
-    require_worlds,
-    steps_per_second,
-)
+from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
 
 
 class MujocoWorld:

@@ -1,7 +1,7 @@
 """Drawing posed scenes with MuJoCo's OpenGL renderer, on one thread and one context.
 
 What MuJoCo spends on a small software-rendered image is mostly shadows, reflections, multisampling
-and finely cut spheres. A `Look` says which of that is kept.
+and finely cut spheres. A `Detail` says which of that is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORTHOGRAPHIC = int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC)
 
 
 @dataclass(frozen=True)
-class Look:
+class Detail:
     """How much work goes into an image."""
 
     samples: int
@@ -69,8 +69,8 @@ class Look:
 
 
 LOOKS = {
-    "policy": Look(samples=0, shadow_size=0, slices=8, stacks=4, quads=1, effects=False),
-    "video": Look(samples=4, shadow_size=2048, slices=28, stacks=16, quads=4, effects=True),
+    "policy": Detail(samples=0, shadow_size=0, slices=8, stacks=4, quads=1, effects=False),
+    "video": Detail(samples=4, shadow_size=2048, slices=28, stacks=16, quads=4, effects=True),
 }
 
 
@@ -87,7 +87,7 @@ class OpenGLPainter:
         Exception: whatever the driver or MuJoCo raises when no context can be had.
     """
 
-    def __init__(self, model: mujoco.MjModel, look: Look, geom_groups: Sequence[int]) -> None:
+    def __init__(self, model: mujoco.MjModel, look: Detail, geom_groups: Sequence[int]) -> None:
         self._look = look
         self._option = look.scene_option(geom_groups)
         self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 1000)  # tendons and skins add some

@@ -18,10 +18,9 @@ from functools import partial
 from typing import Any, Protocol
 
 import mujoco
-import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 PATIENCE_S = 120.0
 """How long all threads may be silent before the driver counts as dead: some drivers hang instead of
@@ -65,7 +64,7 @@ class Job:
     def __init__(
         self,
         models: Sequence[mujoco.MjModel],
-        states: tuple[Floats, Floats, Floats],
+        states: tuple[FloatArray, FloatArray, FloatArray],
         camera: int,
         images: NDArray[Any],
         depth: bool,

@@ -18,7 +18,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 _DIRECTIONAL = int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
 _SPOT = int(mujoco.mjtLightType.mjLIGHT_SPOT)
@@ -37,7 +37,7 @@ class RaycastPainter:
         self._groups = np.zeros(mujoco.mjNGROUP, np.uint8)
         self._groups[list(geom_groups)] = 1
         self._grid_key: tuple[int, int, float] | None = None
-        self._grid: Floats = np.zeros((3, 0))
+        self._grid: FloatArray = np.zeros((3, 0))
 
     def paint(
         self,
@@ -83,7 +83,7 @@ class RaycastPainter:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _rays(self, height: int, width: int, fovy: float) -> Floats:
+    def _rays(self, height: int, width: int, fovy: float) -> FloatArray:
         """Unit directions (3, P) through the pixel centres, in the camera frame: x right, y up, -z
         on."""
         key = (height, width, fovy)
@@ -101,10 +101,10 @@ class RaycastPainter:
         self,
         model: mujoco.MjModel,
         data: mujoco.MjData,
-        origin: Floats,
-        directions: Floats,
+        origin: FloatArray,
+        directions: FloatArray,
         cutoff: float,
-    ) -> tuple[NDArray[np.int32], Floats, Floats]:
+    ) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
         """Nearest geom id (P,), -1 for none, distance in metres (P,), surface normal (3, P)."""
         count = directions.shape[1]
         geoms, distance = np.empty(count, np.int32), np.empty(count)
@@ -117,7 +117,7 @@ class RaycastPainter:
         return geoms, distance, np.ascontiguousarray(normals.reshape(count, 3).T)
 
 
-def _geom_colours(model: mujoco.MjModel) -> Floats:
+def _geom_colours(model: mujoco.MjModel) -> FloatArray:
     """(3, ngeom) in [0, 1]: a geom's own colour, or its material's when it has none of its own."""
     rgba = np.asarray(model.geom_rgba, np.float64)
     from_material = (model.geom_matid >= 0) & (rgba == _UNSET_RGBA).all(axis=1)
@@ -126,7 +126,9 @@ def _geom_colours(model: mujoco.MjModel) -> Floats:
     return rgba[:, :3].T
 
 
-def _light(model: mujoco.MjModel, data: mujoco.MjData, points: Floats, normals: Floats, directions: Floats) -> Floats:
+def _light(
+    model: mujoco.MjModel, data: mujoco.MjData, points: FloatArray, normals: FloatArray, directions: FloatArray
+) -> FloatArray:
     """Ambient plus diffuse light (3, P) that the points get from the headlight and the lights."""
     head = model.vis.headlight
     total = np.zeros_like(points)
@@ -143,14 +145,14 @@ def _light(model: mujoco.MjModel, data: mujoco.MjData, points: Floats, normals: 
     return total
 
 
-def _lamp(model: mujoco.MjModel, light: int, axis: Floats, beams: Floats, normals: Floats) -> Floats:
+def _lamp(model: mujoco.MjModel, light: int, axis: FloatArray, beams: FloatArray, normals: FloatArray) -> FloatArray:
     """Diffuse strength (P,) of a light that has a place; `beams` (3, P) run from it to the points.
 
     A spotlight fades by OpenGL's rule: cos(angle to its axis) ** exponent, nothing beyond the
     cut-off.
     """
     beams = beams / np.maximum(np.sqrt((beams * beams).sum(axis=0)), 1e-9)
-    facing: Floats = np.maximum(-(beams * normals).sum(axis=0), 0.0)
+    facing: FloatArray = np.maximum(-(beams * normals).sum(axis=0), 0.0)
     if int(model.light_type[light]) != _SPOT:
         return facing
     aligned = np.maximum(axis @ beams, 0.0)
@@ -158,5 +160,5 @@ def _lamp(model: mujoco.MjModel, light: int, axis: Floats, beams: Floats, normal
     return facing * inside * aligned ** float(model.light_exponent[light])
 
 
-def _column(values: Floats) -> Floats:
+def _column(values: FloatArray) -> FloatArray:
     return np.asarray(values, np.float64)[:, None]

@@ -21,12 +21,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.physics import gl
 from mmrl_envs.physics.opengl import LOOKS, OpenGLPainter
 from mmrl_envs.physics.painter_pool import Job, Painter, PainterPool, PaintingError
 from mmrl_envs.physics.raycast import RaycastPainter
 
-Floats = NDArray[np.float64]
 Images = NDArray[Any]
 Quality = Literal["policy", "video"]
 
@@ -50,9 +50,9 @@ class Renderer(Protocol):
     def render(  # noqa: PLR0913  # one array each is plainer than a bundle
         self,
         models: Sequence[mujoco.MjModel],
-        qpos: Floats,
-        mocap_pos: Floats,
-        mocap_quat: Floats,
+        qpos: FloatArray,
+        mocap_pos: FloatArray,
+        mocap_quat: FloatArray,
         camera: str,
         height: int,
         width: int,
@@ -151,9 +151,9 @@ class _PooledRenderer:
     def render(  # noqa: PLR0913  # one array each is plainer than a bundle
         self,
         models: Sequence[mujoco.MjModel],
-        qpos: Floats,
-        mocap_pos: Floats,
-        mocap_quat: Floats,
+        qpos: FloatArray,
+        mocap_pos: FloatArray,
+        mocap_quat: FloatArray,
         camera: str,
         height: int,
         width: int,
@@ -240,9 +240,9 @@ def _layout(model: mujoco.MjModel) -> tuple[int, ...]:
 def _check_rows(
     expected: mujoco.MjModel,
     models: Sequence[mujoco.MjModel],
-    qpos: Floats,
-    mocap_pos: Floats,
-    mocap_quat: Floats,
+    qpos: FloatArray,
+    mocap_pos: FloatArray,
+    mocap_quat: FloatArray,
 ) -> None:
     rows = len(models)
     nmocap = expected.nmocap

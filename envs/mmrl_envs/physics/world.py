@@ -16,12 +16,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import mujoco
-import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.intp]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from mmrl.arrays import BoolArray, FloatArray, IntArray
+
 STATE_FIELDS = ("qpos", "qvel", "mocap_pos", "mocap_quat")
 """Fields of the state that `World.write` sets."""
 

@@ -1,8 +1,7 @@
 """A slot car: a guide pin that runs in a slot, a body that swings about it, and a voltage.
 
-An analytic model of two degrees of freedom, after the Lagrangian of a body on a pin whose place along the slot is
-prescribed by its arc length. MuJoCo has no spline slot, so it only draws: `SlotWorld` is a
-`mmrl_envs.physics.world.World` whose compiled model is a picture of a body in the plane.
+An analytic model of two degrees of freedom, after the Lagrangian of a body on a pin that has a given place along the
+slot. MuJoCo has no spline slot, so it only draws: the compiled model of a `SlotWorld` is a picture of the body.
 
 The state is s, v, b, r: place of the pin along the slot in metres and its speed in m/s, angle of the body to the
 tangent in radians and yaw rate in rad/s.
@@ -21,9 +20,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl_envs.controllers.base import Controller, FloatArray, IntArray, actions_of_size
+from mmrl.arrays import BoolArray, FloatArray, IntArray
+from mmrl_envs.controllers.base import Controller, actions_of_size
 from mmrl_envs.physics.models import WorldModels
-from mmrl_envs.physics.world import BoolArray, World, require_worlds, steps_per_second
+from mmrl_envs.physics.world import World, require_worlds, steps_per_second
 from mmrl_envs.robots.base import Robot
 from mmrl_envs.scenes.groups import SCENE_GROUP
 

@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.controllers.base import Controller
 from mmrl_envs.controllers.impedance import ImpedanceController
 from mmrl_envs.robots import panda
 from mmrl_envs.robots.base import Robot
 from mmrl_envs.scenes.groups import ARM_GROUP, SCENE_GROUP
 from mmrl_envs.scenes.workcell import WORKSPACE
-
-FloatArray = NDArray[np.float64]
 
 ADAPTER_LENGTH = 0.04
 """Length of the part between flange and tool, metres."""

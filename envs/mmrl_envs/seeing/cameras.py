@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices
 from mmrl_envs.physics.rendering import Renderer, make_renderer
 from mmrl_envs.physics.world import World
 from mmrl_envs.scenes.groups import POLICY_GROUPS, VIDEO_GROUPS
@@ -29,9 +30,7 @@ class SceneCameras:
         self._video_renderer: Renderer | None = None
         self._failures = 0  # of renderers that are closed
 
-    def sense(
-        self, worlds: NDArray[np.integer[Any]], camera: str, height: int, width: int, *, depth: bool
-    ) -> NDArray[Any]:
+    def sense(self, worlds: Indices, camera: str, height: int, width: int, *, depth: bool) -> NDArray[Any]:
         """Images for sensors: no arm, shadows or backdrop; shaped and typed as `Renderer.render` gives them, n rows."""
         if self._policy_renderer is None:
             self._policy_renderer = make_renderer(
@@ -69,7 +68,7 @@ class SceneCameras:
     def _draw(
         self,
         renderer: Renderer,
-        worlds: NDArray[np.integer[Any]],
+        worlds: Indices,
         camera: str,
         height: int,
         width: int,

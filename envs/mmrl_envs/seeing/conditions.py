@@ -17,15 +17,12 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.physics.world import World
 from mmrl_envs.scenes.groups import SCENE_GROUP
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 _GROUP = "viewing"
 VIEWING = (

@@ -17,6 +17,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices
 from mmrl.modality import Modality
 from mmrl_envs.physics.world import World
 
@@ -25,7 +26,7 @@ class View(Protocol):
     """The data that a sensor may read: `worlds` (n,) at the k instants at which it takes a reading."""
 
     @property
-    def worlds(self) -> NDArray[np.integer[Any]]:
+    def worlds(self) -> Indices:
         """Indices (n,) of the worlds being read."""
 
     @property

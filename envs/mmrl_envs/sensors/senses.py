@@ -6,23 +6,21 @@ Letters: N = worlds, n = a subset, S = physics steps per control step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import Indices, Observation
 from mmrl.modality import Modality, Unencoded
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.context import Parameter
-from mmrl_envs.multimodal import Observation
 from mmrl_envs.physics.world import World
 from mmrl_envs.sensors import Sensor
 from mmrl_envs.sensors.base import View
 from mmrl_envs.sensors.installation import read_checked
 from mmrl_envs.sensors.sensing import ModalityBuffer
 
-Indices = NDArray[np.integer[Any]]
 Look = Callable[[Indices, Indices | None], View]
 """The view of some worlds (n,) after those of the S physics steps that an array names, None at a reset."""
 MAX_NOISE = 100.0

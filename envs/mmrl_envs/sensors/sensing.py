@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmrl.arrays import Indices
 from mmrl.modality import Modality
 from mmrl.modality.noise import NoiseProcess
 from mmrl.streams import Streams
-
-Worlds = NDArray[np.integer[Any]]
 
 _FINEST = 10**6
 """Largest denominator of a rate in Hz: 33.333333 is 100 / 3."""
@@ -80,7 +79,7 @@ class ModalityBuffer:
         """Indices (k,) in 0..S-1 of the physics steps of a control step after which to read."""
         return np.arange(self._schedule.grid - 1, self._step, self._schedule.grid)
 
-    def reset(self, worlds: Worlds, reading: NDArray[Any]) -> None:
+    def reset(self, worlds: Indices, reading: NDArray[Any]) -> None:
         """Start an episode: clocks at 0, every kept reading the first one, (n, *shape)."""
         self._clock[worlds] = 0
         self._pushed[worlds] = 0
@@ -88,19 +87,19 @@ class ModalityBuffer:
             self._noise.begin(worlds)
         self._readings[worlds] = self._reported(worlds, np.asarray(reading)[:, None])
 
-    def tick(self, worlds: Worlds) -> None:
+    def tick(self, worlds: Indices) -> None:
         """Let one control step pass in `worlds`."""
         self._clock[worlds] += self._step
 
-    def due_worlds(self, worlds: Worlds) -> Worlds:
+    def due_worlds(self, worlds: Indices) -> Indices:
         """Those of `worlds` that take a reading at the current time, in the same order."""
         if self._schedule.grid < self._step:
             return worlds
         clock = self._clock[worlds]
-        due: Worlds = worlds[self._schedule.taken(clock) > self._schedule.taken(clock - self._step)]
+        due: Indices = worlds[self._schedule.taken(clock) > self._schedule.taken(clock - self._step)]
         return due
 
-    def push(self, worlds: Worlds, readings: NDArray[Any]) -> None:
+    def push(self, worlds: Indices, readings: NDArray[Any]) -> None:
         """Take the noise-free readings (n, k, *shape) of this control step, oldest first.
 
         Raises ValueError for readings of another shape, or where none are due.
@@ -118,7 +117,7 @@ class ModalityBuffer:
             self._readings[worlds, :-k] = self._readings[worlds, k:]
         self._readings[worlds, -k:] = newest
 
-    def observe(self, worlds: Worlds | None = None) -> NDArray[Any]:
+    def observe(self, worlds: Indices | None = None) -> NDArray[Any]:
         """A fresh array of what the policy sees now, (N, [T,] *shape), or (n, ...) of `worlds`.
 
         The newest reading in it is the newest one that is at least `latency_s` old.
@@ -150,7 +149,7 @@ class ModalityBuffer:
             self._noise.load_state_dict(state["noise"])
         self._streams.load_state_dict(state["streams"])
 
-    def _reported(self, worlds: Worlds, readings: NDArray[Any]) -> NDArray[Any]:
+    def _reported(self, worlds: Indices, readings: NDArray[Any]) -> NDArray[Any]:
         """The newest T + D of readings (n, k, *shape): with noise, in bounds, rounded for uint8."""
         self._count_clipped(readings[:, -self._kept :])
         std = self.context_std[worlds]
@@ -178,7 +177,7 @@ class ModalityBuffer:
             self.clipped += int(beyond.reshape(*readings.shape[:2], -1).any(axis=2).sum())
 
     def _with_context_noise(
-        self, worlds: Worlds, std: NDArray[np.float64], readings: NDArray[Any]
+        self, worlds: Indices, std: NDArray[np.float64], readings: NDArray[Any]
     ) -> NDArray[np.float64]:
         # Worlds without it draw nothing: their streams must not depend on the others' context.
         rows = np.flatnonzero(std)
@@ -187,7 +186,7 @@ class ModalityBuffer:
         noisy[rows] += std[rows].reshape(-1, *(1,) * (readings.ndim - 1)) * units
         return noisy
 
-    def _delayed(self, worlds: Worlds) -> NDArray[Any]:
+    def _delayed(self, worlds: Indices) -> NDArray[Any]:
         clock = self._clock[worlds]
         # Readings at or before now, less those at or before now - latency: 0 <= late <= D.
         late = self._schedule.taken(clock) - self._schedule.taken(clock - self._latency)
@@ -195,7 +194,7 @@ class ModalityBuffer:
         seen: NDArray[Any] = self._readings[worlds[:, None], start[:, None] + np.arange(self._window)]
         return seen
 
-    def _require_due(self, worlds: Worlds) -> None:
+    def _require_due(self, worlds: Indices) -> None:
         late = self._clock[worlds] == self._pushed[worlds]
         if late.any() or len(self.due_worlds(worlds)) < len(worlds):
             raise ValueError(

@@ -10,11 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray, Indices
 from mmrl_envs.physics.world import World
 from mmrl_envs.seeing.cameras import SceneCameras
-
-FloatArray = NDArray[np.float64]
-Indices = NDArray[np.integer[Any]]
 
 
 class Fields(Protocol):

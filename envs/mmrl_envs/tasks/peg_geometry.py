@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_LENGTH, PegShape
-
-FloatArray = NDArray[np.float64]
 
 MAX_DEPTH_IN_BLOCK = 1e-3
 """How deep a peg that counts as inserted may stand in the block, metres: all force that the usual controller has, used

@@ -17,13 +17,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
 from mmrl_envs.scenes.workcell import WORKSPACE
-from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.task import Outcome, Start, Task
 from mmrl_envs.tasks import peg_geometry, peg_scene, pegs
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
 from mmrl_envs.tasks.peg_reward import TERMS, Insertion, dense_reward, keypoint_distances

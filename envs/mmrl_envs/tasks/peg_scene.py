@@ -8,11 +8,11 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from mmrl.arrays import FloatArray, IntArray
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, HAND, ToolArm
 from mmrl_envs.scenes.groups import SCENE_GROUP
 from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE, make_bench
-from mmrl_envs.task import FloatArray, IntArray
 from mmrl_envs.tasks import pegs
 from mmrl_envs.tasks.peg_context import SHAPE_NAMES
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmrl_envs.task import FloatArray
+from mmrl.arrays import FloatArray
 
 MAX_HOLE_YAW = 2.4
 """Largest hole yaw in radians, for shapes without symmetry: the last joint reaches it with room to spare."""

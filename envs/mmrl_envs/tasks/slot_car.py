@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.modality import ImageConv, Modality
 from mmrl.modality.noise import Gaussian
@@ -29,7 +30,7 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.car import GRIP, SLOT, Car, Levels, Motion, Slot, SlotWorld, Throttle
 from mmrl_envs.scenes.groups import TABLE_GROUP
 from mmrl_envs.sensors.base import Sensor, View
-from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start, Task
+from mmrl_envs.task import Outcome, Start, Task
 
 Curve = NDArray[np.complex128]
 """Points x + iy."""

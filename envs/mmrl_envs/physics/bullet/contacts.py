@@ -28,14 +28,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.physics.bullet.links import GROUND, LinkTree
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.intp]
-
 
 FACE_POINTS = 3
 """Contact points that share the load of a face."""

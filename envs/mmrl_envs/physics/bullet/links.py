@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from mmrl.arrays import FloatArray
 
 GROUND = -1
 """The link number of what is welded to the world."""

@@ -20,13 +20,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.physics.bullet.assembly import MAX_JOINT_SPEED
 from mmrl_envs.physics.bullet.expressible import is_net_force
 from mmrl_envs.physics.bullet.simulation import Simulation
-
-FloatArray = NDArray[np.float64]
 
 
 class BulletScene:

@@ -15,15 +15,13 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mmrl.arrays import FloatArray
 from mmrl_envs.physics.bullet.assembly import Assembler
 from mmrl_envs.physics.bullet.contacts import Contacts, read_contacts
 from mmrl_envs.physics.bullet.expressible import require_expressible
 from mmrl_envs.physics.bullet.library import load_pybullet
 from mmrl_envs.physics.bullet.links import LinkTree, Pose
-
-FloatArray = NDArray[np.float64]
 
 DEPTH_STEP_M = 1e-5
 """Steps of depth in which the stiffness of contacts changes, metres: one at rest costs no call to Bullet."""

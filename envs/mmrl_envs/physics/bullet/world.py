@@ -17,18 +17,11 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.physics.bullet.scene import BulletScene
 from mmrl_envs.physics.models import WorldModels
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import (
-    STATE_FIELDS,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    SensorSlices,
-    require_worlds,
-    steps_per_second,
-)
+from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
 
 
 class BulletWorld:
