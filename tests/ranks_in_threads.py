@@ -60,7 +60,7 @@ def thread_ranks(count: int = 2) -> list[ThreadRank]:
 
 
 def together(work: Callable[[ThreadRank], Item], ranks: Sequence[ThreadRank]) -> list[Item]:
-    """What the work of each rank comes to; raises what one of them raised first."""
+    """Do the work of each rank in a thread; returns all results, or raises what one of them raised first."""
     results: list[Any] = [None] * len(ranks)
     errors: list[BaseException] = []
 

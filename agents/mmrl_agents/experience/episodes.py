@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,6 +44,29 @@ class Ended:
     """Step of the rollout that ended it."""
     score: float | None = None
     """Learning potential, where the learner knows it."""
+
+
+class EpisodeCounter(Protocol):
+    """A place where finished episodes are counted."""
+
+    def add(self, episode: Episode) -> None:
+        """Count one episode."""
+
+
+class NewEpisodes:
+    """Episodes that wait to be counted, as those of one rank do until all have theirs."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Episode] = []
+
+    def add(self, episode: Episode) -> None:
+        """Let one more wait."""
+        self._waiting.append(episode)
+
+    def take(self) -> list[Episode]:
+        """Those that wait, in the order of their ends; none waits afterwards."""
+        taken, self._waiting = self._waiting, []
+        return taken
 
 
 RETURN_WINDOW = 20

@@ -19,7 +19,7 @@ from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.policy.actor_critic import ActorCritic
-from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
+from mmrl_agents.experience.episodes import Ended, EpisodeCounter, context_from, episode_from, was_lost
 from mmrl_agents.experience.packing import Packing
 from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.sense_dropout import SenseDropout
@@ -66,7 +66,7 @@ class Games:
         self,
         envs: VectorEnv[Any, Any, Any],
         policy: ActorCritic,
-        statistics: EpisodeStatistics,
+        statistics: EpisodeCounter,
         generator: torch.Generator,
         dropout: SenseDropout | None = None,
         longest: int = LONGEST_EPISODE,

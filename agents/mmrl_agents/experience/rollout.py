@@ -20,7 +20,7 @@ from mmrl.arrays import Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
 from mmrl.policy.actor_critic import ActorCritic
-from mmrl_agents.experience.episodes import Ended, EpisodeStatistics, context_from, episode_from, was_lost
+from mmrl_agents.experience.episodes import Ended, EpisodeCounter, context_from, episode_from, was_lost
 from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
@@ -53,7 +53,7 @@ class Rollout:
         envs: VectorEnv[Any, Any, Any],
         policy: ActorCritic,
         storage: RolloutStorage,
-        statistics: EpisodeStatistics,
+        statistics: EpisodeCounter,
         generator: torch.Generator,
         dropout: SenseDropout | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.policy.config import PolicyConfig
 from mmrl.representation import ObjectiveConfig
-from mmrl_agents.experience.episodes import Ended, EpisodeStatistics
+from mmrl_agents.experience.episodes import Ended, EpisodeCounter
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.worlds.making import Worlds, senses_of
@@ -161,7 +161,7 @@ class Setting:
 class Resources:
     """Resources of an agent from its run: the device, the generators, and the place where episodes are counted."""
 
-    statistics: EpisodeStatistics
+    statistics: EpisodeCounter
     """Counts the episodes that end."""
     device: torch.device
     """Where the network lives."""

@@ -6,6 +6,9 @@ record goes through `Ranks`, so that nothing else asks how many there are. There
 A rank hands over the numbers that are few for each step, as advantages, returns and episodes are, and every rank then
 computes from all of them what one process with all the worlds would. Of readings it hands over moments, and of
 gradients the sum.
+
+Not shared yet, so that these need work before there can be more than one: the contexts that a curriculum has handed
+out, the worlds of other ranks in a checkpoint, and an error that ends one of them.
 """
 
 from abc import ABC, abstractmethod

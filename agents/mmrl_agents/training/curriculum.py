@@ -20,11 +20,16 @@ PREFIX = "curriculum/"
 class WorldCurriculum:
     """Hands worlds the contexts that a curriculum chooses, and the curriculum the outcome of their episodes."""
 
-    def __init__(self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str) -> None:
-        """Raises ValueError where the environment takes no context, or not what the curriculum varies."""
+    def __init__(
+        self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str, first_world: int = 0
+    ) -> None:
+        """The curriculum knows world i of `envs` as `first_world` + i.
+
+        Raises ValueError where the environment takes no context, or not what the curriculum varies.
+        """
         for end in (curriculum.space.target, curriculum.space.easiest):
             require_context_known(env_id, end, envs)
-        self.rule = curriculum
+        self.rule, self._first_world = curriculum, first_world
         describing(envs).context_source = self._contexts
 
     def update(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
@@ -44,7 +49,7 @@ class WorldCurriculum:
         return self.rule.metrics().get("level", 1.0) >= 1.0
 
     def _contexts(self, worlds: NDArray[np.intp]) -> list[dict[str, Any]]:
-        return [dict(context) for context in self.rule.sample(worlds.tolist())]
+        return [dict(context) for context in self.rule.sample((self._first_world + worlds).tolist())]
 
     def _record(self, end: Ended, step: int) -> dict[str, Any]:
         space, episode = self.rule.space, end.episode
@@ -59,7 +64,7 @@ class WorldCurriculum:
 
 
 def make_world_curriculum(
-    config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool
+    config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool, first_world: int = 0
 ) -> WorldCurriculum | None:
     """The curriculum of the worlds of a training run, None where its context is fixed.
 
@@ -72,7 +77,7 @@ def make_world_curriculum(
             f"curriculum {config.curriculum!r} goes by how wrong the critic is; agent {config.agent!r} has none"
         )
     curriculum = make_curriculum(config.curriculum, config.vary, seed, config.curriculum_options)
-    return WorldCurriculum(curriculum, envs, config.env)
+    return WorldCurriculum(curriculum, envs, config.env, first_world)
 
 
 def _result_of(end: Ended) -> EpisodeResult | None:

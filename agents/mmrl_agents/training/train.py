@@ -99,19 +99,19 @@ def open_run(config: TrainConfig) -> RunFolder:
 
 def _restore(trainer: Trainer, console: Console) -> None:
     """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again."""
-    run, document = trainer.run, trainer.describe()
+    run, document, on_first = trainer.run, trainer.describe(), trainer.ranks.on_first
     if trainer.config.resume is not None:
         before = run.read_config()
         if run.has_checkpoint:
             path, state = run.load("last")
             config = trainer.config
             reason = trainer.restore(path, trusted_state(state, before, config.env_kwargs, config.trust))
-            run.tidy(path)
+            on_first(lambda: run.tidy(path))
             if reason:
                 say(console, f"new episodes begin: {reason}")
-        run.forget_metrics_after(trainer.step)
+        on_first(lambda: run.forget_metrics_after(trainer.step))
         document[RESUMES] = resumes_of(before, trainer.config, trainer.step)
-    run.write_config(marked_config(document))
+    on_first(lambda: run.write_config(marked_config(document)))
 
 
 @dataclass
@@ -139,6 +139,8 @@ def _reporting_status(trainer: Trainer, console: Console) -> Iterator[_Ending]:
 
 
 def _report_status(trainer: Trainer, state: str, reason: str = "") -> None:
+    if not trainer.ranks.is_first:
+        return
     rate = trainer.metrics.get("success_rate")
     status = RunStatus(state, trainer.step, trainer.config.total_steps, rate, reason)
     try:
@@ -163,13 +165,13 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
                 if trainer.failure is not None:
                     trainer.save()
                     raise TrainingFailed(trainer.failure)
-                if time.monotonic() - saved >= 60 * config.checkpoint_every_minutes:
+                if trainer.ranks.agree(time.monotonic() - saved >= 60 * config.checkpoint_every_minutes):
                     _save_if_there_is_room(trainer, console)
                     saved = time.monotonic()
         if trainer.updates or reason is not None:  # else starting again loses nothing
             _save_in_the_end(trainer)
         try:
-            draw_contexts(trainer.run)
+            trainer.ranks.on_first(lambda: draw_contexts(trainer.run))
         except OSError as error:  # of a full disk; what is trained is saved
             say(console, f"no picture of the contexts: {error}", "yellow")
         say(console, f"stopped: {reason or 'interrupted'}")

@@ -13,11 +13,11 @@ from mmrl.effects import require_effect
 from mmrl.evaluation.figures import figures_of
 from mmrl.normalization import pool_statistics
 from mmrl_agents.algorithms import find_algorithm
-from mmrl_agents.experience.episodes import EpisodeStatistics, episode_on_record
+from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, episode_on_record
 from mmrl_agents.learning.agent import Agent, Network, Resources
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
-from mmrl_agents.machine.ranks import ALONE
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
 from mmrl_agents.records.older_checkpoints import without_idle_read_out
@@ -49,11 +49,14 @@ def seeds(entropy: int | list[int], count: int) -> list[int]:
 class Trainer:
     """Everything that a run is made of, and its folder."""
 
-    def __init__(self, config: TrainConfig, run: RunFolder) -> None:
-        """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint."""
-        self.config, self.run = config, run
-        self.device, self.ranks = choose_device(config.device), ALONE
-        self.envs = config.worlds.make(config.num_worlds)
+    def __init__(self, config: TrainConfig, run: RunFolder, ranks: Ranks = ALONE) -> None:
+        """Build everything at step 0; `begin` starts it there, `restore` moves it to a checkpoint.
+
+        All `ranks` share the worlds of `config`.
+        """
+        self.config, self.run, self.ranks = config, run, ranks
+        self.device, self.share = choose_device(config.device), ranks.share(config.num_worlds)
+        self.envs = config.worlds.make(len(self.share))
         self.worlds = describing(self.envs)
         require_context_known(config.env, config.context, self.envs)
         self.senses = {name: modality.describe() for name, modality in senses_of(self.envs).items()}
@@ -64,12 +67,13 @@ class Trainer:
             network: Network = algorithm.network(setting)
         self.policy = network.to(self.device)
         pool_statistics(self.policy.modules(), self.ranks.gather)
-        self.actions = torch.Generator(self.device).manual_seed(actions_seed)
-        self.statistics = EpisodeStatistics()
+        self.actions = torch.Generator(self.device).manual_seed(actions_seed + self.share.start)
+        self.statistics, self._new_episodes = EpisodeStatistics(), NewEpisodes()
         shuffling = torch.Generator().manual_seed(shuffle_seed)
-        resources = Resources(self.statistics, self.device, shuffling, self.actions, self.ranks)
+        resources = Resources(self._new_episodes, self.device, shuffling, self.actions, self.ranks)
         self.agent: Agent = algorithm.agent(setting, self.policy, resources)
-        self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=self.agent.scores_episodes)
+        scores, first = self.agent.scores_episodes, self.share.start
+        self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=scores, first_world=first)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
         self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
         self.step = 0
@@ -104,7 +108,7 @@ class Trainer:
         """Start the worlds, and let the agent see what it must before its first update."""
         self._start_worlds()
         self.policy.eval()
-        self.step += self.agent.warm_up()
+        self.step += self._count(self.agent.warm_up())
         self._update_curriculum()
 
     def _start_worlds(self) -> None:
@@ -114,9 +118,14 @@ class Trainer:
         if self.worlds.begins_in_mid_episode and self.agent.begins_in_mid_episode:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
             limit = self.worlds.max_episode_steps or 0
-            numbers = np.array(self.ranks.share(self.config.num_worlds))
-            options["elapsed_steps"] = numbers * limit // self.config.num_worlds
-        self.agent.start(seed, options or None)
+            options["elapsed_steps"] = np.array(self.share) * limit // self.config.num_worlds
+        self.agent.start(seed + self.share.start, options or None)  # world i of seed s begins as s + i says
+
+    def _count(self, taken: int) -> int:
+        """Count the episodes that ended on any rank; returns the steps of all, of which this one has `taken`."""
+        for episode in self.ranks.gather(self._new_episodes.take()):
+            self.statistics.add(episode)
+        return sum(self.ranks.gather([taken]))
 
     def _options(self) -> dict[str, Any]:
         return {"context": dict(self.config.context)} if self.config.context else {}
@@ -129,7 +138,7 @@ class Trainer:
         start = time.perf_counter()
         rate = self.agent.set_progress(self.step / self.config.total_steps)
         self.policy.eval()
-        taken = self.agent.collect()
+        taken = self._count(self.agent.collect())
         collected = time.perf_counter()
         self.policy.train()
         update = self.agent.update()
@@ -159,20 +168,24 @@ class Trainer:
                 self.stopping.require_reported("stop_at_judged_success", SUCCESS, self.metrics)
         if len(self.statistics.recent) == self.statistics.recent.maxlen:
             self.stopping.require_reported("stop_at_success", "success_rate", self.metrics)
-        if self.ranks.is_first:
-            self.run.log(self.step, self.metrics, [figure.name for figure in figures_of(self.envs)])
+        of_episodes = [figure.name for figure in figures_of(self.envs)]
+        self.ranks.on_first(lambda: self.run.log(self.step, self.metrics, of_episodes))
 
     def _incidents(self) -> dict[str, int]:
-        """Counts over the whole run, what was before it was resumed included."""
-        return {name: count + self._earlier_incidents.get(name, 0) for name, count in self.worlds.incidents.items()}
+        """Counts over the whole run and all ranks, what was before it was resumed included."""
+        of_ranks = self.ranks.gather([self.worlds.incidents])
+        return {
+            name: sum(counts[name] for counts in of_ranks) + self._earlier_incidents.get(name, 0)
+            for name in self.worlds.incidents
+        }
 
     def _update_curriculum(self) -> dict[str, float]:
         """Hand the curriculum the episodes that ended; returns its metrics."""
         if self.curriculum is None:
             return {}
-        records = self.curriculum.update(self.ranks.gather(self.agent.ended()), self.step)
-        if self.ranks.is_first:
-            self.run.log_contexts(records)
+        ended = [dataclasses.replace(end, world=self.share[end.world]) for end in self.agent.ended()]
+        records = self.curriculum.update(self.ranks.gather(ended), self.step)
+        self.ranks.on_first(lambda: self.run.log_contexts(records))
         return self.curriculum.metrics()
 
     @property
@@ -193,7 +206,8 @@ class Trainer:
         if best:
             self.best_score = score
         try:
-            return self.run.save(self.step, self._state(), best=best, keep=self.config.keep_checkpoints)
+            state, keep = self._state(), self.config.keep_checkpoints
+            return self.ranks.on_first(lambda: self.run.save(self.step, state, best=best, keep=keep))
         except OSError:  # no room for it: the best is the one before
             self.best_score = before
             raise
