@@ -151,6 +151,8 @@ class WorldContexts:
         parameters: what may vary.
         num_worlds: N.
         setting: overrides of the defaults.
+
+    Raises ValueError as `update`, and where two parameters have one name.
     """
 
     def __init__(
@@ -159,7 +161,10 @@ class WorldContexts:
         num_worlds: int,
         setting: Mapping[str, Any] | None = None,
     ) -> None:
-        self.parameters = {parameter.name: parameter for parameter in parameters}
+        names = [parameter.name for parameter in parameters]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"context parameters need different names, got more than one {', '.join(twice)}")
+        self.parameters = dict(zip(names, parameters, strict=True))
         self._num_worlds = num_worlds
         self._ranges: dict[str, FloatArray] = {}
         self._options: dict[str, list[IntArray]] = {}

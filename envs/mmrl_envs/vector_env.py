@@ -24,6 +24,7 @@ from mmrl.arrays import BoolArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
+from mmrl_envs.answers import Answers, checked_controls, checked_task
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
@@ -96,20 +97,18 @@ class RobotVectorEnv(MultimodalVectorEnv):
         engine: str = DEFAULT_ENGINE,
     ) -> None:
         control_hz, physics_hz = checked_rates(control_hz, physics_hz)
-        self.task, self.render_mode, self._autoreset = task, render_mode, autoreset
-        limited = max_episode_steps is not None
-        self.max_episode_steps = whole("max_episode_steps", max_episode_steps, 1) if limited else None
+        self.task, self.render_mode, self._autoreset = checked_task(task), render_mode, autoreset
+        self.max_episode_steps = None if max_episode_steps is None else whole("max_episode_steps", max_episode_steps, 1)
         self._spectator, num_threads = Spectator(render_mode, height, width), whole("num_threads", num_threads, 0)
         mode = AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED
         self.metadata = {**self.metadata, "autoreset_mode": mode, "render_fps": control_hz}  # type: ignore[misc]  # above
-        chosen = task.senses if sensors is None else sensors
-        self.sensors = make_sensors(chosen, control_hz, physics_hz, own=task.senses)
+        self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz, task.senses)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
         self.critic_modalities = critic_senses(task.privileged_size, control_hz)
         models, substeps = compile_scenes(task, self.sensors, physics_hz), physics_hz // control_hz
         num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
         self.world = task.make_world(models, num_envs, substeps=substeps, num_threads=num_threads, engine=engine)
-        task.attach(self.world)
+        self._answers = Answers(task, self.world)
         self._cameras = SceneCameras(self.world, num_threads)
         self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
@@ -180,11 +179,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """
         if not self._begun.all():
             raise gym.error.ResetNeeded("the worlds have not begun: call reset() before step()")
-        checked = checked_actions(actions, self.num_envs, self.single_action_space)
-        failed = self.world.step(self.controller.command(checked))
+        command = self.controller.command(checked_actions(actions, self.num_envs, self.single_action_space))
+        failed = self.world.step(checked_controls(command, self.world, self.num_envs, self.world.substeps))
         self._episodes.elapsed += 1
-        outcome = self.task.assess()  # first, so that all that is sensed is of one instant and no broken step is
-        failed = failed if outcome.broken is None else failed | outcome.broken
+        outcome, failed = self._answers.outcome(failed)  # first: what is sensed is of one instant, no broken step is
         self._senses.read(np.flatnonzero(~failed))
         success = outcome.success & ~failed
         self._episodes.add(outcome, ~failed)
@@ -236,7 +234,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         return {
             "context": self.context,
             "world": self.world,
-            "task": snapshot.Arrays(self.task.arrays()),
+            "task": snapshot.Arrays(self._answers.arrays()),
             "controller": snapshot.Arrays(self.controller.arrays()),
             "episodes": self._episodes,
             "task_streams": self._task_streams,
@@ -275,10 +273,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         if self.context_source is not None:
             self.context.assign(worlds, self.context_source(worlds))
         values = self.context.draw(worlds, self._context_streams)
-        start = self.task.begin(worlds, values, self._task_streams)
+        start = self._answers.start(worlds, values, self._task_streams)
         self._viewing.begin(worlds, values, self._context_streams[Viewing.group])
         self.world.reset(worlds, start.qpos, start.qvel)
-        self.world.set_control(worlds, self.controller.begin(worlds, start.setpoint))
+        held = checked_controls(self.controller.begin(worlds, start.setpoint), self.world, len(worlds))
+        self.world.set_control(worlds, held)
         self._episodes.begin(worlds, values, start.figures)
         self._begun[worlds] = True
         self._episodes.describe_contexts(self.context.spelled)
@@ -297,4 +296,5 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def _info(self, success: BoolArray, failed: BoolArray, known: BoolArray | None = None) -> dict[str, Any]:
         """The info of a step or a reset; success and failure of the step are masked where not `known`, (N,)."""
         info = self._episodes.info({"is_success": success, "physics_error": failed}, known)
-        return {**info, **masked({"privileged": self.task.privileged()}, np.ones(self.num_envs, np.bool_))}
+        state = self._answers.privileged(~failed if known is None else known & ~failed)
+        return {**info, **masked({"privileged": state}, np.ones(self.num_envs, np.bool_))}

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
+
+from mmrl_envs.physics.world import STATE_FIELDS
 
 
 class WorldModels:
@@ -40,9 +43,11 @@ class WorldModels:
     ) -> None:
         """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...).
 
-        Raises ValueError if there is no such field.
+        Raises ValueError if there is no such field, and for values of another shape.
         """
         _require_field(field)
+        present = _read_field(self.variants[0], field)
+        _require_fitting(field, values, (len(worlds), *(present if rows is None else present[rows]).shape))
         for world, value in zip(worlds.tolist(), values, strict=True):
             if rows is None:
                 _write_field(self.models[world], field, value)
@@ -76,9 +81,27 @@ class WorldModels:
         }
 
 
+def write_state(
+    field: str, state: NDArray[Any], worlds: NDArray[np.intp], values: NDArray[Any], rows: NDArray[np.intp] | None
+) -> None:
+    """Sets a field of the state, (N, ...), as `WorldModels.write` sets one of the model."""
+    of_a_world = state[0] if rows is None else state[0, rows]
+    _require_fitting(field, values, (len(worlds), *of_a_world.shape))
+    state[worlds if rows is None else np.ix_(worlds, rows)] = values
+
+
+def _require_fitting(field: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if np.shape(values) != shape:
+        raise ValueError(f"values to write to {field!r} need shape {shape}, got {np.shape(values)}")
+
+
 def _require_field(field: str) -> None:
     if field not in MODEL_FIELDS:
-        raise ValueError(f"there is no field {field!r} to write or read; there are {', '.join(sorted(MODEL_FIELDS))}")
+        near = get_close_matches(field, (*STATE_FIELDS, *MODEL_FIELDS), n=5, cutoff=0.5)
+        raise ValueError(
+            f"there is no field {field!r} to write or read; similar are {', '.join(near) or 'none'}. There are "
+            f"{', '.join(STATE_FIELDS)}, and the numeric fields of mujoco.MjModel, those of its options as opt.NAME"
+        )
 
 
 def _owner(model: mujoco.MjModel, field: str) -> tuple[Any, str]:

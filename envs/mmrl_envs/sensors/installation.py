@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
+from mmrl_envs.answers import checked_scenes
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.task import Task
 
@@ -23,7 +24,7 @@ def compile_scenes(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> li
 
     Raises ValueError that names the first sensor which does not fit robot, task or scene, and what there is.
     """
-    specs, robot = task.scenes(physics_hz), task.robot
+    specs, robot = checked_scenes(task, physics_hz), task.robot
     readings = [sensor.name for sensor in specs[0].sensors]
     there = {"mounts": robot.mounts, "joints": robot.joints, "readings": readings, "fields": task.fields}
     for sensor in sensors:

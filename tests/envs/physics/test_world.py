@@ -83,8 +83,30 @@ def test_fields_are_written_and_read_over_worlds() -> None:
     assert world.template.opt.gravity[2] == -9.81
     world.write("qpos", np.array([1]), np.array([[0.5]]))
     assert world.read("qpos")[:, 0].tolist() == [0, 0.5, 0]
-    with pytest.raises(ValueError, match=r"there is no field 'geom_smell' to write or read; there are .*geom_size"):
-        world.write("geom_smell", np.array([0]), np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "rows", "message"),
+    [
+        (
+            "geom_sise",
+            np.zeros((2, 1)),
+            None,
+            r"no field 'geom_sise' to write or read; similar are geom_size, .*MjModel",
+        ),
+        ("qpso", np.zeros((2, 1)), None, "no field 'qpso' to write or read; similar are qpos, .*There are qpos, qvel"),
+        ("geom_size", np.zeros((2, 3)), None, r"write to 'geom_size' need shape \(2, 1, 3\), got \(2, 3\)"),
+        ("geom_size", np.zeros((2, 3)), np.array([0]), r"write to 'geom_size' need shape \(2, 1, 3\), got \(2, 3\)"),
+        ("qpos", np.zeros(1), None, r"write to 'qpos' need shape \(2, 1\), got \(1,\)"),
+        ("qvel", np.zeros((3, 1)), np.array([0]), r"write to 'qvel' need shape \(2, 1\), got \(3, 1\)"),
+    ],
+)
+def test_a_field_that_is_not_there_and_values_of_another_shape_are_named(
+    field: str, values: np.ndarray, rows: np.ndarray | None, message: str
+) -> None:
+    world = MujocoWorld([pendulum()], 3, substeps=SUBSTEPS)
+    with pytest.raises(ValueError, match=message):
+        world.write(field, np.array([0, 2]), values, rows)
 
 
 def test_a_world_may_begin_in_motion() -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.physics.bullet.scene import BulletScene
-from mmrl_envs.physics.models import WorldModels
+from mmrl_envs.physics.models import WorldModels, write_state
 from mmrl_envs.physics.version import PHYSICS_VERSION
 from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
 
@@ -106,8 +106,7 @@ class BulletWorld:
         """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...)."""
         if field not in STATE_FIELDS:
             return self._models.write(field, worlds, values, rows)
-        state = self._state(field)
-        state[worlds if rows is None else np.ix_(worlds, rows)] = values
+        write_state(field, self._state(field), worlds, values, rows)
 
     def read(self, field: str) -> NDArray[Any]:
         """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
