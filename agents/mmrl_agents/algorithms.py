@@ -19,6 +19,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmrl.effects import Reads
+from mmrl.offers import usable
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
 from mmrl_agents.learning.ppo import PPOConfig
@@ -182,10 +183,9 @@ def register_algorithm(algorithm: Algorithm[Any]) -> None:
 def algorithms() -> dict[str, Algorithm[Any]]:
     """All algorithms by name: those that come with the package, were registered, or are offered by installed packages.
 
-    Raises ValueError where a package offers something else, or two claim a name.
+    Warns of packages that cannot be imported. Raises ValueError where one offers something else, or two claim a name.
     """
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        offered = point.load()
+    for point, offered in usable(entry_points(group=ENTRY_POINT_GROUP)):
         if not isinstance(offered, Algorithm) or offered.name != point.name:
             raise ValueError(f"{point.value} must be an Algorithm of the name {point.name!r}, it is {offered!r}")
         register_algorithm(offered)

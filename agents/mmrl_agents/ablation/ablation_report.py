@@ -26,6 +26,11 @@ def write_report(folder: Path, env_id: str, judged: Sequence[Judged], console: C
     """Print the table and write results.json and curves.png to the folder."""
     report = report_of(env_id, judged)
     _show(report, console)
+    if not any(subset.steps.size for subset in report.subsets):
+        text = (
+            "no curves: no training logged an episode that ended; train for more --total-steps, or --judge-every STEPS"
+        )
+        say(console, text, "yellow")
     write_json(folder / RESULTS, report.to_json())
     draw(report, folder / PICTURE)
     for name in (RESULTS, PICTURE):

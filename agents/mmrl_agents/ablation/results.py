@@ -98,7 +98,7 @@ class SubsetResults:
     steps: FloatArray
     """Environment steps of the curve, (K,)."""
     curve: FloatArray
-    """The metric with the ends of its interval, NaN of a single seed, (3, K)."""
+    """The metric with the ends of its interval, NaN of a single seed, (3, K); K is 0 where no run has logged it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -139,25 +139,21 @@ class AblationReport:
 
 
 def report_of(env_id: str, judged: Sequence[Judged]) -> AblationReport:
-    """Read what runs logged and how they were judged.
-
-    Raises ValueError where they have no metric in common.
-    """
+    """Read what runs logged and how they were judged; without curves where they have logged no metric in common."""
     logs = {item: _logged(item.folder) for item in judged}
     evaluations = {item: read_json(RunFolder(item.folder).evaluation_path) for item in judged}
     rows = {item: document["rows"][0] for item, document in evaluations.items()}
     declared = next(iter(evaluations.values()))
     figures = tuple(figure for figure in figures_on_record(declared) if _all_report(figure, rows.values()))
     common = [metric for metric in METRICS if all(any(metric.key in line for line in log) for log in logs.values())]
-    if not common:
-        raise ValueError(f"the runs have logged no metric in common: {', '.join(str(i.folder) for i in judged)}")
+    metric = common[0] if common else METRICS[-1]
     knows_success = all(row["success_at_end"]["trials"] for row in rows.values())
     subsets = [
-        _subset([item for item in judged if item.senses == senses], logs, rows, common[0], knows_success, figures)
+        _subset([item for item in judged if item.senses == senses], logs, rows, metric, knows_success, figures)
         for senses in dict.fromkeys(item.senses for item in judged)
     ]
     ordered = sorted(subsets, key=lambda subset: -subset.score.value)
-    return AblationReport(env_id, common[0], knows_success, tuple(ordered), figures)
+    return AblationReport(env_id, metric, knows_success, tuple(ordered), figures)
 
 
 def _all_report(figure: Figure, rows: Iterable[Mapping[str, Any]]) -> bool:
@@ -176,18 +172,25 @@ def _subset(
         run.seed: rows[run]["success_at_end"]["rate"] if knows_success else rows[run]["mean_return"] for run in runs
     }
     medians = {figure.name: {run.seed: rows[run][f"median_{figure.name}"] for run in runs} for figure in figures}
-    longest = max(logs[run][-1]["step"] for run in runs)
+    longest = max((log[-1]["step"] for log in (logs[run] for run in runs) if log), default=0)
     steps = np.linspace(0, longest, POINTS + 1)[1:]
     curves = np.stack([between(logs[run], metric.key, steps) for run in runs])  # (R, K)
     known = np.isfinite(curves).all(axis=0)
-    result = aggregate(curves[:, None, known])
     return SubsetResults(
         runs[0].senses,
         _estimate(score),
         {name: _estimate(by_seed) for name, by_seed in medians.items()},
         steps[known],
-        np.stack([result.value, result.low, result.high]),
+        _with_ends(curves[:, known]),
     )
+
+
+def _with_ends(curves: FloatArray) -> FloatArray:
+    """Interquartile mean and ends of its interval, (3, K), of curves (R, K)."""
+    if not curves.size:
+        return np.zeros((3, 0))
+    result = aggregate(curves[:, None])
+    return np.stack([result.value, result.low, result.high])
 
 
 def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> FloatArray:

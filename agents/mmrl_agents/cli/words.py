@@ -22,6 +22,7 @@ from mmrl_agents.settings.readers import OPTIONS, by
 from mmrl_agents.settings.recorded import config_to_dict, present_settings
 from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for, resumed
 from mmrl_agents.settings.unset import JOINED_BY_NAME, over
+from mmrl_agents.worlds.foreign_worlds import find_maker
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
 
 Config = TypeVar("Config")
@@ -189,6 +190,8 @@ def starting_point(
     env = _environment_in(words) or environment(over(GENERAL, document))
     if env != document.get("env"):
         let_modules_here_be_found()  # an environment is typed
+        if not recipes_for(env):
+            find_maker(env)  # imports the module of "module:Id", which may bring a recipe
     if not env:
         raise ValueError("no environment is given; `mmrl list environments` shows those with a recipe")
     agent, recipe = (value_of(f"--{name}", words) or document.get(name) for name in ("agent", "recipe"))

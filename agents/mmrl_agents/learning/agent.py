@@ -60,6 +60,20 @@ class Agent(Protocol):
         """Where the last update that was left out met a number that is not finite."""
 
 
+_MEMBERS = (*Agent.__annotations__, *(name for name in vars(Agent) if not name.startswith("_")))
+"""Names of all that a training asks an agent for."""
+
+
+def require_agent(agent: Agent, algorithm: str) -> Agent:
+    """The agent itself. Raises ValueError naming what it lacks of `Agent`."""
+    if missing := [name for name in _MEMBERS if name not in dir(agent)]:
+        raise ValueError(
+            f"the agent of {algorithm!r}, {type(agent).__name__}, lacks {', '.join(missing)}; "
+            "mmrl_agents.learning.agent.Agent says what each does"
+        )
+    return agent
+
+
 class Acted(Protocol):
     """The outcome of acting."""
 

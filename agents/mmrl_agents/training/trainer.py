@@ -14,7 +14,7 @@ from mmrl.evaluation.figures import figures_of
 from mmrl.normalization import pool_statistics
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, episode_on_record
-from mmrl_agents.learning.agent import Agent, Network, Resources
+from mmrl_agents.learning.agent import Network, Resources, require_agent
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.machine.ranks import ALONE, Ranks
@@ -71,7 +71,7 @@ class Trainer:
         self.statistics, self._new_episodes = EpisodeStatistics(), NewEpisodes()
         shuffling = torch.Generator().manual_seed(shuffle_seed)
         resources = Resources(self._new_episodes, self.device, shuffling, self.actions, self.ranks)
-        self.agent: Agent = algorithm.agent(setting, self.policy, resources)
+        self.agent = require_agent(algorithm.agent(setting, self.policy, resources), algorithm.name)
         scores, first = self.agent.scores_episodes, self.share.start
         self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=scores, first_world=first)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
+from mmrl.offers import load
 from mmrl_envs.sensors.base import Sensor
 from mmrl_envs.sensors.spec import parse_sensor
 
@@ -103,7 +104,7 @@ def _from_text(text: str) -> Sensor:
 
 def _factory(name: str) -> SensorFactory:
     offered = _offered().get(name, [])
-    candidates = {id(factory): factory for factory in (point.load() for point in offered)}
+    candidates = {id(factory): factory for factory in (load(point) for point in offered)}
     if name in _registered:
         candidates[id(_registered[name])] = _registered[name]
     if not candidates:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
+from mmrl.offers import usable
+
 if TYPE_CHECKING:
     from mmrl_envs.robot_env import RobotEnv
     from mmrl_envs.task import Task
@@ -42,6 +44,10 @@ class Registration:
     recipes: Mapping[str, Mapping[str, Any]]
     """Training settings known to work, by name: fields of a training run as plain data, as `mmrl train --config` reads
     them. That of the name "" is the one that is used unasked."""
+    max_episode_steps: int | None
+    """Time limit in control steps, None for none."""
+    kwargs: Mapping[str, Any]
+    """Arguments of the task and of its worlds that differ from their defaults."""
 
 
 _registered: dict[str, Registration] = {}
@@ -66,13 +72,18 @@ def register_task(
         recipes: see `Registration`.
         kwargs: arguments of the task and of `mmrl_envs.vector_env.RobotVectorEnv` that differ from their defaults.
 
-    Raises ValueError where the id is taken, and where the task is not written "module:name".
+    Raises ValueError where the id is taken, where the task is not written "module:name", and where `recipes` holds no
+    mappings.
     """
-    new = Registration(env_id, task, help, recipes)
+    new = Registration(env_id, task, help, recipes, max_episode_steps, kwargs)
     if task.count(":") != 1:
         raise ValueError(f'the task of {env_id!r} must be written "module:name", got {task!r}')
-    if _registered.get(env_id, new) != new or (env_id in gym.registry and env_id not in _registered):
-        raise ValueError(f"the id {env_id!r} is taken")
+    for name, recipe in recipes.items():
+        if not isinstance(recipe, Mapping):
+            raise ValueError(
+                f"the recipe {name!r} of {env_id!r} must be a mapping from settings to values, got {recipe!r}"
+            )
+    _require_free(new)
     _registered[env_id] = new
     gym.registry.pop(env_id, None)
     gym.register(
@@ -84,16 +95,23 @@ def register_task(
     )
 
 
-def registrations() -> dict[str, Registration]:
-    """Every task by its id, sorted, those of installed packages included.
+def _require_free(new: Registration) -> None:
+    known = _registered.get(new.env_id)
+    if known is None and new.env_id in gym.registry:
+        raise ValueError(f"the id {new.env_id!r} is taken by an environment of Gymnasium")
+    if known is not None and known != new:
+        other = [
+            f"{name} {value!r} became {vars(new)[name]!r}"
+            for name, value in vars(known).items()
+            if value != vars(new)[name]
+        ]
+        raise ValueError(f"the id {new.env_id!r} is taken by another registration: {', '.join(other)}")
 
-    Raises ValueError where a package offers what cannot be imported.
-    """
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            point.load()
-        except Exception as error:  # of anybody's package
-            raise ValueError(f"the tasks {point.name!r} of {point.value!r} cannot be imported: {error}") from error
+
+def registrations() -> dict[str, Registration]:
+    """Every task by its id, sorted, those of installed packages included; warns of packages that cannot be imported."""
+    for _ in usable(entry_points(group=ENTRY_POINT_GROUP)):
+        pass  # importing them registers them
     return dict(sorted(_registered.items()))
 
 
@@ -129,8 +147,14 @@ def _made(task: str, kwargs: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
 
 
 def _loaded(task: str) -> Any:
+    """The maker of a task. Raises ValueError where there is none, and for a class that lacks methods."""
     module, _, name = task.partition(":")
-    return getattr(import_module(module), name)
+    maker = vars(import_module(module)).get(name)
+    if not callable(maker):
+        raise ValueError(f"the task {task!r} must be a class or a function of {module}, got {maker!r}")
+    if inspect.isabstract(maker):
+        raise ValueError(f"the task {task!r} lacks the methods {', '.join(sorted(maker.__abstractmethods__))}")
+    return maker
 
 
 def _options(maker: Any) -> tuple[str, ...]:

@@ -72,6 +72,22 @@ def test_the_same_episodes_all_along_are_preferred_and_a_single_seed_has_no_inte
     draw(report, tmp_path / "curves.png")
 
 
+@pytest.mark.parametrize("log", [[], [{"step": 8, "policy_loss": 0.1}], [{"step": 8, "mean_return": None}]])
+def test_scores_are_reported_where_no_training_episode_ended(tmp_path: Path, log: list[dict[str, Any]]) -> None:
+    longer = [{"step": 8, "success_rate": 0.1}, {"step": 16, "success_rate": 0.3}]
+    judged = [
+        Judged(("touch",), 1, leave_run(tmp_path / "t", log, 0.25, 5.0)),
+        Judged(("sight",), 1, leave_run(tmp_path / "s", longer, 0.5, 4.0)),
+    ]
+    said = io.StringIO()
+    report = write_report(tmp_path, "Any-v0", judged, Console(file=said, width=200))
+    assert [subset.score.value for subset in report.subsets] == [0.5, 0.25]
+    assert all(not subset.steps.size for subset in report.subsets)
+    assert "no curves: no training logged an episode that ended; train for more --total-steps" in said.getvalue()
+    assert json.loads((tmp_path / "results.json").read_text())["subsets"][1]["curve"]["steps"] == []
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
 def test_without_success_the_return_is_the_score(tmp_path: Path) -> None:
     log = [{"step": 8, "mean_return": -1.0}]
     report = report_of("Any-v0", [Judged(("touch",), 1, leave_run(tmp_path / "run", log, None))])

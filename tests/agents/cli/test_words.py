@@ -151,6 +151,22 @@ def test_a_module_that_a_file_names_can_be_trusted(tmp_path: Path, monkeypatch: 
     assert (config.env, config.trust) == ("kind_of_mine:Mine", ())
 
 
+def test_the_recipe_of_a_task_in_a_module_that_is_typed_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "task_of_mine.py").write_text(
+        "from mmrl_envs import register_task\n"
+        "register_task('mine/Words-v0', 'task_of_mine:Task', max_episode_steps=5, recipes={'': {'num_worlds': 3}})\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    config = training_in(["task_of_mine:mine/Words-v0", "--seed", "2"])
+    assert config is not None
+    assert (config.recipe, config.num_worlds, config.seed) == ("default", 3, 2)
+    assert main(["train", "task_of_nobody:mine/Words-v0", "--print-config"]) == 2
+    assert "needs the module task_of_nobody, which is not installed" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "CartPole-v1", "--config", str(tmp_path / "gone.yaml")]) == 2
     err = capsys.readouterr().err.replace("\n", "")

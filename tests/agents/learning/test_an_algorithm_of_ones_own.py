@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,25 @@ def test_a_name_is_given_once() -> None:
     other: Algorithm[ActorCritic] = Algorithm("cross-entropy", "Another.", CrossEntropyConfig, CrossEntropyAgent)
     with pytest.raises(ValueError, match="the name 'cross-entropy' is taken by another algorithm: The cross-entropy"):
         register_algorithm(other)
+
+
+class Halted(CrossEntropyAgent):
+    """An agent that lacks two calls."""
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in ("ended", "last_error")]
+
+
+def test_an_agent_that_lacks_a_call_is_refused_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(algorithms._registered, "cross-entropy", replace(CROSS_ENTROPY, agent=Halted))
+    assert main(training(tmp_path / "run")) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "the agent of 'cross-entropy', Halted, lacks last_error, ended; mmrl_agents.learning.agent.Agent says" in said
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_installed_package_offers_one(monkeypatch: pytest.MonkeyPatch) -> None:

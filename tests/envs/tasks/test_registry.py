@@ -8,6 +8,7 @@ import gymnasium as gym
 import pytest
 
 import mmrl_envs
+from mmrl.offers import PackageUnusable
 from mmrl_envs.tasks import registry
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.tasks.registry import register_task, registrations, task_arguments
@@ -52,21 +53,50 @@ register_task("theirs/Peg-v0", "{PEG}", max_episode_steps=7, help="A peg of thei
     assert list(env.unwrapped.modalities) == ["proprioception"]  # type: ignore[attr-defined]  # ours
 
 
-def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_imported_is_named_and_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     offer(monkeypatch, tmp_path, "raise RuntimeError('no licence')")
-    with pytest.raises(ValueError, match="the tasks 'theirs' of 'somebodys_tasks' cannot be imported: no licence"):
-        mmrl_envs.task_ids()
+    message = "'theirs' of .* mmrl.tasks cannot be imported from 'somebodys_tasks': RuntimeError: no licence"
+    with pytest.warns(PackageUnusable, match=message):
+        assert "mmrl/PegInsertion-v0" in mmrl_envs.task_ids()
 
 
 def test_an_id_is_one_task_and_the_same_again_is_no_other() -> None:
     for _ in range(2):
         register_task("test-registry/Peg-v0", PEG, max_episode_steps=5)
-    with pytest.raises(ValueError, match="the id 'test-registry/Peg-v0' is taken"):
+    taken = "the id 'test-registry/Peg-v0' is taken by another registration: "
+    with pytest.raises(ValueError, match=f"{taken}task '{PEG}' became '{PEG}Other'"):
         register_task("test-registry/Peg-v0", f"{PEG}Other", max_episode_steps=5)
-    with pytest.raises(ValueError, match="the id 'CartPole-v1' is taken"):
+    with pytest.raises(
+        ValueError, match=f"{taken}max_episode_steps 5 became 6, kwargs {{}} became {{'control_hz': 10}}"
+    ):
+        register_task("test-registry/Peg-v0", PEG, max_episode_steps=6, control_hz=10)
+    with pytest.raises(ValueError, match="the id 'CartPole-v1' is taken by an environment of Gymnasium"):
         register_task("CartPole-v1", PEG, max_episode_steps=5)
     with pytest.raises(ValueError, match="must be written \"module:name\", got 'PegInsertion'"):
         register_task("test-registry/Other-v0", "PegInsertion", max_episode_steps=5)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (f"{PEG}Other", r"the task '.*:PegInsertionOther' must be a class or a function of .*peg_insertion, got None"),
+        ("mmrl_envs.task:Task", "the task 'mmrl_envs.task:Task' lacks the methods assess, begin, scenes"),
+        ("mmrl_envs:task_ids", r"a task must be a mmrl_envs\.task\.Task, got \(.*'mmrl/PegInsertion-v0'"),
+    ],
+)
+def test_what_makes_no_task_is_named(task: str, message: str) -> None:
+    register_task("test-registry/Peg-v0", task, max_episode_steps=5)
+    with pytest.raises(ValueError, match=message):
+        gym.make_vec("test-registry/Peg-v0", num_envs=1)
+
+
+def test_a_recipe_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"the recipe 'num_worlds' of 'test-registry/Peg-v0' must be a mapping .* got 3"
+    ):
+        register_task("test-registry/Peg-v0", PEG, max_episode_steps=5, recipes={"num_worlds": 3})  # type: ignore[dict-item]  # refused
 
 
 def test_the_arguments_of_a_task_and_of_its_worlds_are_told_apart() -> None:
