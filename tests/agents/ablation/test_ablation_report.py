@@ -96,12 +96,6 @@ def test_without_success_the_return_is_the_score(tmp_path: Path) -> None:
     assert report.metric.key == "mean_return"
 
 
-def test_runs_without_a_common_figure_are_named(tmp_path: Path) -> None:
-    judged = [Judged(("touch",), 1, leave_run(tmp_path / "run", [{"step": 8, "loss": 1.0}], 0.5))]
-    with pytest.raises(ValueError, match=r"no metric in common: .*run"):
-        report_of("Any-v0", judged)
-
-
 def test_runs_of_an_older_version_tell_their_figures_by_medians_alone(tmp_path: Path) -> None:
     folder = leave_run(tmp_path / "run", [{"step": 8, "success_rate": 0.2}], 0.5, 7.0)
     older = json.loads((folder / "evaluation.json").read_text())

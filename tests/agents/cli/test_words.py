@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 import yaml
 
@@ -16,6 +17,7 @@ from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import recipe_for
+from mmrl_envs.tasks import registry
 
 PEG = "mmrl/PegInsertion-v0"
 
@@ -160,10 +162,14 @@ def test_the_recipe_of_a_task_in_a_module_that_is_typed_is_found(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [*sys.path])
-    config = training_in(["task_of_mine:mine/Words-v0", "--seed", "2"])
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    try:
+        config = training_in(["task_of_mine:mine/Words-v0", "--seed", "2"])
+    finally:
+        gym.registry.pop("mine/Words-v0", None)
     assert config is not None
     assert (config.recipe, config.num_worlds, config.seed) == ("default", 3, 2)
-    assert main(["train", "task_of_nobody:mine/Words-v0", "--print-config"]) == 2
+    assert main(["train", "task_of_nobody:mine/Other-v0", "--print-config"]) == 2
     assert "needs the module task_of_nobody, which is not installed" in " ".join(capsys.readouterr().err.split())
 
 

@@ -195,7 +195,7 @@ def test_an_agent_that_lacks_a_call_is_refused_and_leaves_no_folder(
     assert main(training(tmp_path / "run")) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert (
-        "the agent of 'cross-entropy', Halted, lacks last_error, ended; mmrl_agents.learning.agent.Agent says" in said
+        "the agent of 'cross-entropy', Halted, lacks ended, last_error; mmrl_agents.learning.agent.Agent says" in said
     )
     assert not (tmp_path / "run").exists()
 

@@ -83,7 +83,7 @@ def test_an_id_is_one_task_and_the_same_again_is_no_other() -> None:
     [
         (f"{PEG}Other", r"the task '.*:PegInsertionOther' must be a class or a function of .*peg_insertion, got None"),
         ("mmrl_envs.task:Task", "the task 'mmrl_envs.task:Task' lacks the methods assess, begin, scenes"),
-        ("mmrl_envs:task_ids", r"a task must be a mmrl_envs\.task\.Task, got \(.*'mmrl/PegInsertion-v0'"),
+        ("mmrl_envs:task_ids", r"a task must be a mmrl_envs\.task\.Task, got .*'mmrl/PegInsertion-v0'"),
     ],
 )
 def test_what_makes_no_task_is_named(task: str, message: str) -> None:
