@@ -1,4 +1,4 @@
-"""What installed packages offer through entry points, and packages that cannot be imported."""
+"""Offers of installed packages through entry points, and packages that cannot be imported."""
 
 import warnings
 from collections.abc import Iterable, Iterator

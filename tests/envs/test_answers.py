@@ -1,4 +1,4 @@
-"""What a task of anybody's may declare and answer, and how everything else is refused."""
+"""Declarations and answers of a task, and how wrong ones are refused."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
