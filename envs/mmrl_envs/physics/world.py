@@ -57,7 +57,11 @@ class World(Protocol):
         """Versions of the libraries that a state of these worlds can be continued with."""
 
     def recorded(self, sensor: str) -> FloatArray:
-        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
+        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view.
+
+        Engines keep all sensors of the scene so, asked for or not: `mujoco.batch.Batch` records a field of `MjData` as
+        a whole. A scene whose sensors give 100 numbers takes N * S * 100 * 8 bytes, 2.6 MB for 64 worlds of 50 steps.
+        """
 
     def current(self, sensor: str) -> FloatArray:
         """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view."""
