@@ -31,6 +31,11 @@ class WorldModels:
         self.models = [copy.copy(self.variants[0]) for _ in range(num_worlds)]
         self._variant = np.zeros(num_worlds, np.intp)
 
+    @property
+    def chosen(self) -> NDArray[np.intp]:
+        """The variant that each world is on, (N,): live, to be read."""
+        return self._variant
+
     def choose(self, worlds: NDArray[np.intp], variants: NDArray[np.intp]) -> None:
         """Puts worlds (n,) on fresh copies of variants (n,) unless they are on them already."""
         for world, variant in zip(worlds.tolist(), variants.tolist(), strict=True):

@@ -163,6 +163,8 @@ class ModalityBuffer:
             readings = np.rint(readings)
         elif not self._bounded:
             return readings
+        if not self._bounded:  # the bounds of a byte, which need no arrays; what was rounded is nobody else's
+            return np.minimum(np.maximum(readings, 0.0, out=readings), 255.0, out=readings)
         k = readings.shape[1]
         inside: NDArray[Any] = np.clip(readings, self._low[-k:], self._high[-k:])
         return inside

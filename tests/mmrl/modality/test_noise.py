@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Noise, NoiseProcess, Quantisation
+from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Noise, NoiseProcess, Quantisation, TabledGaussian
 from mmrl.streams import Streams
 
 EVERY_KIND = [
     Gaussian(0.5),
     Gaussian((0.1, 0.2, 0.3)),
+    TabledGaussian(0.5),
     Bias(1.0),
     Bias(std=(1.0, 2.0, 0.0), drift_std=0.5),
     Quantisation(0.25),
@@ -34,6 +35,21 @@ def test_gaussian_has_the_std_of_each_feature() -> None:
     assert (noisy[:, 0] == 7.0).all()
     np.testing.assert_allclose(noisy.std(axis=0), [0, 1, 10], rtol=0.02)
     np.testing.assert_allclose(noisy.mean(axis=0), 7.0, atol=5 * 10 / np.sqrt(40000))
+
+
+def test_a_table_of_normal_numbers_is_as_good_as_drawing_them() -> None:
+    process = start(TabledGaussian(4.0), (20, 20), num_worlds=8)
+    noisy = process.apply(np.arange(8), np.full((8, 2, 20, 20), 7.0)) - 7.0
+    np.testing.assert_allclose(noisy.std(), 4.0, rtol=0.05)
+    # 16 readings, all different: the correlation of two is 1 / sqrt(400) = 0.05 by chance
+    rows = noisy.reshape(16, 400)
+    correlations = np.corrcoef(rows)[~np.eye(16, dtype=bool)]
+    assert np.abs(correlations).max() < 0.25
+    one, other = (start(TabledGaussian(4.0), (20, 20), n) for n in (1, 8))
+    world = np.array([0])
+    np.testing.assert_array_equal(
+        one.apply(world, np.zeros((1, 1, 20, 20))), other.apply(world, np.zeros((1, 1, 20, 20)))
+    )
 
 
 def test_bias_is_constant_in_an_episode_and_new_in_the_next() -> None:

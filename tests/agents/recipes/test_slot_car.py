@@ -1,0 +1,66 @@
+"""The slot car through every door: trained with a curriculum, resumed, judged, filmed."""
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.recipes import recipes_for
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.settings.starting_points import recipe_for
+from mmrl_agents.training.train import train
+from mmrl_agents.watching.watch import WatchConfig, watch_run
+from mmrl_envs.tasks.slot_tracks import HELD_OUT, known_tracks
+from tests.trainings import trained_quietly
+
+ENV_ID = "mmrl/SlotCar-v0"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = recipe_for(ENV_ID)
+    ppo = replace(recipe.ppo, num_steps=8, minibatch_size=16, epochs=1)
+    short = replace(recipe, ppo=ppo, num_worlds=2, total_steps=64, threads=1, device="cpu", evaluate_episodes=0)
+    return trained_quietly(
+        replace(
+            short,
+            env_kwargs={"max_episode_steps": 5},
+            context={"track": ["oval", "loopy"], "grip": [0.9, 1.1]},
+            curriculum="linear",
+            vary={"latency_s": [0.02, [0.02, 0.1]]},
+            run_dir=tmp_path_factory.mktemp("slot_car") / "run",
+        )
+    )
+
+
+def test_it_goes_on_where_it_was(run: Path) -> None:
+    result = train(TrainConfig(ENV_ID, resume=run, total_steps=96), Console(file=StringIO()))
+    assert result.steps == 96
+
+
+def test_it_is_judged_by_its_figures_on_a_track_it_never_saw(run: Path) -> None:
+    judge = EvaluateConfig(run=str(run), episodes=4, num_worlds=2, context={"track": HELD_OUT}, device="cpu")
+    with_senses, without = evaluate_run(judge, Console(file=StringIO())).rows
+    assert with_senses.label != without.label
+    assert "share_of_optimum" in with_senses.to_json()["figures"]
+
+
+def test_its_sense_is_judged(run: Path) -> None:
+    report = evaluate_run(
+        EvaluateConfig(run=str(run), episodes=4, num_worlds=2, senses=True, device="cpu"), Console(file=StringIO())
+    )
+    assert report.rows
+
+
+def test_it_is_filmed(run: Path, tmp_path: Path) -> None:
+    film = watch_run(WatchConfig(run=str(run), output=tmp_path / "film.mp4", episodes=1), Console(file=StringIO()))
+    assert film.stat().st_size > 1000
+
+
+def test_the_generalist_never_sees_the_track_that_is_held_out() -> None:
+    tracks = recipes_for(ENV_ID)["generalist"]["context"]["track"]
+    assert set(tracks) <= set(known_tracks())
+    assert HELD_OUT not in tracks
