@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import matplotlib
@@ -14,6 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 import mmrl_envs  # noqa: F401  (registers the ids; chooses OpenGL before mujoco is imported)
@@ -35,7 +37,7 @@ def draw_tracks(path: Path) -> None:
     figure.savefig(path)
 
 
-def _draw_track(axes: plt.Axes, track: Track) -> None:
+def _draw_track(axes: Axes, track: Track) -> None:
     points = np.vstack([track.slot.points, track.slot.points[:1]])
     pieces = np.stack([points[:-1], points[1:]], axis=1)
     lines = LineCollection(pieces, cmap="cividis", linewidths=2.5)  # type: ignore[arg-type]  # an array of pieces does
@@ -49,7 +51,7 @@ def _draw_track(axes: plt.Axes, track: Track) -> None:
 
 def draw_drive(path: Path) -> None:
     """One instant of a drive: a frame of a film, and the two pictures that a policy has of it."""
-    envs = gym.make_vec(
+    envs: Any = gym.make_vec(
         "mmrl/SlotCar-v0",
         num_envs=1,
         render_mode="rgb_array",
@@ -57,7 +59,7 @@ def draw_drive(path: Path) -> None:
         height=312,
         context={"track": "loopy", "start_share": 0.6},
     )
-    envs.reset(seed=0)
+    observation, _ = envs.reset(seed=0)
     for _ in range(12):
         observation, *_ = envs.step(np.full((1, 1), -0.2, np.float32))
     pictures = observation["track_camera"][0]

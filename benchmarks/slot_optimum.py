@@ -31,7 +31,8 @@ from mmrl_envs.robots.car import Motion
 from mmrl_envs.robots.slot_world import Slot
 from mmrl_envs.tasks.slot_tracks import DATA, NAMED, RANDOM, Corners, profile_lap_s, random_corners, smoothed
 
-FloatArray = NDArray[np.floating[Any]]
+FloatArray = NDArray[Any]
+"""Of either precision."""
 IntArray = NDArray[np.intp]
 RANDOM_NAMES = tuple(f"{RANDOM}{number:02d}" for number in range(1, 31))
 STEP_S = 0.002
@@ -69,7 +70,7 @@ class Laps:
 
 def held(slot: Slot, motion: Motion, state: FloatArray, voltage: FloatArray) -> FloatArray:
     """Moves states (4, M) on by the time for which a voltage (M,) is held; returns their largest swings, (M,)."""
-    swing = np.abs(state[2])
+    swing: FloatArray = np.abs(state[2])
     curvature, one = slot.curvature.astype(state.dtype), np.ones(1, state.dtype)
     entries_per_m = state.dtype.type(len(curvature) / slot.length)
     for first in range(0, state.shape[1], BLOCK):

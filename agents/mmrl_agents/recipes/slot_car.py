@@ -1,4 +1,4 @@
-"""The slot car: one track, and any track."""
+"""The slot car on one track."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,17 +23,4 @@ SLOT_CAR: Mapping[str, Any] = {
 }
 """Laps of one track, the oval where nobody names another."""
 
-GENERALIST = {
-    **SLOT_CAR,
-    "total_steps": 1_000_000,
-    "context": {
-        "track": [f"random_{number:02d}" for number in range(1, 31)],
-        "latency_s": [0.02, 0.1],
-        "grip": [0.9, 1.1],
-    },
-}
-"""Random tracks, pictures of any age and tyres of any grip within a tenth: a track never seen can be driven then."""
-
-RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST}}
-)
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({"mmrl/SlotCar-v0": {"default": SLOT_CAR}})

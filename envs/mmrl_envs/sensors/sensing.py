@@ -163,8 +163,10 @@ class ModalityBuffer:
             readings = np.rint(readings)
         elif not self._bounded:
             return readings
-        if not self._bounded:  # the bounds of a byte, which need no arrays; what was rounded is nobody else's
-            return np.minimum(np.maximum(readings, 0.0, out=readings), 255.0, out=readings)
+        if not self._bounded:  # the bounds of a byte, which need no arrays
+            np.maximum(readings, 0.0, out=readings)  # in place: what was just rounded is nobody else's
+            np.minimum(readings, 255.0, out=readings)
+            return readings
         k = readings.shape[1]
         inside: NDArray[Any] = np.clip(readings, self._low[-k:], self._high[-k:])
         return inside

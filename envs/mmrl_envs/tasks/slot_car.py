@@ -188,7 +188,8 @@ class SlotCar(Task):
 
     def _lap(self, place: FloatArray) -> FloatArray:
         """Whole laps driven by cars at places (N,)."""
-        return np.floor((place - self._begun_at) / self.slots.length[self._track])
+        laps: FloatArray = np.floor((place - self._begun_at) / self.slots.length[self._track])
+        return laps
 
     def _timed(self, place: FloatArray) -> FloatArray:
         """Times of the newest flying laps, (N,): from line to line, the line being where the episode began."""

@@ -119,16 +119,21 @@ def smoothed(name: str, corners: Corners) -> Slot:
 
     Raises ValueError where it would need more smoothing than leaves a likeness, and as `require_drivable`.
     """
-    curve = _spline(np.asarray(corners, np.float64))
+    spectrum = np.fft.fft(_spline(np.asarray(corners, np.float64)))
+    slots = (_blurred(spectrum, blur) for blur in np.arange(0.0, _MOST_BLUR, 0.01))
+    slot = next((slot for slot in slots if _tightest(slot) >= TIGHTEST_M), _blurred(spectrum, _MOST_BLUR))
+    if (tightest := _tightest(slot)) < TIGHTEST_M:
+        raise ValueError(
+            f"track {name!r} bends to {tightest:.3f} m after all smoothing, {TIGHTEST_M} m is the tightest"
+        )
+    require_drivable(name, slot)
+    return slot
+
+
+def _blurred(spectrum: Curve, blur: float) -> Slot:
+    """The slot of a spectrum (K,), low-passed by a Gaussian of radians of a lap and scaled into the picture."""
     wave = np.fft.fftfreq(POINTS, 1.0 / POINTS)
-    for blur in np.arange(0.0, _MOST_BLUR + 0.005, 0.01):
-        slot = _slot_of(_scaled(_even(np.fft.ifft(np.fft.fft(curve) * np.exp(-0.5 * (wave * blur) ** 2)))))
-        if _tightest(slot) >= TIGHTEST_M:
-            require_drivable(name, slot)
-            return slot
-    raise ValueError(
-        f"track {name!r} bends to {_tightest(slot):.3f} m after all smoothing, {TIGHTEST_M} m is the tightest"
-    )
+    return _slot_of(_scaled(_even(np.fft.ifft(spectrum * np.exp(-0.5 * (wave * blur) ** 2)))))
 
 
 def random_corners(number: int) -> list[list[float]]:

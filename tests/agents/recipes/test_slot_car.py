@@ -8,12 +8,11 @@ import pytest
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.recipes import recipes_for
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
 from mmrl_agents.watching.watch import WatchConfig, watch_run
-from mmrl_envs.tasks.slot_tracks import HELD_OUT, known_tracks
+from mmrl_envs.tasks.slot_tracks import HELD_OUT
 from tests.trainings import trained_quietly
 
 ENV_ID = "mmrl/SlotCar-v0"
@@ -43,9 +42,10 @@ def test_it_goes_on_where_it_was(run: Path) -> None:
 
 def test_it_is_judged_by_its_figures_on_a_track_it_never_saw(run: Path) -> None:
     judge = EvaluateConfig(run=str(run), episodes=4, num_worlds=2, context={"track": HELD_OUT}, device="cpu")
-    with_senses, without = evaluate_run(judge, Console(file=StringIO())).rows
-    assert with_senses.label != without.label
-    assert "share_of_optimum" in with_senses.to_json()["figures"]
+    (row,) = evaluate_run(judge, Console(file=StringIO())).rows
+    judged = row.to_json()
+    assert judged["mean_share_of_optimum"] == 0  # half a second is before the flying start
+    assert judged["quartiles_lap_time"] is None  # and too short for a lap
 
 
 def test_its_sense_is_judged(run: Path) -> None:
@@ -58,9 +58,3 @@ def test_its_sense_is_judged(run: Path) -> None:
 def test_it_is_filmed(run: Path, tmp_path: Path) -> None:
     film = watch_run(WatchConfig(run=str(run), output=tmp_path / "film.mp4", episodes=1), Console(file=StringIO()))
     assert film.stat().st_size > 1000
-
-
-def test_the_generalist_never_sees_the_track_that_is_held_out() -> None:
-    tracks = recipes_for(ENV_ID)["generalist"]["context"]["track"]
-    assert set(tracks) <= set(known_tracks())
-    assert HELD_OUT not in tracks

@@ -34,3 +34,22 @@ def test_a_step_moves_speeds_first_and_never_backwards() -> None:
     # 1.5 (0.2 - 0.5 / 6) - 0.06 N over 0.1 kg are 1.15 m/s^2; rolling resistance moves no car that stands
     np.testing.assert_allclose(state[1], [0.5 + 0.002 * 1.15, 0.0])
     np.testing.assert_allclose(state[0], [1 + 0.002 * state[1, 0], 1.0])
+
+
+def test_motion_solves_the_equations_as_they_are_written() -> None:
+    rng = np.random.default_rng(0)
+    v, b, r, kappa, u = rng.uniform([0.2, -0.8, -6, -5, 0], [4, 0.8, 6, 5, 1], (50, 5)).T
+    along, about = Motion().accelerations(u, np.stack([0 * v, v, b, r]), kappa, np.full(50, 0.9))
+    m, a, to_axle, held = 0.1, 0.05, 0.085, 0.8 * 0.9
+    f_x = np.clip(1.5 * (u - v / 6.0), -0.9 * held, 0.9 * held)
+    slip = (-v * np.sin(b) - r * to_axle) / (np.abs(v * np.cos(b)) + 0.3)
+    f_y = -np.sqrt(held**2 - f_x**2) * np.tanh(slip / 0.15)
+    drag = 0.06 + 0.12 * np.abs(m * v**2 * kappa - f_y)
+    about_pin = m * (0.14**2 + 0.06**2) / 12 + m * a**2
+    for i in range(50):
+        inertia = np.array([[m, m * a * np.sin(b[i])], [m * a * np.sin(b[i]), about_pin]])
+        forces = [
+            f_x[i] * np.cos(b[i]) - f_y[i] * np.sin(b[i]) - drag[i] - m * a * r[i] ** 2 * np.cos(b[i]),
+            a * m * v[i] ** 2 * kappa[i] * np.cos(b[i]) - to_axle * f_y[i],
+        ]
+        np.testing.assert_allclose([along[i], about[i]], np.linalg.solve(inertia, forces), rtol=1e-9)
