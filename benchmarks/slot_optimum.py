@@ -10,7 +10,7 @@ With `--write` they go to `mmrl_envs/tasks/slot_tracks.json` track by track, tho
 drawn from their numbers: what the task's score is measured against. No policy learns from it. A random track is one of
 the suite once its lap is there.
 
-Letters: M = states, V = voltages.
+Letters: M = states. Arrays are of single precision in the search, of double in the replay.
 """
 
 from __future__ import annotations
@@ -27,13 +27,11 @@ from rich.console import Console
 from rich.progress import track as progress
 from rich.table import Table
 
+from mmrl.arrays import IntArray
 from mmrl_envs.robots.car import Motion
 from mmrl_envs.robots.slot_world import Slot
 from mmrl_envs.tasks.slot_tracks import DATA, NAMED, RANDOM, Corners, profile_lap_s, random_corners, smoothed
 
-FloatArray = NDArray[Any]
-"""Of either precision."""
-IntArray = NDArray[np.intp]
 RANDOM_NAMES = tuple(f"{RANDOM}{number:02d}" for number in range(1, 31))
 STEP_S = 0.002
 STEPS = 50
@@ -68,9 +66,9 @@ class Laps:
     """Least radius."""
 
 
-def held(slot: Slot, motion: Motion, state: FloatArray, voltage: FloatArray) -> FloatArray:
+def held(slot: Slot, motion: Motion, state: NDArray[Any], voltage: NDArray[Any]) -> NDArray[Any]:
     """Moves states (4, M) on by the time for which a voltage (M,) is held; returns their largest swings, (M,)."""
-    swing: FloatArray = np.abs(state[2])
+    swing: NDArray[Any] = np.abs(state[2])
     curvature, one = slot.curvature.astype(state.dtype), np.ones(1, state.dtype)
     entries_per_m = state.dtype.type(len(curvature) / slot.length)
     for first in range(0, state.shape[1], BLOCK):
@@ -84,7 +82,7 @@ def held(slot: Slot, motion: Motion, state: FloatArray, voltage: FloatArray) -> 
     return swing
 
 
-def kept(state: FloatArray) -> IntArray:
+def kept(state: NDArray[Any]) -> IntArray:
     """The states (4, M) worth following: of each cell the farthest, at most `KEPT`, none far behind."""
     near = np.flatnonzero(state[0] > state[0].max() - BEHIND_M)
     near = near[np.argsort(-state[0, near], kind="stable")]
@@ -96,7 +94,7 @@ def kept(state: FloatArray) -> IntArray:
     return best
 
 
-def optimal_voltages(slot: Slot, motion: Motion) -> FloatArray:
+def optimal_voltages(slot: Slot, motion: Motion) -> NDArray[Any]:
     """The voltages, one each tenth of a second, that are the first to drive `LAPS` laps and go on for a while."""
     state = np.zeros((4, 1), np.float32)
     history: list[tuple[IntArray, IntArray]] = []  # which state each came from, and by which voltage
@@ -116,7 +114,7 @@ def optimal_voltages(slot: Slot, motion: Motion) -> FloatArray:
     return np.array(voltages[::-1])
 
 
-def places(slot: Slot, motion: Motion, voltages: FloatArray) -> FloatArray:
+def places(slot: Slot, motion: Motion, voltages: NDArray[Any]) -> NDArray[Any]:
     """Metres driven after each tenth of a second, from a standstill, (steps, M), by voltages (steps, M).
 
     A car that leaves its slot gets no further.
@@ -129,7 +127,7 @@ def places(slot: Slot, motion: Motion, voltages: FloatArray) -> FloatArray:
     return np.array(driven)
 
 
-def flying_lap_s(slot: Slot, place: FloatArray) -> float:
+def flying_lap_s(slot: Slot, place: NDArray[Any]) -> float:
     """Mean seconds of the laps after the first, of places (steps,) a tenth of a second apart; infinite without one."""
     if place[-1] < LAPS * slot.length:
         return float("inf")

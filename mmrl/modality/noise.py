@@ -73,27 +73,6 @@ class Gaussian(Noise):
 
 
 @dataclass(frozen=True)
-class TabledGaussian(Noise):
-    """White noise as `Gaussian`, its values read off a table at a place drawn anew for each reading.
-
-    For images, of which the normal numbers would take longer than all else. Two readings have the same noise, shifted
-    by some elements, once in thousands of times.
-    """
-
-    std: float
-    """Standard deviation in the unit of the reading."""
-
-    def __post_init__(self) -> None:
-        _require_not_negative("TabledGaussian.std", self.std)
-
-    def check(self, shape: tuple[int, ...]) -> None:
-        """One deviation fits every shape."""
-
-    def start(self, shape: tuple[int, ...], num_worlds: int, period_s: float, streams: Streams) -> NoiseProcess:
-        return _TabledGaussianProcess(self.std, math.prod(shape), streams)
-
-
-@dataclass(frozen=True)
 class Bias(Noise):
     """An offset drawn once per episode that then walks at random, as in gauges and gyroscopes."""
 
@@ -205,25 +184,6 @@ class _GaussianProcess(_MemorylessProcess):
     def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
         noisy: FloatArray = readings + self._std * self._streams.normal(worlds, readings.shape[1:])
         return noisy
-
-
-class _TabledGaussianProcess(_MemorylessProcess):
-    """Reads any of `places` stretches of one table, the same in all worlds."""
-
-    places = 1 << 17
-
-    def __init__(self, std: float, size: int, streams: Streams) -> None:
-        self._table = std * np.random.default_rng(0).standard_normal(self.places + size)
-        self._size, self._streams = size, streams
-
-    def apply(self, worlds: Indices, readings: FloatArray) -> FloatArray:
-        flat = readings.reshape(*readings.shape[:2], self._size)
-        noisy = np.empty_like(flat)
-        places = (self._streams.uniform(worlds, readings.shape[1:2]) * self.places).astype(np.intp)
-        for world, of_readings in enumerate(places.tolist()):
-            for reading, place in enumerate(of_readings):
-                np.add(flat[world, reading], self._table[place : place + self._size], out=noisy[world, reading])
-        return noisy.reshape(readings.shape)
 
 
 class _BiasProcess(NoiseProcess):

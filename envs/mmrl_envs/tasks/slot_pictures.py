@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray
 from mmrl.modality import ImageConv, Modality
-from mmrl.modality.noise import TabledGaussian
+from mmrl.modality.tabled_noise import TabledGaussian
 from mmrl_envs.robots.car import Motion
 from mmrl_envs.robots.slot_world import Slot
 from mmrl_envs.sensors.base import Requires, Sensor, View

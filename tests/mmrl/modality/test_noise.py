@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Noise, NoiseProcess, Quantisation, TabledGaussian
+from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Noise, NoiseProcess, Quantisation
+from mmrl.modality.tabled_noise import TabledGaussian
 from mmrl.streams import Streams
 
 EVERY_KIND = [
