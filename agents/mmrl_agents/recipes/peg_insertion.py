@@ -97,6 +97,20 @@ BLIND = {
 }
 """A search by feel around an estimate that gets worse as the policy gets better."""
 
+GENTLE = {
+    **PEG_INSERTION,
+    "env": "mmrl/PegInsertionGentle-v0",
+    "total_steps": 300_000,
+    "stop_at_success": None,
+    "curriculum": "success_gated",
+    "curriculum_options": {"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
+    # A block that hardly breaks lets insertion be learned first, with and without touch.
+    "vary": {"force_limit_n": [[150.0, 200.0], [25.0, 60.0]]},
+    "policy": {},
+    "ppo": {**PEG_INSERTION["ppo"], "learning_rate": 1e-3, "final_learning_rate": 2e-4, "log_std": [-1.0, -2.2]},
+}
+"""Gentleness by limits that fall as the policy succeeds under them."""
+
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "mmrl/PegInsertion-v0": {
@@ -107,6 +121,7 @@ RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         },
         "mmrl/PegInsertionBlurred-v0": {"default": BLURRED},
         "mmrl/PegInsertionBlind-v0": {"default": BLIND},
+        "mmrl/PegInsertionGentle-v0": {"default": GENTLE},
         # the names of the policies that come with the package
         "peg_insertion": {"default": PEG_INSERTION},
         "peg_insertion_all_shapes": {"all_shapes": ALL_SHAPES},

@@ -22,6 +22,12 @@ HOVER = 0.003
 """Height in metres above the block at which the expert aligns."""
 NEAR = 0.01
 """Distance in metres under which it corrects its place by what it sees rather than by where it aimed."""
+GENTLE_HEIGHT = 0.012
+"""Height in metres above the face below which a gentle expert is slow."""
+GENTLE_SPEED = 0.012
+"""How fast it comes down there, metres per second."""
+PUSH, GENTLE_PUSH = 0.01, 0.003
+"""Distance in metres below the floor of the hole to which it leads the setpoint, as a rule and gently."""
 
 
 class PegExpert:
@@ -29,14 +35,18 @@ class PegExpert:
 
     Args:
         envs: a peg-insertion vector environment; the expert reads its ground truth.
+        gently: whether it comes down at `GENTLE_SPEED` from `GENTLE_HEIGHT` above the face on, and pushes less.
     """
 
-    def __init__(self, envs: RobotVectorEnv) -> None:
+    def __init__(self, envs: RobotVectorEnv, *, gently: bool = False) -> None:
         if not isinstance(envs.task, PegInsertion):
             raise TypeError(f"PegExpert needs a peg-insertion environment, got {type(envs.task).__name__}")
         assert isinstance(envs.controller, Setpoints)
         self._task, self._setpoints = envs.task, envs.controller
         self._size = flatdim(envs.single_action_space)
+        control_s = self._task.world.substeps / self._task.world.physics_hz
+        self._slow = GENTLE_SPEED * control_s / self._task.impedance.step_m if gently else 1.0
+        self._push = GENTLE_PUSH if gently else PUSH
         self._aligned = np.zeros(envs.num_envs, np.bool_)
 
     def reset(self) -> None:
@@ -55,7 +65,7 @@ class PegExpert:
         self._aligned |= (distance < tight) & (np.abs(error[:, 3]) < 0.01)
         self._aligned &= distance < NEAR
         goal = tip + error
-        goal[:, 2] = np.where(self._aligned, -HOLE_DEPTH - 0.01, HOVER)
+        goal[:, 2] = self._task.hole[:, 2] + np.where(self._aligned, -HOLE_DEPTH - self._push, HOVER)
         step = np.array([self._task.impedance.step_m] * 3 + [self._task.impedance.step_rad])
         move = goal - setpoint
         # Near the hole the setpoint integrates what is left of the error, which no stiffness can hide.
@@ -64,6 +74,7 @@ class PegExpert:
         action = move / step
         # A landing in a tight hole is slow, or it bounces off the edge.
         speed = np.where(self._task.clearance < 1e-3, 0.15, 0.5)
+        speed = np.where(self._task.height() < GENTLE_HEIGHT, np.minimum(self._slow, speed), speed)
         action[:, 2] = np.clip(action[:, 2], -speed, 1.0)
         bounded: NDArray[np.float32] = np.clip(action[:, : self._size], -1.0, 1.0).astype(np.float32)
         return bounded

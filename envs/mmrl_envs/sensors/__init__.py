@@ -4,6 +4,7 @@ from functools import partial
 
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.sensors.camera import Camera, Depth
+from mmrl_envs.sensors.force_limit import ForceLimit
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.sensors.hole_estimate import HoleEstimate
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
@@ -22,6 +23,7 @@ SENSORS: dict[str, SensorFactory] = {
     "proprioception": Proprioception,
     "joint_proprioception": JointProprioception,
     "hole_estimate": HoleEstimate,
+    "force_limit": ForceLimit,
 }
 """The sensors of the suite by name."""
 

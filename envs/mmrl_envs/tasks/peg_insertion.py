@@ -37,6 +37,8 @@ START_DEPTH = SUCCESS_DEPTH - 0.002
 """Depth of the tip where `start_progress` is 1, metres: short of success by less than a step's stride."""
 HOLD_S = 0.25
 """Seconds for which the peg must stay bottomed, in whole control steps."""
+LEAST_START_M = 0.005
+"""Least height of the tip above the face where an episode begins above it, metres."""
 BROKEN_FORCE_N = 500.0
 """Contact force in newtons that is an engine's error: the most seen of full actions and of policies is 360 N."""
 REWARDS = ("dense", "sparse")
@@ -119,26 +121,24 @@ class PegInsertion(Task):
         default = np.array([shape.paper_clearance_m for shape in shapes])
         clearance = np.where(np.isnan(context["clearance_mm"]), default, context["clearance_mm"] * 1e-3)
         yaw = fold_yaw(context["hole_yaw_rad"], symmetry)
-        hole = np.stack([context["hole_x_m"], context["hole_y_m"], np.zeros(len(worlds)), yaw], axis=1)
+        hole = np.stack([context["hole_x_m"], context["hole_y_m"], self._face(context), yaw], axis=1)
         self._shape_worlds(worlds, chosen, clearance, context["friction"])
         upright = np.zeros(len(worlds))
         turned = np.stack([np.cos(yaw / 2), upright, upright, np.sin(yaw / 2)], axis=1)
         self.world.write("mocap_pos", worlds, (hole[:, :3] + WORKSPACE)[:, None])
         self.world.write("mocap_quat", worlds, turned[:, None])
-        self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = (
-            chosen,
-            clearance,
-            symmetry,
-        )
+        self._shape[worlds], self._clearance[worlds], self._symmetry[worlds] = chosen, clearance, symmetry
         self._hole[worlds] = hole
         angle = 2 * np.pi * streams.uniform(worlds, ())
         error = np.stack([np.cos(angle), np.sin(angle)], axis=1) * context["hole_estimate_error_m"][:, None]
         self._estimate[worlds] = hole
         self._estimate[worlds, :2] += error
+        self._estimate[worlds, 2] = 0.0  # where the face of the block would be in a plan
         self._held[worlds] = 0
         start = np.stack([context[f"start_{axis}_m"] for axis in "xyz"] + [np.zeros(len(worlds))], axis=1)
         towards = np.minimum(2.0 * context["start_progress"], 1.0)[:, None]
-        start += towards * (hole - start)  # both have the face of the block at z = 0
+        start[:, 2] = np.maximum(start[:, 2], hole[:, 2] + LEAST_START_M)
+        start += towards * (hole - start)
         start[:, 2] -= START_DEPTH * np.maximum(2.0 * context["start_progress"] - 1.0, 0.0)
         self._tip[worlds] = start
         self._velocity[worlds] = 0.0
@@ -146,6 +146,10 @@ class PegInsertion(Task):
         self._in_block[worlds], self._tilt[worlds] = 0.0, 0.0
         depth = {"depth_m": self.depth()[worlds]}
         return Start(self.robot.joints_at(start), setpoint=start, figures=depth)
+
+    def _face(self, context: Mapping[str, FloatArray]) -> FloatArray:
+        """Height of the face of the block in W, metres, (n,)."""
+        return np.zeros_like(context["hole_x_m"])
 
     def _shape_worlds(self, worlds: IntArray, chosen: IntArray, clearance: FloatArray, friction: FloatArray) -> None:
         """Gives worlds (n,) the scene of a shape (n,), and contacts of a clearance in metres and a friction, (n,)."""
@@ -176,8 +180,13 @@ class PegInsertion(Task):
 
     def depth(self) -> FloatArray:
         """How far the tip is in the hole, metres, (N,)."""
-        depth: FloatArray = np.where(self.over_hole(), np.maximum(-self._tip[:, 2], 0.0), 0.0)
+        depth: FloatArray = np.where(self.over_hole(), np.maximum(-self.height(), 0.0), 0.0)
         return depth
+
+    def height(self) -> FloatArray:
+        """How high the tip is above the face of the block, metres, (N,)."""
+        height: FloatArray = self._tip[:, 2] - self._hole[:, 2]
+        return height
 
     def _observe(self) -> None:
         self._tip[:, :3] = self.world.recorded("tip_position")[:, -1]
@@ -212,7 +221,7 @@ class PegInsertion(Task):
         """Whether the tip is within 3 mm of the hole's floor and the peg stands in the hole, upright, (N,)."""
         upright = self._tilt <= peg_geometry.MAX_TILT
         possible = self._in_block <= peg_geometry.MAX_DEPTH_IN_BLOCK
-        return self.over_hole() & (-self._tip[:, 2] >= SUCCESS_DEPTH) & upright & possible
+        return self.over_hole() & (-self.height() >= SUCCESS_DEPTH) & upright & possible
 
     def keypoint_distances(self) -> tuple[FloatArray, FloatArray]:
         """How far four points on the peg's rim are from their inserted places: aside and in height, metres, (N,)."""
@@ -224,11 +233,7 @@ class PegInsertion(Task):
         return wrap(self._tip[:, 3] - self._hole[:, 3], self._symmetry)
 
     def privileged(self) -> NDArray[np.float32]:
-        """State of the insertion.
-
-        Offset to the inserted pose at three scales, yaw error, velocity, contact force, progress, shape,
-        clearance.
-        """
+        """Offset to the inserted pose at three scales, yaw error, velocity, force, progress, shape and clearance."""
         offset = self._tip[:, :3] - self._hole[:, :3]
         offset[:, 2] += pegs.HOLE_DEPTH
         turn = self.yaw_error()[:, None]
@@ -248,11 +253,7 @@ class PegInsertion(Task):
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def field(self, name: str) -> FloatArray:
-        """One of two quantities.
-
-        `tool_wrench` (N, 6): static weight of the tool at the flange.
-        `hole_estimate` (N, 4): relative to the tip, in W.
-        """
+        """`tool_wrench` (N, 6), static weight of the tool at the flange, or `hole_estimate` (N, 4), from the tip in W."""
         if name == "tool_wrench":
             return self._tool_wrench
         if name == "hole_estimate":
