@@ -10,10 +10,10 @@ from mmrl_envs.sensors.base import Requires, Sensor, View
 
 
 class ForceLimit(Sensor):
-    """The contact force in newtons above which something breaks, as an order is given: exact, the same all episode.
+    """The contact force in newtons above which something breaks: exact, and the same all episode.
 
-    The commanded limit of Noseworthy et al., "FORGE: Force-Guided Exploration for Robust Contact-Rich Manipulation under
-    Uncertainty" (2024).
+    Noseworthy et al. command such a limit in "FORGE: Force-Guided Exploration for Robust Contact-Rich Manipulation
+    under Uncertainty" (2024).
 
     Args:
         name: key in the observation.

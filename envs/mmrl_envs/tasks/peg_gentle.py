@@ -1,7 +1,7 @@
 """Gentle peg insertion: the block breaks above a force that is told, and the height of its face is unknown.
 
-Nothing but contact says where the face is, so that whoever does not feel has to be slow everywhere or breaks the
-block. The limit is a command, as in Noseworthy et al., "FORGE: Force-Guided Exploration for Robust Contact-Rich
+Nothing but contact says where the face is, and nothing but the policy keeps the arm from pressing harder. The limit is
+a command, as in Noseworthy et al., "FORGE: Force-Guided Exploration for Robust Contact-Rich
 Manipulation under Uncertainty" (2024). An episode goes on after the block has broken, but cannot succeed any more.
 
 Letters: N = worlds, n = those being reset.
@@ -101,11 +101,12 @@ class PegInsertionGentle(PegInsertion):
             "success": outcome.reward_terms["success"] * success,
             "force": -self._penalty * np.clip(share - 1.0, 0.0, _MOST_EXCESS),
         }
+        reward: FloatArray = np.sum(list(terms.values()), axis=0)
         figures = {**outcome.figures, "broken": self._broken.astype(np.float64), "force_share": share}
-        return replace(outcome, reward=sum(terms.values()), success=success, figures=figures, reward_terms=terms)
+        return replace(outcome, reward=reward, success=success, figures=figures, reward_terms=terms)
 
     def privileged(self) -> NDArray[np.float32]:
-        """As of `PegInsertion`, then limit, whether the block is broken, largest force of the episode by limit, height."""
+        """As of `PegInsertion`, then limit, whether the block is broken, largest share of the limit, height."""
         columns = [
             self._limit / 50.0,
             self._broken.astype(np.float64),

@@ -58,9 +58,9 @@ class PegInsertion(Task):
 
     robot: ToolArm
     privileged_size = 26
-    senses = ("camera", "force_torque", "proprioception")
-    fields = ("hole_estimate", "tool_wrench")
-    figures = (
+    senses: tuple[str, ...] = ("camera", "force_torque", "proprioception")
+    fields: tuple[str, ...] = ("hole_estimate", "tool_wrench")
+    figures: tuple[Figure, ...] = (
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
         Figure("mean_force_n", "N", "mean", "low", "The mean contact force over the episode."),
         Figure("depth_m", "m", "last", "high", "How deep the tip is in the hole."),
@@ -253,7 +253,7 @@ class PegInsertion(Task):
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def field(self, name: str) -> FloatArray:
-        """`tool_wrench` (N, 6), static weight of the tool at the flange, or `hole_estimate` (N, 4), from the tip in W."""
+        """`tool_wrench` (N, 6), static weight of the tool at the flange; `hole_estimate` (N, 4), from the tip in W."""
         if name == "tool_wrench":
             return self._tool_wrench
         if name == "hole_estimate":
