@@ -140,6 +140,13 @@ def test_declarations_that_are_none_are_refused_before_anything_runs(declared: d
         RobotVectorEnv(variant(**declared), N, physics_hz=100)
 
 
+def test_a_scene_without_a_camera_for_spectators_says_what_to_add() -> None:
+    envs = RobotVectorEnv(Door(), N, physics_hz=100, render_mode="rgb_array")
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=r"camera 'scene_camera' of the scene .* has none: add it by spec\.worldbody"):
+        envs.render()
+
+
 def test_what_is_no_task_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a task must be a mmrl_envs\.task\.Task, got <class .*Door"):
         RobotVectorEnv(Door, N)  # type: ignore[arg-type]  # refused

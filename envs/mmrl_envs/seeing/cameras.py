@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,9 @@ from mmrl.arrays import Indices
 from mmrl_envs.physics.rendering import Renderer, make_renderer
 from mmrl_envs.physics.world import World
 from mmrl_envs.scenes.groups import POLICY_GROUPS, VIDEO_GROUPS
+
+SCENE_CAMERA = "scene_camera"
+"""The name of the camera of a scene that spectators see by."""
 
 
 class SceneCameras:
@@ -42,13 +46,14 @@ class SceneCameras:
         return self._draw(self._policy_renderer, worlds, camera, height, width, depth=depth)
 
     def film(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Every world seen by the spectator's camera, (N, height, width, 3)."""
+        """Every world seen by the spectator's camera, (N, height, width, 3). Raises ValueError where there is none."""
         if self._video_renderer is None:
+            _require_scene_camera(self._world.template)
             self._video_renderer = make_renderer(
                 self._world.template, num_threads=1, quality="video", geom_groups=VIDEO_GROUPS
             )
         every = np.arange(self._world.num_worlds)
-        return self._draw(self._video_renderer, every, "scene_camera", height, width, depth=False)
+        return self._draw(self._video_renderer, every, SCENE_CAMERA, height, width, depth=False)
 
     @property
     def failures(self) -> int:
@@ -84,4 +89,12 @@ class SceneCameras:
             height,
             width,
             depth=depth,
+        )
+
+
+def _require_scene_camera(model: mujoco.MjModel) -> None:
+    if SCENE_CAMERA not in [model.camera(i).name for i in range(model.ncam)]:
+        raise ValueError(
+            f"films show what the camera {SCENE_CAMERA!r} of the scene sees, and this scene has none: add it by "
+            f'spec.worldbody.add_camera(name="{SCENE_CAMERA}", ...) in the scenes of the task'
         )
