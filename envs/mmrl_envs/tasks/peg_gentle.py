@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.physics.world import World
-from mmrl_envs.task import BoolArray, FloatArray, IntArray, Outcome, Start
+from mmrl_envs.task import Outcome, Start
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 
 LEAST_LIMIT_N = 3.5
