@@ -255,7 +255,6 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     @property
     def clipped_readings(self) -> dict[str, int]:
-        """How many readings of each sense were beyond its declared bounds since the worlds were made."""
         return self._senses.clipped
 
     def close_extras(self, **kwargs: Any) -> None:

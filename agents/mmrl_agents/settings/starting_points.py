@@ -14,20 +14,13 @@ GENERAL: TrainConfig = unset.general(TrainConfig)
 
 
 def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfig:
-    """The settings to start from: the named recipe, else the first of that agent, else general ones.
-
-    General ones, which the name "none" asks for, take the worlds of the first recipe. Raises ValueError for a name that
-    the environment has no recipe of, or one of another agent.
-    """
+    """The settings of a training to start from, as `unset.chosen` finds them."""
     config: TrainConfig = unset.chosen(TrainConfig, env, agent, name)
     return config
 
 
 def resumed(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:
-    """The settings of the run in a folder, to go on with.
-
-    Raises FileNotFoundError where there is none, and Untrusted as `recorded_config` does.
-    """
+    """The settings of the training in a folder, to go on with, as `unset.resumed` finds them."""
     config: TrainConfig = unset.resumed(TrainConfig, folder, trust)
     return config
 

@@ -73,12 +73,10 @@ class MujocoWorld:
 
     @property
     def physics_hz(self) -> int:
-        """Physics steps per second."""
         return steps_per_second(self.template)
 
     @property
     def num_threads(self) -> int:
-        """Threads that step the worlds."""
         return int(self._batch.nthread)
 
     @property
@@ -87,23 +85,12 @@ class MujocoWorld:
         return {"mujoco": mujoco.__version__, "physics": str(PHYSICS_VERSION)}
 
     def recorded(self, sensor: str) -> FloatArray:
-        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
         return self._recorded[:, :, self._slices[sensor]]
 
     def current(self, sensor: str) -> FloatArray:
-        """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view."""
         return self._newest[:, self._slices[sensor]]
 
     def step(self, control: FloatArray) -> BoolArray:
-        """Advances every world by one control step.
-
-        Args:
-            control: inputs of the actuators at each physics step, (N, S, U).
-
-        Returns:
-            The worlds in which physics failed (NaN, divergence, a full buffer), (N,). Their state and
-            readings mean nothing until they are reset; the other worlds are as if alone.
-        """
         before = self._warnings.sum(axis=1)
         failed = np.zeros(self.num_worlds, np.bool_)
         try:
@@ -119,7 +106,6 @@ class MujocoWorld:
         return failed
 
     def choose(self, worlds: IntArray, variants: IntArray) -> None:
-        """Puts worlds (n,) on variants (n,), as compiled, unless they are on them already; effective with a `reset`."""
         self._models.choose(worlds, variants)
 
     def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
@@ -129,26 +115,15 @@ class MujocoWorld:
         write_state(field, self._state(field), worlds, values, rows)
 
     def read(self, field: str) -> NDArray[Any]:
-        """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
         return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
 
     def _state(self, field: str) -> FloatArray:
         return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
 
     def model_of(self, world: int) -> mujoco.MjModel:
-        """The model of a world, to draw with: not to be edited."""
         return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
-        """Puts worlds in given configurations, at rest or moving, and computes their sensor readings.
-
-        Mocap poses and model fields are to be written before.
-
-        Args:
-            worlds: which, (n,).
-            qpos: generalised positions, (n, nq).
-            qvel: generalised velocities, (n, nv); at rest where None.
-        """
         mocap = self.mocap_pos[worlds].copy(), self.mocap_quat[worlds].copy()
         self._batch.set_models(self._models.models)
         self._batch.reset(worlds, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
@@ -159,7 +134,6 @@ class MujocoWorld:
         self._forward(worlds)
 
     def set_control(self, worlds: IntArray, control: FloatArray) -> None:
-        """Sets the actuator inputs of worlds, (n, U), and recomputes their sensor readings."""
         self._batch.bind("ctrl")[worlds] = control
         self._forward(worlds)
 
@@ -176,7 +150,6 @@ class MujocoWorld:
         return {"state": self._batch.state.copy(), "newest": self._newest.copy(), **self._models.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
         self._models.load_state_dict(state)
         self._batch.set_models(self._models.models)
         self._batch.state[...] = state["state"]

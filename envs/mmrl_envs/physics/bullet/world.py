@@ -58,7 +58,6 @@ class BulletWorld:
 
     @property
     def physics_hz(self) -> int:
-        """Physics steps per second."""
         return steps_per_second(self.template)
 
     @property
@@ -72,7 +71,6 @@ class BulletWorld:
         return {"mujoco": mujoco.__version__, "pybullet": version("pybullet"), "physics": str(PHYSICS_VERSION)}
 
     def recorded(self, sensor: str) -> FloatArray:
-        """Readings of a MuJoCo sensor at each physics step of the last control step, (N, S, dim), a view."""
         return self._recorded[:, :, self._slices[sensor]]
 
     def current(self, sensor: str) -> FloatArray:
@@ -99,7 +97,6 @@ class BulletWorld:
         return failed
 
     def choose(self, worlds: IntArray, variants: IntArray) -> None:
-        """Puts worlds (n,) on variants (n,), as compiled, unless they are on them already; effective with a `reset`."""
         self._models.choose(worlds, variants)
 
     def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
@@ -109,14 +106,12 @@ class BulletWorld:
         write_state(field, self._state(field), worlds, values, rows)
 
     def read(self, field: str) -> NDArray[Any]:
-        """A field that `write` knows, of every world, (N, ...), as it stands; a copy."""
         return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
 
     def _state(self, field: str) -> FloatArray:
         return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
 
     def model_of(self, world: int) -> mujoco.MjModel:
-        """The model of a world, to draw with: not to be edited."""
         return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
@@ -129,7 +124,6 @@ class BulletWorld:
         self.set_control(worlds, np.zeros((len(worlds), self.template.nu)))
 
     def set_control(self, worlds: IntArray, control: FloatArray) -> None:
-        """Sets the actuator inputs of worlds, (n, U), and recomputes their sensor readings."""
         for w, inputs in zip(worlds.tolist(), control, strict=True):
             self._current[w] = self._scenes[w].forward(inputs)
 
@@ -144,7 +138,6 @@ class BulletWorld:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`. Recorded readings come with the next step; the newest ones are there at once."""
         self._models.load_state_dict(state)
         self.mocap_pos[...], self.mocap_quat[...] = state["mocap_pos"], state["mocap_quat"]
         self._build(range(self.num_worlds))
