@@ -151,8 +151,13 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
                 wall, processor = (ours[rate] / theirs[rate] for rate in RATES)
                 row = {"senses": label, "worlds": worlds, "contender": name, "ratio": wall, "cpu_ratio": processor}
                 rows.append({**row, **theirs, "runs": measured})
-                told = (f"{theirs[RATES[0]]:,.0f}", f"{wall:.2f} x", f"{processor:.2f} x", f"{theirs['peak_mib']:,.0f}")
-                table.add_row(label, str(worlds), name, *told)
+                cells = (
+                    f"{theirs[RATES[0]]:,.0f}",
+                    f"{wall:.2f} x",
+                    f"{processor:.2f} x",
+                    f"{theirs['peak_mib']:,.0f}",
+                )
+                table.add_row(label, str(worlds), name, *cells)
     Console(width=120).print(table)
     return {"rollout": ROLLOUT, "minibatch": MINIBATCH, "epochs": EPOCHS, "rows": rows}
 

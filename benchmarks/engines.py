@@ -62,8 +62,8 @@ def measure(engine: str, shape: str, num_worlds: int, rounds: int) -> Measured:
             column.extend(info[figure.name])
     envs.close()
     medians = {figure: float(np.median(column)) for figure, column in values.items()}
-    told = {figure: f"{median:.{decimals_for([median])}f}" for figure, median in medians.items()}
-    return Measured(successes, told, STEPS * num_worlds * rounds / seconds)
+    texts = {figure: f"{median:.{decimals_for([median])}f}" for figure, median in medians.items()}
+    return Measured(successes, texts, STEPS * num_worlds * rounds / seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trainings of a benchmark: each in a process of its own, a few side by side, taken up again where they stopped."""
+"""Trainings of a benchmark: each in a process of its own, a few side by side, continued where they stopped."""
 
 from __future__ import annotations
 

@@ -23,6 +23,6 @@ def test_no_other_file_names_a_figure_of_a_task(env_id: str) -> None:
     envs = gym.make_vec(env_id, num_envs=1)
     names = [figure.name for figure in figures_of(envs) if "_" in figure.name]  # else it may be any word
     envs.close()
-    told = {path: path.read_text() for path in SOURCES}
-    assert len(told) > 100
-    assert [(path, name) for path, text in told.items() for name in names if re.search(rf"\b{name}\b", text)] == []
+    texts = {path: path.read_text() for path in SOURCES}
+    assert len(texts) > 100
+    assert [(path, name) for path, text in texts.items() for name in names if re.search(rf"\b{name}\b", text)] == []

@@ -1,4 +1,4 @@
-"""What a user gets from `pip install mmrl`: the contents of the wheel."""
+"""The contents of the wheel, which a user gets from `pip install mmrl`."""
 
 import os
 import subprocess

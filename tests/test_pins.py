@@ -34,7 +34,7 @@ PINS = {canonicalize_name(pin.name): pin for pin in [*(requirement for requireme
 
 
 def asked_for() -> list[Requirement]:
-    """What pyproject.toml asks for, every extra included."""
+    """The requirements of pyproject.toml, every extra included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     requirements = [Requirement(line) for line in project["dependencies"] + extras]

@@ -27,7 +27,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mmrl(installed: Path, *words: str) -> str:
-    """What `mmrl` says in a process that knows the installed package."""
+    """The output of `mmrl` in a process that knows the installed package."""
     paths = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "mmrl_agents", *words]
     environment = os.environ | {"PYTHONPATH": paths, "COLUMNS": "200"}
@@ -57,8 +57,8 @@ def test_its_recipe_senses_and_settings_are_on_record(run: Path) -> None:
 
 def test_its_figures_are_judged(installed: Path, run: Path) -> None:
     words = ("--episodes", "4", "--num-worlds", "4", "--checkpoint", "last")
-    told = mmrl(installed, "evaluate", str(run), *words)
-    assert "distance" in told
+    printed = mmrl(installed, "evaluate", str(run), *words)
+    assert "distance" in printed
     rows = json.loads((run / "evaluation.json").read_text())["rows"]
     assert [row["label"] for row in rows] == ["all senses", "without camera", "without joint_proprioception"]
 
@@ -72,8 +72,8 @@ def test_it_is_filmed(installed: Path, run: Path) -> None:
 
 def test_it_is_ablated(installed: Path) -> None:
     words = ("--subsets", "camera", "joint_proprioception", "--seeds", "1", "--episodes", "4")
-    told = mmrl(installed, "ablate", ENV_ID, *words, "--folder", str(installed / "ablation"), *SHORT)
-    assert "camera" in told
+    printed = mmrl(installed, "ablate", ENV_ID, *words, "--folder", str(installed / "ablation"), *SHORT)
+    assert "camera" in printed
 
 
 def test_a_task_is_one_file_of_under_180_lines() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -30,14 +30,14 @@ class Coin(gym.Env[Readings, NDArray[np.float32]]):
     """A coin lies at reset; an episode succeeds while the action has its sign.
 
     `eye` shows the coin, `clock` the steps taken. A right first guess ends after FAST steps and a
-    wrong one after SLOW: the setting in which counting early finishers is biased. Its infos have the entries in `told`.
+    wrong one after SLOW: the setting in which counting early finishers is biased. Infos have the entries in `reported`.
     """
 
     observation_space = spaces.Dict({"eye": spaces.Box(-1, 1, (1,)), "clock": spaces.Box(0, np.inf, (1,))})
     action_space = spaces.Box(-1, 1, (1,))
 
-    def __init__(self, told: tuple[str, ...] = ("is_success",), broken: bool = False) -> None:
-        self.told, self.broken = told, broken
+    def __init__(self, reported: tuple[str, ...] = ("is_success",), broken: bool = False) -> None:
+        self.reported, self.broken = reported, broken
         self.coin, self.step_count, self.length = 1.0, 0, FAST
 
     def _observation(self) -> Readings:
@@ -66,7 +66,7 @@ class Coin(gym.Env[Readings, NDArray[np.float32]]):
             "share": 100.0 * FAST / self.length,
             "physics_error": self.broken,
         }
-        info = {key: everything[key] for key in self.told}
+        info = {key: everything[key] for key in self.reported}
         return self._observation(), float(right), self.step_count >= self.length, False, info
 
 
@@ -82,8 +82,8 @@ def coins(num_worlds: int, mode: AutoresetMode = AutoresetMode.SAME_STEP, **kwar
 
 def declaring_coins(num_worlds: int) -> DeclaringWorlds:
     """Coins that declare two figures and a score, and tell them."""
-    told = ("is_success", *(figure.name for figure in COIN_FIGURES))
-    worlds = DeclaringWorlds([lambda: Coin(told)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
+    reported = ("is_success", *(figure.name for figure in COIN_FIGURES))
+    worlds = DeclaringWorlds([lambda: Coin(reported)] * num_worlds, autoreset_mode=AutoresetMode.SAME_STEP)
     worlds.figures = COIN_FIGURES
     return worlds
 
@@ -119,3 +119,31 @@ class Heads(Looker):
 
     def act(self, observation: Readings, present: Mask | None = None) -> NDArray[Any]:
         return np.ones_like(observation["eye"])
+
+
+class Dial(gym.Env[Readings, NDArray[np.float32]]):
+    """Turn a dial towards a mark: the reward is minus the distance. A subclass says what is seen and reported."""
+
+    action_space = spaces.Box(-1, 1, (1,))
+    length: ClassVar[int]
+    """Steps of an episode."""
+
+    def observation(self) -> Readings:
+        raise NotImplementedError
+
+    def report(self) -> dict[str, Any]:
+        """The info of a step."""
+        raise NotImplementedError
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Readings, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.mark, self.angle, self.steps = float(self.np_random.uniform(-1, 1)), 0.0, 0
+        return self.observation(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Readings, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
+        self.steps += 1
+        return self.observation(), -abs(self.angle - self.mark), False, self.steps == self.length, self.report()

@@ -102,9 +102,9 @@ class RunningEpisodes:
         self._context_info: dict[str, Any] = {}
 
     def describe_contexts(self, spelled: Callable[[str, FloatArray], NDArray[Any]]) -> None:
-        """Makes the contexts that infos tell anew, each value (N,) as users write it."""
-        told = {name: spelled(name, values) for name, values in self.context.items()}
-        self._context_info = masked(told, np.ones(self.num_worlds, np.bool_))
+        """Makes the contexts in the infos anew, each value (N,) as users write it."""
+        contexts = {name: spelled(name, values) for name, values in self.context.items()}
+        self._context_info = masked(contexts, np.ones(self.num_worlds, np.bool_))
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], figures: Mapping[str, FloatArray]) -> None:
         """New episodes in worlds (n,), of drawn values (n,), with figures (n,) of the instant at which they begin."""

@@ -70,7 +70,7 @@ class SelfDescribing:
         return None
 
     def get_state(self) -> dict[str, Any] | None:
-        """All that the coming steps depend on, as arrays and plain Python; None where that cannot be told."""
+        """All that the coming steps depend on, as arrays and plain Python; None where that is unknown."""
         return None
 
     def set_state(self, state: Mapping[str, Any]) -> None:

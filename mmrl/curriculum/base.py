@@ -53,7 +53,7 @@ class Curriculum(ABC):
         self.step = 0
         """Environment steps of the learner so far, as `set_step` has them."""
         self.episodes = 0
-        """Finished episodes that told something."""
+        """Finished episodes that something was learned from."""
         self._open: dict[int, deque[Draw]] = {}
         self._recent: deque[tuple[dict[str, Value], bool | None]] = deque(maxlen=_WINDOW)
 

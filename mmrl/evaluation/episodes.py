@@ -50,7 +50,7 @@ class Episodes:
 
     world: IntArray
     index_in_world: IntArray
-    judged: BoolArray  # whether the environment told success; if not, both below mean nothing
+    judged: BoolArray  # whether the environment reported success; if not, both below mean nothing
     success_at_end: BoolArray  # in the last step; never true when the physics or a number broke
     success_once: BoolArray  # in any step; never true when the physics or a number broke
     episode_return: FloatArray  # sum of rewards, undiscounted
@@ -71,7 +71,7 @@ class Episodes:
 
 
 def episodes_from(arrays: Mapping[str, NDArray[Any]], declared: tuple[Figure, ...]) -> Episodes | None:
-    """Undo `Episodes.arrays`; None where the columns are others, as of another version of mmrl."""
+    """Undo `Episodes.arrays`; None where the columns are others, such as those of another version of mmrl."""
     keys = {figure.name: f"{FIGURE}/{figure.name}" for figure in declared}
     if set(arrays) != {*_columns(), *keys.values()}:
         return None
@@ -181,8 +181,8 @@ def _reported(info: Mapping[str, Any], done: BoolArray, *keys: str) -> FloatArra
     sources = ((info, ~done), (info.get("final_info", {}), done))
     for key, (source, worlds) in product(keys, sources):
         if key in source:
-            told = worlds & np.asarray(source.get(f"_{key}", True))
-            values[told] = np.asarray(source[key])[told]
+            given = worlds & np.asarray(source.get(f"_{key}", True))
+            values[given] = np.asarray(source[key])[given]
     return values
 
 
@@ -230,8 +230,8 @@ class _Tally:
             cut=cut,
             not_finite=self._lost,
         )
-        told = {figure.name: _reported(info, done, figure.name) for figure in self._declared}
-        self._write(ended, self._figures, **told)
+        figures = {figure.name: _reported(info, done, figure.name) for figure in self._declared}
+        self._write(ended, self._figures, **figures)
         self.counted[ended] += 1
         for running in (self._return, self._length, self._once, self._lost):
             running[done | cut] = 0

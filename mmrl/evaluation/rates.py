@@ -163,7 +163,7 @@ class Row:
 
     @property
     def mean_return(self) -> tuple[float, float, float]:
-        """Mean return of an episode with the ends of its 95 % bootstrap interval, as of `mean_interval`."""
+        """Mean return of an episode with the ends of its 95 % bootstrap interval, by `mean_interval`."""
         return mean_interval(self.returns, CONFIDENCE)
 
     @property
@@ -241,7 +241,7 @@ class Report:
         }
 
 
-def evaluate(  # noqa: PLR0913 - as of `run_episodes`
+def evaluate(  # noqa: PLR0913 - those of `run_episodes`, which explains them
     envs: Envs,
     make_policy: Callable[[], Policy],
     episodes: int,
@@ -255,9 +255,9 @@ def evaluate(  # noqa: PLR0913 - as of `run_episodes`
 
     Every row resets `envs` to the same `seed` and reset `options` and plays with a policy of its own, so that rows are
     paired: one that draws its actions begins each row with the same draws.
-    `progress(label, episodes finished)` is called after every step, and episodes of `longest` steps are cut, as of
-    `run_episodes`. Raises ValueError when `episodes` is not a multiple of the number of worlds (see `divisor_worlds`)
-    or a sense is unknown.
+    `progress(label, episodes finished)` is called after every step, and episodes are cut after `longest` steps, as
+    `run_episodes` does. Raises ValueError when `episodes` is not a multiple of the number of worlds (see
+    `divisor_worlds`) or a sense is unknown.
     """
     if episodes < 1 or episodes % envs.num_envs:
         raise ValueError(f"episodes must be a multiple of the {envs.num_envs} worlds: {episodes}")
@@ -265,9 +265,9 @@ def evaluate(  # noqa: PLR0913 - as of `run_episodes`
     conditions = {ALL_SENSES: (), **{f"without {name}": (name,) for name in without}}
     rows: list[Row] = []
     for label, absent in conditions.items():
-        told = None if progress is None else partial(progress, label)
+        progress_of_row = None if progress is None else partial(progress, label)
         each = episodes // envs.num_envs
-        table = run_episodes(envs, make_policy(), each, seed, absent, options, told, longest)
+        table = run_episodes(envs, make_policy(), each, seed, absent, options, progress_of_row, longest)
         versus_all = compare(rows[0].episodes, table) if rows else None
         rows.append(Row(label, absent, table, versus_all))
     return Report(tuple(rows), envs.num_envs, seed)

@@ -62,7 +62,7 @@ class BrokenVectorSenses(VectorWrapper[Any, Any, Any, Any, Any]):
             self._broken.restart(seed)
         self._ended[mask] = False
         shown = self._broken.begin(np.flatnonzero(mask), flatten_observation(observation))
-        return replaced(observation, shown), self._told(info)
+        return replaced(observation, shown), self._with_presence(info)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of all worlds."""
@@ -76,7 +76,7 @@ class BrokenVectorSenses(VectorWrapper[Any, Any, Any, Any, Any]):
             shown = self._broken.go_on(np.flatnonzero(~self._ended), readings)
             shown = self._broken.begin(np.flatnonzero(self._ended), readings)
             self._ended = done if self._mode is AutoresetMode.NEXT_STEP else self._ended
-        return replaced(observation, shown), reward, terminated, truncated, self._told(info)
+        return replaced(observation, shown), reward, terminated, truncated, self._with_presence(info)
 
     def _final(self, readings: Shown, done: NDArray[np.bool_], final_obs: NDArray[Any]) -> NDArray[Any]:
         """The step that was just taken, in all worlds; returns the last observations as they are seen."""
@@ -91,13 +91,13 @@ class BrokenVectorSenses(VectorWrapper[Any, Any, Any, Any, Any]):
             seen[world] = replaced(final_obs[world], {name: rows[world] for name, rows in shown.items()})
         return seen
 
-    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+    def _with_presence(self, info: dict[str, Any]) -> dict[str, Any]:
         present = self._broken.present
         if not present:
             return info
         every = np.ones(self.num_envs, np.bool_)
-        told: dict[str, Any] = {name: every & here for name, here in present.items()}
-        return {**info, "present": {**told, **{f"_{name}": every for name in told}}, "_present": every}
+        presence: dict[str, Any] = {name: every & here for name, here in present.items()}
+        return {**info, "present": {**presence, **{f"_{name}": every for name in presence}}, "_present": every}
 
 
 class BrokenSenses(gym.Wrapper[Any, Any, Any, Any]):
@@ -124,13 +124,13 @@ class BrokenSenses(gym.Wrapper[Any, Any, Any, Any]):
         if seed is not None:
             self._broken.restart(seed)
         shown = self._broken.begin(self._only, self._rows(observation))
-        return self._seen(observation, shown), self._told(info)
+        return self._seen(observation, shown), self._with_presence(info)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         shown = self._broken.go_on(self._only, self._rows(observation))
-        return self._seen(observation, shown), reward, terminated, truncated, self._told(info)
+        return self._seen(observation, shown), reward, terminated, truncated, self._with_presence(info)
 
     def _rows(self, observation: Any) -> Shown:
         readings = flatten_observation(observation)
@@ -139,7 +139,7 @@ class BrokenSenses(gym.Wrapper[Any, Any, Any, Any]):
     def _seen(self, observation: Any, shown: Shown) -> Any:
         return replaced(observation, {name: rows[0] for name, rows in shown.items()})
 
-    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+    def _with_presence(self, info: dict[str, Any]) -> dict[str, Any]:
         return {**info, "present": self._broken.present} if self._broken.present else info
 
 

@@ -21,7 +21,7 @@ class ProductOfExpertsFusion(Fusion):
     Each sense gives means m_s and variances v_s of D latent numbers, the prior N(0, 1) is one expert more. The joint
     vector is the mean of their product, sum_s(m_s / v_s) / (1 + sum_s 1 / v_s): Wu & Goodman, "Multimodal Generative
     Models for Scalable Weakly-Supervised Learning", sec. 2.2. It is not sampled, so that the probability of an action
-    can be told again. An absent sense is no expert.
+    can be found again. An absent sense is no expert.
     """
 
     def __init__(self, sizes: Mapping[str, int], features: int, options: FusionOptions = NO_OPTIONS) -> None:

@@ -80,7 +80,7 @@ class ActorCritic(nn.Module):
     Without any it shares the actor's perception, unless `separate_critic` gives it one of its own. Objectives learn
     from what the actor's perception sees; acting uses nothing of theirs either.
 
-    `present` is as of a `Perception`; the critic's own senses are always there. A missing or unknown sense and a wrong
+    `present` is as in `Perception`; the critic's own senses are always there. A missing or unknown sense and a wrong
     shape raise ValueError, but for `evaluate_actions`, which trusts the rollout.
 
     With a recurrent fusion whatever reads the senses needs a `Memory`, and is refused without one.

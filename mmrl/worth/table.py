@@ -87,7 +87,7 @@ class SensesReport:
 
     @property
     def judged(self) -> bool:
-        """Whether the environment told success."""
+        """Whether the environment reported success."""
         return bool(self.rows[0].row.success_at_end.trials)
 
     def to_json(self) -> dict[str, Any]:
@@ -154,15 +154,15 @@ class _Bench:
     def run(self, condition: Condition, policy: Policy | None = None) -> Episodes:
         """The episodes of a condition, played now unless they are known or it is to be watched by a policy."""
         kept = self._store.get(condition.key) if policy is None else None
-        told = None if self._progress is None else partial(self._tell, condition.label)
+        progress = None if self._progress is None else partial(self._advance, condition.label)
         table = None if kept is None else episodes_from(kept, figures_of(self._trials.envs))
         if table is None:
-            table = self._trials.run(condition, policy, told)
+            table = self._trials.run(condition, policy, progress)
             self._store.put(condition.key, table.arrays())
         self._done += self._trials.episodes
-        self._tell(condition.label, 0)
+        self._advance(condition.label, 0)
         return table
 
-    def _tell(self, label: str, done: int) -> None:
+    def _advance(self, label: str, done: int) -> None:
         if self._progress is not None:
             self._progress(label, self._done + done, self._total)

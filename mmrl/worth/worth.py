@@ -88,12 +88,12 @@ def row_of(condition: Condition, table: Episodes, reference: Episodes | None) ->
 def worth_of(senses: Sequence[str], rows: Sequence[SenseRow]) -> Worth:
     """The worth of the senses, from rows that hold at least all, each one missing, each one alone and none."""
     judged = rows[0].row.episodes.judged
-    told = bool(judged.all())
+    by_success = bool(judged.all())
     worth: dict[Subset, NDArray[np.float64]] = {}  # of every episode (M,)
     for row in rows:
         if not row.condition.faults:
             table = row.row.episodes
-            values = table.success_at_end if told else table.episode_return
+            values = table.success_at_end if by_success else table.episode_return
             worth[frozenset(senses) - frozenset(row.condition.absent)] = values.astype(np.float64)
     every, alone = frozenset(senses), [frozenset({name}) for name in senses]
     best = max(senses, key=lambda name: worth[frozenset({name})].mean())
@@ -105,17 +105,17 @@ def worth_of(senses: Sequence[str], rows: Sequence[SenseRow]) -> Worth:
         )  # each (M,): the Shapley value is linear, so that its mean is that of means
         shapley = {name: Estimate(*mean_interval(part, CONFIDENCE)) for name, part in parts.items()}
     return Worth(
-        "success_at_end" if told else "episode_return",
+        "success_at_end" if by_success else "episode_return",
         best,
         _less_the_best(worth[every], [worth[single] for single in alone]),
-        {name: _lost_without(name, worth[every] - worth[every - {name}], rows, told) for name in senses},
+        {name: _lost_without(name, worth[every] - worth[every - {name}], rows, by_success) for name in senses},
         shapley,
     )
 
 
-def _lost_without(name: str, lost: NDArray[np.float64], rows: Sequence[SenseRow], told: bool) -> Estimate:
+def _lost_without(name: str, lost: NDArray[np.float64], rows: Sequence[SenseRow], by_success: bool) -> Estimate:
     """Mean of what each episode lost (M,); of success with the interval of the row without the sense."""
-    if not told:
+    if not by_success:
         return Estimate(*mean_interval(lost, CONFIDENCE))
     paired = next(row.row.versus_all for row in rows if row.condition.absent == (name,) and not row.condition.faults)
     assert paired is not None

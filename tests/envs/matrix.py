@@ -46,7 +46,7 @@ def actions(num_steps: int, num_worlds: int, space: Any, seed: int = 5) -> np.nd
 
 
 def play(env_id: str, num_worlds: int, steps: int, **kwargs: Any) -> list[tuple[Any, ...]]:
-    """What a reset and some steps gave, by short episodes."""
+    """The results of a reset and some steps, by short episodes."""
     envs = gym.make_vec(env_id, num_envs=num_worlds, **{"max_episode_steps": 6, **kwargs})
     history: list[tuple[Any, ...]] = [envs.reset(seed=7)]
     for action in actions(steps, num_worlds, envs.single_action_space):

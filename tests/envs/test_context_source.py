@@ -1,4 +1,4 @@
-"""How a curriculum's context reaches one world when it begins an episode, and how it is told back."""
+"""How a curriculum's context reaches one world when it begins an episode, and how the infos report it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,7 +83,7 @@ def test_a_context_that_the_environment_does_not_know_is_named() -> None:
         envs.reset(seed=0)
 
 
-def test_told_contexts_are_not_rewritten_by_later_episodes() -> None:
+def test_reported_contexts_are_not_rewritten_by_later_episodes() -> None:
     envs = make(2)
     envs.unwrapped.context_source = Script()
     _, info = envs.reset(seed=0)

@@ -1,4 +1,4 @@
-"""What every registered environment keeps with its own senses: one matrix, whatever the task."""
+"""The contract that every registered environment keeps with its own senses: one matrix, whatever the task."""
 
 import pickle
 import subprocess

@@ -34,7 +34,7 @@ def test_a_block_that_is_pushed_nears_its_goal(push: Any) -> None:
             break
     assert info["is_success"].all()
     assert (info["distance_m"] < 0.015).all()
-    assert (start == 0).all()  # not told before the first step
+    assert (start == 0).all()  # not known before the first step
     assert set(info["reward_terms"]) >= {"behind", "pushed", "success"}
 
 

@@ -44,8 +44,8 @@ def test_figures_go_on_from_a_state_and_from_that_of_older_runs() -> None:
     step(fresh, (1.0, 1.0))
     assert rows(figures) == rows(fresh)
     fresh.load_peak_and_mean({"peak": np.array([9.0, 8.0]), "sum": np.array([6.0, 4.0]), "count": np.array([3, 2])})
-    told = rows(fresh)
-    assert (told["lowest"], told["speed"]) == ([9, 8], [2, 2])
+    fresh_rows = rows(fresh)
+    assert (fresh_rows["lowest"], fresh_rows["speed"]) == ([9, 8], [2, 2])
 
 
 def test_a_declared_figure_that_is_not_reported_is_named() -> None:

@@ -1,4 +1,4 @@
-"""What every environment of the suite declares, kept by each that is registered."""
+"""The declarations of every environment of the suite, kept by each that is registered."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What environments refuse to be built, reset or stepped with, and how they say it."""
+"""Arguments, resets and actions that environments refuse, and the errors that say so."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every task keeps in its worlds, in both engines."""
+"""The contract of every task in its worlds, in both engines."""
 
 from typing import Any
 

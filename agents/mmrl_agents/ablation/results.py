@@ -198,10 +198,10 @@ def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> Fl
 
     A run that stopped early keeps its last figure.
     """
-    told = [(line["step"], line[key]) for line in log if line.get(key) is not None]
-    if not told:
+    logged = [(line["step"], line[key]) for line in log if line.get(key) is not None]
+    if not logged:
         return np.full(len(steps), np.nan)
-    at, values = np.array(told, np.float64).T
+    at, values = np.array(logged, np.float64).T
     figures: FloatArray = np.interp(steps, at, values, left=np.nan)
     return figures
 

@@ -157,13 +157,13 @@ def _conditions(report: SensesReport) -> Table:
     score = report.rows[0].row.score
     titles = ("success at end", "change", "p") if report.judged else ("mean return", "change")
     headings = (*titles, "" if score is None else f"mean {score.figure.heading}")
-    told = [(*_cells(row, report.judged), score_cell(row.row)) for row in report.rows]
+    cells_of_rows = [(*_cells(row, report.judged), score_cell(row.row)) for row in report.rows]
     table = plain_table()
-    used = [column for column in range(len(headings)) if any(cells[column] for cells in told)]
+    used = [column for column in range(len(headings)) if any(cells[column] for cells in cells_of_rows)]
     for column in used:
         table.add_column(headings[column], justify="right", no_wrap=True)
     section: tuple[str, str | None] = ("all", None)
-    for row, cells in zip(report.rows, told, strict=True):
+    for row, cells in zip(report.rows, cells_of_rows, strict=True):
         here = (row.condition.group, row.condition.sense if row.condition.group == "broken" else None)
         if here != section:
             table.add_section()

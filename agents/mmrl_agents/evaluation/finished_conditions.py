@@ -31,12 +31,12 @@ class FinishedConditions:
         """`evaluation` is all that the episodes depend on, in plain values; a `folder` that is a link is refused."""
         require_folder(folder)
         self._folder = folder
-        self._told = json.dumps(evaluation, sort_keys=True, default=str).encode()
+        self._identity = json.dumps(evaluation, sort_keys=True, default=str).encode()
         identity = folder / "evaluation.json"
-        if _content(identity) != self._told:
+        if _content(identity) != self._identity:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            write_atomically(identity, lambda stream: stream.write(self._told))
+            write_atomically(identity, lambda stream: stream.write(self._identity))
         for path in leftovers(folder):
             path.unlink(missing_ok=True)
 
@@ -54,11 +54,10 @@ class FinishedConditions:
             return {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files}
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep arrays by name."""
         named: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
         archive, path = io.BytesIO(), self._path(key)
         np.savez(archive, **named)
-        content = mark(_KIND, self._told, path.name.encode(), archive.getvalue()).encode() + archive.getvalue()
+        content = mark(_KIND, self._identity, path.name.encode(), archive.getvalue()).encode() + archive.getvalue()
         write_atomically(path, lambda stream: stream.write(content))
 
     def discard(self) -> None:
@@ -68,7 +67,7 @@ class FinishedConditions:
     def _archive(self, path: Path) -> bytes | None:
         content = _content(path) or b""
         given, archive = content[:_MARK_BYTES].decode(errors="replace"), content[_MARK_BYTES:]
-        return archive if is_ours(given, _KIND, self._told, path.name.encode(), archive) else None
+        return archive if is_ours(given, _KIND, self._identity, path.name.encode(), archive) else None
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"

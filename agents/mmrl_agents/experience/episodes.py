@@ -158,8 +158,8 @@ def was_lost(final_info: Mapping[str, Any], world: int) -> bool:
 
 def context_from(info: Mapping[str, Any], world: int) -> dict[str, Any]:
     """The context of one world from a vector info, as plain values."""
-    told: Mapping[str, Any] = info.get("context", {})
-    return {name: _plain(values[world]) for name, values in told.items() if not name.startswith("_")}
+    contexts: Mapping[str, Any] = info.get("context", {})
+    return {name: _plain(values[world]) for name, values in contexts.items() if not name.startswith("_")}
 
 
 def _plain(value: Any) -> Any:

@@ -113,28 +113,28 @@ class Network(Protocol):
         """Act on observations of N worlds."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def modules(self) -> Iterator[nn.Module]:
         """As of any torch module."""
 
     def to(self, device: torch.device | str) -> Self:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def train(self, mode: bool = True) -> Self:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def eval(self) -> Self:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
-        """As of any torch module."""
+        """As in any torch module."""
 
 
 @dataclass(frozen=True, eq=False)

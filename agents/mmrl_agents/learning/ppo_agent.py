@@ -36,7 +36,7 @@ class PPOAgent:
 
     @property
     def last_error(self) -> str:
-        """As of `PPO`."""
+        """The last error of `PPO`."""
         return self.ppo.last_error
 
     def warm_up(self) -> int:

@@ -30,7 +30,7 @@ class ReinforceAgent:
 
     @property
     def last_error(self) -> str:
-        """As of `Reinforce`."""
+        """The last error of `Reinforce`."""
         return self.reinforce.last_error
 
     def warm_up(self) -> int:

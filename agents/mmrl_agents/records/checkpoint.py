@@ -222,6 +222,6 @@ def require_same_senses(
 
 def _differing(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
     """Keys of two descriptions of a sense whose values do not agree."""
-    told = {key for key in ("unit", "labels") if not (saved.get(key) and present.get(key))}
-    keys = sorted({*saved, *present} - told)
+    unknown = {key for key in ("unit", "labels") if not (saved.get(key) and present.get(key))}
+    keys = sorted({*saved, *present} - unknown)
     return [key for key in keys if plain(saved.get(key)) != plain(present.get(key))]

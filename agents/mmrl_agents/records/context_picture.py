@@ -15,7 +15,7 @@ _MOST_POINTS = 20_000
 _COLOURS: Mapping[bool | None, tuple[str, str]] = {
     True: (COLOURS[0], "success"),
     False: (COLOURS[4], "failure"),
-    None: ("tab:gray", "not told"),
+    None: ("tab:gray", "not reported"),
 }
 
 

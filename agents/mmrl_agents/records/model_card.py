@@ -106,8 +106,8 @@ def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
         ]
     lines += _figures(report)
     lines += _spoilt(report)
-    told = [about + lines[0], *lines[1:], *(unplugged if any(row["absent"] for row in report["rows"]) else [])]
-    return told if is_marked(EVALUATION, report) else [_HEARSAY, "", *told]
+    lines = [about + lines[0], *lines[1:], *(unplugged if any(row["absent"] for row in report["rows"]) else [])]
+    return lines if is_marked(EVALUATION, report) else [_HEARSAY, "", *lines]
 
 
 def _spoilt(report: Mapping[str, Any]) -> list[str]:

@@ -58,7 +58,7 @@ class SB3Agent(ABC):
         self.name, self._total_steps = setting.algorithm, setting.total_steps
         self._ended: list[Ended] = []
         self._figures = figures_of(setting.envs)
-        self.worlds = WorldsVecEnv(setting.envs, self._hear)
+        self.worlds = WorldsVecEnv(setting.envs, self._count)
         self.model = self._build(algorithm_options(setting), resources.device)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self.callback = cast(BaseCallback, None)
@@ -112,8 +112,8 @@ class SB3Agent(ABC):
         lost = first_weight_not_finite(self.model.policy)
         if lost:
             raise ValueError(f"{self.name}: an update left numbers that are not finite in {lost}")
-        told = self.model.logger.name_to_value
-        metrics = {name.removeprefix("train/"): float(value) for name, value in told.items()}
+        logged = self.model.logger.name_to_value
+        metrics = {name.removeprefix("train/"): float(value) for name, value in logged.items()}
         self.model.logger.dump()
         return {**metrics, "skipped_updates": 0.0}
 
@@ -126,10 +126,10 @@ class SB3Agent(ABC):
         """Without scores, which SB3 does not give."""
         return self._ended
 
-    def _hear(self, world: int, told: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
-        if told is not None and was_lost(info, world):  # with its process, which says nothing of the policy
-            told = None
-        episode = None if told is None else episode_from(info, world, told["r"], told["l"], self._figures)
+    def _count(self, world: int, summary: dict[str, Any] | None, info: Mapping[str, Any]) -> None:
+        if summary is not None and was_lost(info, world):  # with its process, which says nothing of the policy
+            summary = None
+        episode = None if summary is None else episode_from(info, world, summary["r"], summary["l"], self._figures)
         if episode is not None:
             self.statistics.add(episode)
         self._ended.append(Ended(world, context_from(info, world), episode))
@@ -196,7 +196,6 @@ class RolloutAgent(SB3Agent):
         return steps
 
     def collect(self) -> int:
-        """One rollout."""
         model, self._ended = self._rollouts, []
         env = cast(VecEnv, model.env)
         model.collect_rollouts(env, self.callback, model.rollout_buffer, model.n_steps)
@@ -206,7 +205,7 @@ class RolloutAgent(SB3Agent):
         self._rollouts.train()
 
     def rollout_state(self) -> dict[str, Any]:
-        """As of all algorithms, and what an LSTM remembers."""
+        """The rollout, and what an LSTM remembers."""
         states = vars(self.model).get("_last_lstm_states")
         remembered = None if states is None else [list(states.pi), list(states.vf)]
         return {**super().rollout_state(), "remembered": remembered}

@@ -160,7 +160,7 @@ REFUSED = tuple(name for name, kind in FUSIONS.items() if issubclass(kind, Recur
 def _require_momentary(name: str, given: Mapping[str, Any] | None) -> None:
     kind, _ = find_fusion(name, given)
     if issubclass(kind, RecurrentFusion):
-        raise ValueError(_refusal(name, "remembers what came before, which a features extractor is not told"))
+        raise ValueError(_refusal(name, "remembers what came before, which a features extractor does not get"))
 
 
 def _refusal(name: str, why: str) -> str:

@@ -143,8 +143,8 @@ def policy_arguments(setting: Setting, chosen: type[BasePolicy]) -> dict[str, An
     if network.separate_critic:
         raise ValueError(f"policy.separate_critic is one of mmrl's own: {name} shares or parts as SB3 does")
     if setting.dropped:
-        told = ", ".join(f"{sense} {share}" for sense, share in setting.dropped.items())
-        raise ValueError(f"{name} always trains with all senses, so sense_dropout must be 0: {told}")
+        shares = ", ".join(f"{sense} {share}" for sense, share in setting.dropped.items())
+        raise ValueError(f"{name} always trains with all senses, so sense_dropout must be 0: {shares}")
     given = setting.settings.policy_options
     _require_known("policy_options", given, inspect.signature(chosen).parameters, _SET_BY_US)
     extractor = {

@@ -44,7 +44,7 @@ class WorldsVecEnv(VecEnv):
 
     Args:
         envs: worlds with same-step autoreset, such as `make_envs` makes.
-        listener: told of every episode that ends: world, its "episode" or None, and the vector info of its last step.
+        listener: called when an episode ends: world, its "episode" or None, and the vector info of its last step.
 
     Raises:
         ValueError: for worlds with another kind of autoreset.
@@ -162,7 +162,7 @@ class WorldsVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of worlds; worlds that are one object are called once, and the result told for each.
+        """Call a method of worlds; worlds that are one object are called once, and the result stands for each.
 
         ValueError for some of worlds that are one object.
         """

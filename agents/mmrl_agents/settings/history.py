@@ -20,16 +20,16 @@ def resumes_of(before: Mapping[str, Any], now: TrainConfig, step: int) -> list[A
     `before` is its config.json so far; a folder without `versions` in it holds a training that was never begun.
     """
     earlier = before.get(RESUMES, [])
-    told: Sequence[Any] = earlier if isinstance(earlier, list) else []
+    resumes: Sequence[Any] = earlier if isinstance(earlier, list) else []
     if "versions" not in before:
-        return [*told]
+        return [*resumes]
     entry = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "step": step,
         "versions": library_versions(),
         "changed": _changes(config_to_dict(described_config(before)), config_to_dict(now)),
     }
-    return [*told, entry]
+    return [*resumes, entry]
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -66,7 +66,5 @@ class Stopping:
         if vars(self.config)[goal] is None or metric in metrics or goal in self._idle_goals:
             return
         self._idle_goals.add(goal)
-        text = (
-            f"{goal} has no effect: no episode of {self.config.env} told success, as is_success or success in its info"
-        )
+        text = f"{goal} has no effect: no episode of {self.config.env} reported success: is_success or success in infos"
         warnings.warn(text, IdleGoal, stacklevel=3)

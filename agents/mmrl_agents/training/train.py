@@ -207,8 +207,8 @@ def _say_what_next(result: TrainResult, console: Console) -> None:
     run = shlex.quote(str(result.run_dir))
     rate = result.metrics.get("steps_per_second", 0.0)
     say(console, f"{result.steps:,} steps, {headline(result.metrics)}, {rate:,.0f} steps/s")
-    if told := survived(result.metrics):
-        say(console, told, "yellow")
+    if sentence := survived(result.metrics):
+        say(console, sentence, "yellow")
     _say_how_to_resume(result.run_dir, console)
     say(console, f"evaluate with: mmrl evaluate {run}")
     say(console, f"watch with:    mmrl watch {run}")

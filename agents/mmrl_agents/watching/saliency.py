@@ -42,13 +42,13 @@ def pixel_gradients(
     """
     pixels = {name: obs[name].to(torch.float32, copy=True).requires_grad_() for name in senses}
     with torch.no_grad():
-        told: torch.Tensor = policy.distribution(obs, present).log_prob(action)
+        decided: torch.Tensor = policy.distribution(obs, present).log_prob(action)
     named = ", ".join(map(repr, senses))
     try:
         log_prob: torch.Tensor = policy.distribution({**obs, **pixels}, present).log_prob(action)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"the network does not read {named} as floats ({error}): {_WITHOUT}") from error
-    if (log_prob.detach().exp() - told.exp()).abs().max() > _TOLERANCE:
+    if (log_prob.detach().exp() - decided.exp()).abs().max() > _TOLERANCE:
         raise ValueError(f"the network decides otherwise where it gets {named} as floats: {_WITHOUT}")
     gradients = torch.autograd.grad(log_prob.sum(), list(pixels.values()), allow_unused=True, materialize_grads=True)
     return {name: gradient.abs() for name, gradient in zip(pixels, gradients, strict=True)}

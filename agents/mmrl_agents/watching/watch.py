@@ -219,20 +219,22 @@ class Stage:
         return f"heat: pixels that move p({self.actions[decision.action]})"
 
     def _caption(self, info: Mapping[str, Any], episode: int, step: int, total: float, over: bool) -> Caption:
-        told = [f"episode {episode + 1}/{self.episodes}", f"step {step}"]
-        told.append(f"{step / self.control_hz:.2f} s")
+        words = [f"episode {episode + 1}/{self.episodes}", f"step {step}"]
+        words.append(f"{step / self.control_hz:.2f} s")
         if self.actions:
-            told.append(f"{self._reward} {total:.6g}")
+            words.append(f"{self._reward} {total:.6g}")
         success = [bool(info[key]) for key in SUCCESS_KEYS if key in info]
         if success:
-            told.append("success" if success[-1] else "no success" if over else "no success yet")
-        return Caption(self._title, "    ".join(told), good=any(success[-1:]), below=self._figures_so_far(info))
+            words.append("success" if success[-1] else "no success" if over else "no success yet")
+        return Caption(self._title, "    ".join(words), good=any(success[-1:]), below=self._figures_so_far(info))
 
     def _figures_so_far(self, info: Mapping[str, Any]) -> str:
         """The declared figures of the episode, as far as the environment reports them."""
         known = [(figure, info[figure.name]) for figure in self._figures if info.get(figure.name) is not None]
-        told = (f"{figure.words} {value:.{decimals_for([value])}f} {figure.unit}".rstrip() for figure, value in known)
-        return "    ".join(told)
+        figures = (
+            f"{figure.words} {value:.{decimals_for([value])}f} {figure.unit}".rstrip() for figure, value in known
+        )
+        return "    ".join(figures)
 
     def _scene(self) -> Pixels:
         pixels = self.env.render()

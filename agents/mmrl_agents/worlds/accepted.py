@@ -15,7 +15,7 @@ _OURS = frozenset({"task", "num_envs", "autoreset", "num_threads"})
 
 
 def accepted_arguments(env_id: str) -> list[str]:
-    """Names of the keyword arguments of a registered environment; empty where they cannot be told.
+    """Names of the keyword arguments of a registered environment; empty where they are unknown.
 
     Those that a function hands on, as `**kwargs`, are looked for in the class that it says it returns, those of a
     constructor in the classes that its own is derived from.

@@ -1,4 +1,4 @@
-"""Errors of other packages' environments, told with the environment and the step in which they came."""
+"""Errors of other packages' environments, with the environment and the step in which they came."""
 
 import traceback
 import warnings
@@ -60,13 +60,13 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         try:
             self.env.close()
         except Exception as error:
-            warnings.warn(f"{self._name} could not be closed: {_told(error)}", CloseFailed, stacklevel=2)
+            warnings.warn(f"{self._name} could not be closed: {_message(error)}", CloseFailed, stacklevel=2)
 
     def _named(self, error: Exception, when: str) -> EnvironmentFailed:
-        return EnvironmentFailed(f"{self._name} failed {when}: {_told(error)}")
+        return EnvironmentFailed(f"{self._name} failed {when}: {_message(error)}")
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """The message of an error, and its meaning or the place where it was raised."""
     text = f"{type(error).__name__}: {error}"
     advice = [meaning for part, meaning in _ADVICE.items() if part in str(error)]

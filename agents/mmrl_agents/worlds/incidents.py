@@ -23,11 +23,11 @@ def clipped_readings(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
 
 def about_clipped(counts: Mapping[str, int]) -> str:
     """ "readings beyond their declared bounds were clipped: 3 of touch", or "" where none was."""
-    told = ", ".join(f"{count:,} of {name}" for name, count in counts.items())
-    return f"readings beyond their declared bounds were clipped: {told}" if told else ""
+    counted = ", ".join(f"{count:,} of {name}" for name, count in counts.items())
+    return f"readings beyond their declared bounds were clipped: {counted}" if counted else ""
 
 
 def survived(metrics: Mapping[str, float]) -> str:
     """ "survived: 2 failures of OpenGL", or "" where nothing happened."""
-    told = [f"{metrics[name]:.0f} {what}" for name, what in KINDS.items() if metrics.get(name)]
-    return f"survived: {', '.join(told)}" if told else ""
+    counted = [f"{metrics[name]:.0f} {what}" for name, what in KINDS.items() if metrics.get(name)]
+    return f"survived: {', '.join(counted)}" if counted else ""

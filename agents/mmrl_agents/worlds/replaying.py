@@ -2,7 +2,7 @@
 
 Gymnasium environments are to compute everything from the seed of a reset. Reset with the same seed, take the same
 actions, and the world stands where it stood; at most one episode is played again. Where it stands elsewhere, because
-physics kept something over the reset, say, that is noticed and told.
+physics kept something over the reset, say, that is noticed and reported.
 """
 
 from collections.abc import Mapping
@@ -73,9 +73,9 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         self._beginning, self._actions = {"seed": seed, "options": options}, Actions(self.action_space)
         global_random.seed_globally(seed)
         self.last_observation, info = self.contexts.reset(self.env, seed, options)
-        return self.last_observation, self._told(info)
+        return self.last_observation, self._with_context(info)
 
-    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+    def _with_context(self, info: dict[str, Any]) -> dict[str, Any]:
         present = self.contexts.present
         return {**info, "context": {**info.get("context", {}), **present}} if present else info
 
@@ -94,7 +94,7 @@ class Replayable(gym.Wrapper[Any, Any, Any, Any]):
         """One step."""
         kept = self._actions.append(action)
         self.last_observation, reward, terminated, truncated, info = self.env.step(kept)
-        return self.last_observation, reward, terminated, truncated, self._told(info)
+        return self.last_observation, reward, terminated, truncated, self._with_context(info)
 
     def get_state(self) -> dict[str, Any]:
         """The present episode, as arrays and plain Python."""

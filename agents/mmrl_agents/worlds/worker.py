@@ -128,11 +128,11 @@ class Worker:
 
     def _ended(self) -> Hangs:
         """End a process that does not answer."""
-        told = f"{self.name} (process {self.process_id}) has given no answer for {self._patience_s:g} s"
+        silence = f"{self.name} (process {self.process_id}) has given no answer for {self._patience_s:g} s"
         if not self._starting:
-            warnings.warn(f"{told} and is replaced; --worker-timeout-s allows more", WorkerReplaced, stacklevel=2)
+            warnings.warn(f"{silence} and is replaced; --worker-timeout-s allows more", WorkerReplaced, stacklevel=2)
         self._process.kill()
-        return Hangs(told)
+        return Hangs(silence)
 
     def _replace(self, seeds: Seeds | None = None, options: dict[str, Any] | None = None) -> list[Begun]:
         """Another process with fresh worlds; returns the episodes that began in it."""

@@ -210,31 +210,31 @@ class EmulatorWorlds(GroupedWorlds):
         """The results of the step that was begun."""
         worlds = self.groups[group]
         frames, reward, terminated, truncated, info = self._emulators[group].recv()
-        told: dict[str, Any] = {"lives": info["lives"]}
+        reported: dict[str, Any] = {"lives": info["lives"]}
         if "final_obs" not in info:
             images = self._follow(frames, worlds)
         else:
             done = terminated | truncated
             last = self._follow(np.where(done[:, None, None, None], info["final_obs"], frames), worlds)
-            told["final_obs"] = np.full(len(done), None, object)
+            reported["final_obs"] = np.full(len(done), None, object)
             for row in np.flatnonzero(done):
-                told["final_obs"][row] = {SENSE: last[row]}
-            told["_final_obs"] = done
+                reported["final_obs"][row] = {SENSE: last[row]}
+            reported["_final_obs"] = done
             images = last.copy()
             images[done] = self._begin(frames[done], worlds.start + np.flatnonzero(done))
         self._images[worlds] = images
-        return {SENSE: images}, reward.astype(np.float64), terminated, truncated, told
+        return {SENSE: images}, reward.astype(np.float64), terminated, truncated, reported
 
     def _joined(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The infos of all groups as one; without final observations unless a group has some."""
-        told: dict[str, Any] = {"lives": np.concatenate([info["lives"] for info in infos])}
+        joint: dict[str, Any] = {"lives": np.concatenate([info["lives"] for info in infos])}
         if any("final_obs" in info for info in infos):
-            told["final_obs"] = np.full(self.num_envs, None, object)
-            told["_final_obs"] = np.zeros(self.num_envs, np.bool_)
+            joint["final_obs"] = np.full(self.num_envs, None, object)
+            joint["_final_obs"] = np.zeros(self.num_envs, np.bool_)
             for worlds, info in zip(self.groups, infos, strict=True):
                 for name in info.keys() & {"final_obs", "_final_obs"}:
-                    told[name][worlds] = info[name]
-        return told
+                    joint[name][worlds] = info[name]
+        return joint
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Frames (210, 160, 3) of all worlds in mode "rgb_array"; of a world that just restarted, its new game."""

@@ -1,7 +1,7 @@
 """Contexts of Atari games as ale-py itself makes them, for `mmrl.curriculum.CurriculumWrapper`.
 
 A console has switches: the game's mode and its difficulty (Machado et al. 2018, "Revisiting the Arcade Learning
-Environment", section 5). How long an action is held is the player's own matter.
+Environment", section 5). How long an action is held is the policy's own matter.
 """
 
 from collections.abc import Callable, Mapping, Sequence

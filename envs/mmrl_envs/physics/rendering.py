@@ -47,7 +47,7 @@ class Renderer(Protocol):
     def backend(self) -> str:
         """The platform that draws: "egl", "osmesa", "glfw", "cgl" or "raycast"."""
 
-    def render(  # noqa: PLR0913  # one array each is plainer than a bundle
+    def render(  # noqa: PLR0913 - one array each is plainer than a bundle
         self,
         models: Sequence[mujoco.MjModel],
         qpos: FloatArray,
@@ -148,7 +148,7 @@ class _PooledRenderer:
             self._running_pool(1)  # a platform counts only once it gave a context
         return self._backend
 
-    def render(  # noqa: PLR0913  # one array each is plainer than a bundle
+    def render(  # noqa: PLR0913 - one array each is plainer than a bundle
         self,
         models: Sequence[mujoco.MjModel],
         qpos: FloatArray,

@@ -1,4 +1,4 @@
-"""Six-axis force-torque sensor in the flange, told about the flange or about the tip of the tool."""
+"""Six-axis force-torque sensor in the flange, with torques about the flange or about the tip of the tool."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ForceTorque(Sensor):
         encoder: EncoderSpec | None = None,
     ) -> None:
         if about not in _TORQUE_SCALES:
-            raise ValueError(f"torques can be told about {sorted(_TORQUE_SCALES)}, got {about!r}")
+            raise ValueError(f"torques can be taken about {sorted(_TORQUE_SCALES)}, got {about!r}")
         self.compensate_weight, self.about = compensate_weight, about
         mounts = ("wrist",) if about == "flange" else ("wrist", about)
         self.requires = Requires(mounts=mounts, fields=("tool_wrench",) if compensate_weight else ())

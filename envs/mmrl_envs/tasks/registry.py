@@ -116,7 +116,7 @@ def registrations() -> dict[str, Registration]:
 
 
 def make_vector(num_envs: int = 1, *, task: str, **kwargs: Any) -> RobotVectorEnv:
-    """`gym.make_vec(ID, num_envs=...)`; keyword arguments as of the task and of `RobotVectorEnv`."""
+    """`gym.make_vec(ID, num_envs=...)`; keyword arguments are those of the task and of `RobotVectorEnv`."""
     from mmrl_envs.vector_env import RobotVectorEnv
 
     made, others = _made(task, kwargs)
@@ -124,7 +124,7 @@ def make_vector(num_envs: int = 1, *, task: str, **kwargs: Any) -> RobotVectorEn
 
 
 def make_single(*, task: str, **kwargs: Any) -> RobotEnv:
-    """`gym.make(ID)`; keyword arguments as of the task and of `RobotEnv`."""
+    """`gym.make(ID)`; keyword arguments are those of the task and of `RobotEnv`."""
     from mmrl_envs.robot_env import RobotEnv
 
     made, others = _made(task, kwargs)

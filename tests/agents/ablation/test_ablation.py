@@ -137,7 +137,7 @@ def test_every_subset_is_trained_and_judged_on_the_same_episodes(tmp_path: Path)
             assert set(json.loads((run / "config.json").read_text())["senses"]) == set(subset.split("+"))
             assert read_status(run / "status.json").state == "finished"
             judged = json.loads((run / "evaluation.json").read_text())
-            (row,) = judged["rows"]  # what it does without a sense is told by the policy that was trained so
+            (row,) = judged["rows"]  # what it does without a sense is in the report of the policy that was trained so
             assert (judged["seed"], row["success_at_end"]["trials"]) == (10_000, 8)
     assert result.report is not None
     document = json.loads((folder / "results.json").read_text())
@@ -220,9 +220,9 @@ def test_a_training_that_fails_stops_no_other(tmp_path: Path) -> None:
     )
     with pytest.raises(
         ValueError, match=r"trainings failed: .*folder/ear/seed_1: .*is nan, not a finite number"
-    ) as told:
+    ) as raised:
         ablate(config, Console(quiet=True))
-    assert "eye" not in str(told.value)
+    assert "eye" not in str(raised.value)
     results = json.loads((tmp_path / "folder" / "results.json").read_text())
     assert [subset["senses"] for subset in results["subsets"]] == [["eye"]]
 
@@ -335,7 +335,7 @@ def test_a_killed_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_robots_are_built_with_the_sensors_of_the_subset(tmp_path: Path) -> None:
-    """And the noise of a sensor that is gone does not trouble the others, in contexts and curricula."""
+    """And the noise of a sensor that is gone does not disturb the others, in contexts and curricula."""
     base = TrainConfig(
         env="mmrl/PegInsertion-v0",
         sensors=("force_torque", "proprioception"),

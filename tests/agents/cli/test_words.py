@@ -243,6 +243,6 @@ def test_no_environment_at_all_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "no environment is given" in capsys.readouterr().err
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("mmrl 0.")

@@ -24,39 +24,27 @@ from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.training.train import train
-from tests.toys import COIN_FIGURES
+from tests.toys import COIN_FIGURES, Dial
 from tests.trainings import moment_in
 
 ENV_ID = "test-evaluate/Dial-v0"
-EPISODE_STEPS = 5
 
 
-class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """Turn a dial towards a mark; every step succeeds. It declares two figures and a score."""
+class LampDial(Dial):
+    """A lamp is lit where the mark lies to the right; every step succeeds. It declares two figures and a score."""
 
     figures = COIN_FIGURES
-
+    length = 5
     observation_space = spaces.Dict(
         {"dial": spaces.Box(-4, 4, (2,)), "lamp": spaces.Box(0, 255, (36, 36, 3), np.uint8)}
     )
-    action_space = spaces.Box(-1, 1, (1,))
 
-    def _observation(self) -> dict[str, NDArray[Any]]:
+    def observation(self) -> dict[str, NDArray[Any]]:
         lamp = np.full((36, 36, 3), 255 if self.mark > 0 else 0, np.uint8)
         return {"dial": np.float32([self.angle, self.mark]), "lamp": lamp}
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.mark, self.angle, self.steps = float(self.np_random.uniform(-1, 1)), 0.0, 0
-        return self._observation(), {}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        assert self.action_space.contains(action)
-        self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
-        self.steps += 1
-        error = abs(self.angle - self.mark)
-        info = {"is_success": True, "swing_mm": 2.0, "luck": 1.0, "share": 80.0 + self.mark}
-        return self._observation(), -error, False, self.steps == EPISODE_STEPS, info
+    def report(self) -> dict[str, Any]:
+        return {"is_success": True, "swing_mm": 2.0, "luck": 1.0, "share": 80.0 + self.mark}
 
 
 SHORT = moment_in(ENV_ID)
@@ -65,7 +53,7 @@ SHORT = moment_in(ENV_ID)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if ENV_ID not in gym.registry:
-        gym.register(ENV_ID, entry_point=Dial)
+        gym.register(ENV_ID, entry_point=LampDial)
     folder = tmp_path_factory.mktemp("runs") / "dial"
     train(replace(SHORT, run_dir=folder), Console(file=io.StringIO()))
     return folder
@@ -195,7 +183,7 @@ def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:
 @pytest.fixture
 def policy() -> ActorCritic:
     torch.manual_seed(0)
-    return ActorCritic(modalities_of(Dial.observation_space), Dial.action_space).eval()
+    return ActorCritic(modalities_of(LampDial.observation_space), LampDial.action_space).eval()
 
 
 def observations(worlds: int) -> dict[str, NDArray[Any]]:
@@ -220,7 +208,7 @@ def test_drawn_actions_repeat_with_the_seed_and_leave_the_global_stream_alone(
 ) -> None:
     before = torch.get_rng_state()
     one, two, other = (
-        TorchPolicy(policy, Dial.action_space, deterministic=False, seed=seed).act(observations(8))
+        TorchPolicy(policy, LampDial.action_space, deterministic=False, seed=seed).act(observations(8))
         for seed in (1, 1, 2)
     )
     assert one.tolist() == two.tolist()
@@ -229,7 +217,7 @@ def test_drawn_actions_repeat_with_the_seed_and_leave_the_global_stream_alone(
 
 
 def test_what_an_absent_sense_reads_does_not_matter(policy: ActorCritic) -> None:
-    acting = TorchPolicy(policy, Dial.action_space)
+    acting = TorchPolicy(policy, LampDial.action_space)
     seen = observations(3)
     other = seen | {"lamp": 255 - seen["lamp"]}
     absent = {"lamp": np.zeros(3, np.bool_), "dial": np.ones(3, np.bool_)}
@@ -239,7 +227,7 @@ def test_what_an_absent_sense_reads_does_not_matter(policy: ActorCritic) -> None
 
 def test_discrete_actions_are_whole_numbers_of_the_space() -> None:
     space = spaces.Discrete(3)
-    discrete = ActorCritic(modalities_of(Dial.observation_space), space).eval()
+    discrete = ActorCritic(modalities_of(LampDial.observation_space), space).eval()
     actions = TorchPolicy(discrete, space).act(observations(5))
     assert actions.shape == (5,)
     assert all(space.contains(action) for action in actions)
@@ -248,11 +236,11 @@ def test_discrete_actions_are_whole_numbers_of_the_space() -> None:
 @pytest.fixture
 def remembering() -> ActorCritic:
     torch.manual_seed(0)
-    return ActorCritic(modalities_of(Dial.observation_space), Dial.action_space, PolicyConfig("lstm")).eval()
+    return ActorCritic(modalities_of(LampDial.observation_space), LampDial.action_space, PolicyConfig("lstm")).eval()
 
 
 def test_a_recurrent_policy_goes_on_from_what_it_remembers(remembering: ActorCritic) -> None:
-    acting, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    acting, seen = TorchPolicy(remembering, LampDial.action_space), observations(3)
     readings = {name: torch.from_numpy(array.astype("f" if name == "dial" else "u1")) for name, array in seen.items()}
     state, start = torch.zeros(3, remembering.state_size), torch.zeros(1, 3, dtype=torch.bool)
     for _ in range(4):
@@ -263,13 +251,13 @@ def test_a_recurrent_policy_goes_on_from_what_it_remembers(remembering: ActorCri
 
 
 def test_a_recurrent_policy_forgets_the_worlds_that_start_anew(remembering: ActorCritic) -> None:
-    acting, seen = TorchPolicy(remembering, Dial.action_space), observations(3)
+    acting, seen = TorchPolicy(remembering, LampDial.action_space), observations(3)
     acting.reset(np.arange(3))  # before anything was seen
     first, second = acting.act(seen), acting.act(seen)
     acting.reset(np.array([1]))
     third = acting.act(seen)
     assert third[1] == pytest.approx(first[1])
-    other = TorchPolicy(remembering, Dial.action_space)
+    other = TorchPolicy(remembering, LampDial.action_space)
     twice = [other.act(seen) for _ in range(3)][2]
     assert third[[0, 2]] == pytest.approx(twice[[0, 2]])
     assert not np.allclose(first, second)
@@ -286,12 +274,12 @@ def test_a_recurrent_policy_is_trained_saved_and_judged(tmp_path: Path) -> None:
 def test_an_episode_is_the_same_however_many_are_judged_beside_it(remembering: ActorCritic) -> None:
     """The second episode of a world knows nothing of the first."""
 
-    class Same(Dial):
+    class Same(LampDial):
         def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
             return super().reset(seed=5)
 
     envs = gym.vector.SyncVectorEnv([Same] * 2, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
-    episodes = run_episodes(envs, TorchPolicy(remembering, Dial.action_space), 3, seed=0)
+    episodes = run_episodes(envs, TorchPolicy(remembering, LampDial.action_space), 3, seed=0)
     assert len(set(episodes.episode_return.round(6).tolist())) == 1
 
 
@@ -313,8 +301,8 @@ def test_another_engine_judges_the_same_policy_into_a_file_of_its_own(tmp_path: 
         returns[engine] = report.rows[0].episodes.episode_return
         path = run / f"evaluation_{engine}.json"
         assert f"wrote {path}" in text
-        told = {"sensors": ["proprioception"], "engine": engine}
-        assert json.loads(path.read_text())["env_kwargs"] == {**few_steps, **told}
+        changes = {"sensors": ["proprioception"], "engine": engine}
+        assert json.loads(path.read_text())["env_kwargs"] == {**few_steps, **changes}
     assert not (run / "evaluation.json").exists()
     # The engines integrate damping differently: the same episodes, but not to the last bit.
     np.testing.assert_allclose(returns["pybullet"], returns["mujoco"], rtol=1e-2)

@@ -1,4 +1,4 @@
-"""What each sense is worth to the policy of a run: printed, written, drawn, and taken up again."""
+"""The worth of each sense to the policy of a run: printed, written, drawn, and continued where it stopped."""
 
 import io
 import json
@@ -23,34 +23,27 @@ from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.training.train import train
-from tests.toys import COIN_FIGURES
+from tests.toys import COIN_FIGURES, Dial
 from tests.trainings import moment_in
 
 ENV_ID, SILENT_ID = "test-senses/Dial-v0", "test-senses/Silent-v0"
 
 
-class Dial(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """Turn a dial towards a mark; success is to be on its side. Without `told` only rewards tell how it went."""
+class SidedDial(Dial):
+    """Success is to be on the side of the mark. Unless it `reports` that, only rewards say how an episode went."""
 
+    length = 4
     observation_space = spaces.Dict({"dial": spaces.Box(-4, 4, (1,)), "mark": spaces.Box(-4, 4, (1,))})
-    action_space = spaces.Box(-1, 1, (1,))
 
-    def __init__(self, told: bool = True) -> None:
-        self.told, self.figures = told, COIN_FIGURES if told else ()
+    def __init__(self, reports: bool = True) -> None:
+        self.reports, self.figures = reports, COIN_FIGURES if reports else ()
 
-    def _observation(self) -> dict[str, NDArray[Any]]:
+    def observation(self) -> dict[str, NDArray[Any]]:
         return {"dial": np.float32([self.angle]), "mark": np.float32([self.mark])}
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.mark, self.angle, self.steps = float(self.np_random.uniform(-1, 1)), 0.0, 0
-        return self._observation(), {}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
-        self.steps += 1
-        told = {"is_success": self.angle * self.mark > 0, "swing_mm": abs(self.angle), "luck": 1.0, "share": 80.0}
-        return self._observation(), -abs(self.angle - self.mark), False, self.steps == 4, told if self.told else {}
+    def report(self) -> dict[str, Any]:
+        everything = {"is_success": self.angle * self.mark > 0, "swing_mm": abs(self.angle), "luck": 1.0, "share": 80.0}
+        return everything if self.reports else {}
 
 
 SHORT = moment_in(ENV_ID)
@@ -58,9 +51,9 @@ SHORT = moment_in(ENV_ID)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    for env_id, told in ((ENV_ID, True), (SILENT_ID, False)):
+    for env_id, reports in ((ENV_ID, True), (SILENT_ID, False)):
         if env_id not in gym.registry:
-            gym.register(env_id, entry_point=Dial, kwargs={"told": told})
+            gym.register(env_id, entry_point=SidedDial, kwargs={"reports": reports})
     folders = {env_id: tmp_path_factory.mktemp("runs") / "run" for env_id in (ENV_ID, SILENT_ID)}
     for env_id, folder in folders.items():
         train(replace(SHORT, env=env_id, run_dir=folder), Console(file=io.StringIO()))

@@ -1,4 +1,4 @@
-"""What is left of an interrupted evaluation is believed where this user played it."""
+"""The finished part of an interrupted evaluation is believed where this user played it."""
 
 import json
 from pathlib import Path

@@ -23,7 +23,7 @@ def test_declared_figures_are_means_over_the_episodes_that_reported_them() -> No
     assert "share" not in metrics
 
 
-def test_terms_of_the_reward_are_told_one_by_one() -> None:
+def test_terms_of_the_reward_are_reported_one_by_one() -> None:
     statistics = EpisodeStatistics()
     for near in (1.0, 3.0):
         statistics.add(episode(0.0, reward_terms={"near": near, "success": 2.0}))

@@ -105,9 +105,9 @@ class Groups(GroupedWorlds):
         self.log: list[tuple[str, int]] = []
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        told = [part.reset(seed=seed, options=options) for part in self.parts]
-        privileged = np.concatenate([info["privileged"] for _, info in told])
-        return np.concatenate([seen for seen, _ in told]), {"privileged": privileged}
+        begun = [part.reset(seed=seed, options=options) for part in self.parts]
+        privileged = np.concatenate([info["privileged"] for _, info in begun])
+        return np.concatenate([seen for seen, _ in begun]), {"privileged": privileged}
 
     def send(self, actions: NDArray[Any], group: int = 0) -> None:
         assert group not in self.under_way

@@ -343,7 +343,7 @@ def test_finished_episodes_are_counted_with_their_success() -> None:
     assert metrics["mean_length"] == pytest.approx(np.mean([steps for *_, steps in ends]))
     assert 0 < metrics["success_rate"] < 1
     assert metrics["swing_mm"] == pytest.approx(np.mean([1.5 * steps for *_, steps in ends]))
-    assert "luck" not in metrics  # which is declared, and never told
+    assert "luck" not in metrics  # which is declared, and never reported
 
 
 def test_returns_of_episodes_are_sums_of_their_rewards() -> None:

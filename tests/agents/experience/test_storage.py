@@ -108,7 +108,7 @@ def test_a_policy_without_memory_is_given_none() -> None:
     assert (memory.state.shape, memory.episode_start.shape) == ((2, 2), (1, 2))
 
 
-def test_dropped_senses_are_told_with_the_samples() -> None:
+def test_dropped_senses_stand_with_the_samples() -> None:
     storage = numbered()
     assert storage.presence(0) is None
     storage.drop_senses(("tip", "eye"))

@@ -139,7 +139,7 @@ def test_it_learns(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert main(training(run, "--total-steps", "6000", "--stop-at-return", "60")) == 0
     first, *_, last = (row["mean_return"] for row in rows(run))
-    assert first < 30  # as of drawn actions
+    assert first < 30  # as for drawn actions
     assert last > 1.5 * first
 
 

@@ -129,10 +129,10 @@ def _weights_of(run: Path | None) -> Mapping[str, Tensor]:
 
 def test_it_is_listed_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "objectives"]) == 0
-    told = capsys.readouterr().out
-    assert "state" in told
-    assert "reconstruction" in told
-    assert "The squared error of a vector as decoded" in told
+    printed = capsys.readouterr().out
+    assert "state" in printed
+    assert "reconstruction" in printed
+    assert "The squared error of a vector as decoded" in printed
 
 
 def test_an_agent_that_learns_from_none_refuses_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is subtracted from the returns of REINFORCE, and the critic that learns to tell it."""
+"""The baselines that REINFORCE subtracts from returns, and the critic that learns one."""
 
 import math
 from collections.abc import Callable

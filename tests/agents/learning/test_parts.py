@@ -1,4 +1,4 @@
-"""What REINFORCE is made of, by hand and by the textbook: returns, loss, step sizes, optimisers."""
+"""The parts of REINFORCE, by hand and by the textbook: returns, loss, step sizes, optimisers."""
 
 import math
 from typing import Any

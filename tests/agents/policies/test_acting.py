@@ -1,4 +1,4 @@
-"""What a policy takes from those who let it act, and what it refuses."""
+"""The observations that an acting policy takes, and those that it refuses."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -100,7 +100,7 @@ def claimed(tmp_path: Path, status: RunStatus | None, quiet: float = 0.0) -> Run
     return run
 
 
-def test_a_second_training_is_told_who_holds_the_folder(tmp_path: Path) -> None:
+def test_a_second_training_learns_who_holds_the_folder(tmp_path: Path) -> None:
     first = claimed(tmp_path, None)
     write_status(first.status_path, RunStatus("running", 0, 1))
     who = f"{os.getpid()} on {socket.gethostname()}"

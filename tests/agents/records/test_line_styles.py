@@ -9,7 +9,7 @@ from mmrl_agents.records.line_styles import line_style
 
 
 def grey(colour: str) -> float:
-    """Its lightness in print, 0 to 1, as of Rec. 709."""
+    """Its lightness in print, 0 to 1, by Rec. 709."""
     red, green, blue = to_rgb(colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

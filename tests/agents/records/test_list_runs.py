@@ -1,4 +1,4 @@
-"""What `mmrl runs` says of good, dead and damaged run folders."""
+"""`mmrl runs` lists good, dead and damaged run folders."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def test_no_runs_are_said(tmp_path: Path) -> None:
     evaluation=st.binary(max_size=20)
     | st.sampled_from([b'{"rows": []}', b'{"rows": 3}', b'{"rows": [{"mean_return": []}]}']),
 )
-def test_damaged_files_are_told_and_touched_by_nobody(
+def test_damaged_files_are_reported_and_touched_by_nobody(
     tmp_path_factory: pytest.TempPathFactory, config: bytes, status: bytes, metrics: bytes, evaluation: bytes
 ) -> None:
     run = make(tmp_path_factory.mktemp("runs") / "run", None)

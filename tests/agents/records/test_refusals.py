@@ -1,4 +1,4 @@
-"""What is told in a sentence: sizes that no memory holds, by whoever finds out."""
+"""Sizes that no memory holds are refused in a sentence, whichever library finds out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,10 +27,10 @@ TOO_MUCH: tuple[Callable[[], Any], ...] = (
 
 @pytest.mark.parametrize("ask", TOO_MUCH)
 def test_what_no_memory_holds_is_for_the_user(ask: Callable[[], Any]) -> None:
-    with pytest.raises(Exception) as told:  # each library has an error of its own for it
+    with pytest.raises(Exception) as raised:  # each library has an error of its own for it
         ask()
-    assert is_for_the_user(told.value)  # type: ignore[arg-type]  # an Exception
-    assert "this needs more memory than there is; fewer worlds" in explained(told.value)  # type: ignore[arg-type]
+    assert is_for_the_user(raised.value)  # type: ignore[arg-type]  # an Exception
+    assert "this needs more memory than there is; fewer worlds" in explained(raised.value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), TypeError("no number"), KeyError("memory")])

@@ -1,4 +1,4 @@
-"""What is printed is what was meant, and no output that fails ends anything."""
+"""Texts are printed as they were meant, and no output that fails ends anything."""
 
 import errno
 import json
@@ -50,9 +50,9 @@ def test_a_folder_is_printed_to_the_letter(name: str, tmp_path: Path, capsys: py
     assert f"wrote {run}/evaluation.json\n" in said
     assert main(["export", str(run), str(tmp_path / f"given {run.name}")]) == 0
     assert main(["runs", str(run.parent)]) == 0
-    told = capsys.readouterr().out
-    assert f"wrote {tmp_path}/given {run.name}\n" in told
-    assert f"\n{run.name} " in told
+    printed = capsys.readouterr().out
+    assert f"wrote {tmp_path}/given {run.name}\n" in printed
+    assert f"\n{run.name} " in printed
 
 
 def test_markup_of_any_console_is_left_alone() -> None:
@@ -67,14 +67,14 @@ def test_a_terminal_is_given_no_orders() -> None:
     assert text.getvalue() == "run \\x1b]0;title\\x07\n"
 
 
-def test_a_stream_that_takes_nothing_is_told_once_and_ends_nothing() -> None:
+def test_a_stream_that_takes_nothing_is_reported_once_and_ends_nothing() -> None:
     console = Console(file=LastingStream(Full()))
     with pytest.warns(
         NotPrinted, match=r"the output cannot be written \(\[Errno 28\] No space left on device\)"
-    ) as told:
+    ) as warned:
         say(console, "one")
     say(console, "two")  # a warning would be an error here
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
 @pytest.mark.filterwarnings("default::mmrl_agents.records.terminal.NotPrinted")

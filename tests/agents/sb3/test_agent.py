@@ -137,7 +137,7 @@ def test_drawn_actions_follow_the_seed_and_leave_the_global_generator_alone(run:
     assert torch.equal(one, other) is not drawn
 
 
-def test_a_recurrent_policy_remembers_until_it_is_told_to_forget(run: Path, policy: Network) -> None:
+def test_a_recurrent_policy_remembers_until_it_is_reset(run: Path, policy: Network) -> None:
     config = json.loads((run / "config.json").read_text())
     if config["train"]["agent"] != "sb3-recurrent-ppo":
         assert policy.state_size == 0
@@ -205,12 +205,12 @@ def test_replay_algorithms_resume_with_weights_and_say_that_the_buffer_is_empty(
     assert_same(state_of(resumed)["agent"], saved["agent"])
     assert_same(state_of(resumed)["policy"], saved["policy"])
     updates = saved["agent"]["n_updates"]
-    told = []
+    updates_since = []
     for _ in range(4):
         resumed.advance()
-        told.append(state_of(resumed)["agent"]["n_updates"] - updates)
+        updates_since.append(state_of(resumed)["agent"]["n_updates"] - updates)
     # 16, 32, 48, 64 transitions in the new buffer, learning beyond 40 with 2 gradient steps each time
-    assert told == [0, 0, 2, 4]
+    assert updates_since == [0, 0, 2, 4]
 
 
 def test_target_networks_follow_the_running_statistics(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_unknown_and_reserved_options_are_refused() -> None:
     assert "lin_ needs a number" in refusal(config_of("sb3-ppo", learning_rate="lin_fast"))
 
 
-def test_settings_that_sb3_refuses_are_told_as_ours() -> None:
+def test_settings_that_sb3_refuses_are_reported_as_ours() -> None:
     assert "sb3-ppo refuses its settings" in refusal(config_of("sb3-ppo", batch_size=1))
 
 

@@ -62,7 +62,7 @@ def native(senses: Mapping[str, Modality], **settings: Any) -> ActorCritic:
 
 
 def joint_vector(policy: ActorCritic, obs: Mapping[str, np.ndarray]) -> Tensor:
-    """What the actor of a native policy reads."""
+    """The vector that the actor of a native policy reads."""
     seen: list[Tensor] = []
     handle = policy.actor.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     with torch.no_grad():

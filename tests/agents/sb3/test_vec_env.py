@@ -106,9 +106,9 @@ def test_the_end_of_an_episode_says_all_that_sb3_reads(peg: WorldsVecEnv) -> Non
         worlds.reset(seed=0)
         for action in actions(peg, 5):
             observation, _, done, infos = peg.step(action)
-            _, rewards, _, _, told = worlds.step(action)
+            _, rewards, _, _, info = worlds.step(action)
             returns += rewards
-        last, final = told["final_obs"], told["final_info"]
+        last, final = info["final_obs"], info["final_info"]
     assert done.all()
     for world, info in enumerate(infos):
         assert info["TimeLimit.truncated"] is True
@@ -122,15 +122,15 @@ def test_the_end_of_an_episode_says_all_that_sb3_reads(peg: WorldsVecEnv) -> Non
 
 def test_vec_monitor_counts_the_same(peg: WorldsVecEnv) -> None:
     monitored = VecMonitor(peg)
-    told: list[tuple[int, Any]] = []
-    peg._listener = lambda world, episode, info: told.append((world, episode))
+    heard: list[tuple[int, Any]] = []
+    peg._listener = lambda world, episode, info: heard.append((world, episode))
     monitored.reset()
     counted = []
     for action in actions(peg, 10):
         _, _, done, infos = monitored.step(action)
         counted += [(world, infos[world]["episode"]) for world in np.flatnonzero(done)]
-    assert len(told) == len(counted) == 6
-    for (world, ours), (other, theirs) in zip(told, counted, strict=True):
+    assert len(heard) == len(counted) == 6
+    for (world, ours), (other, theirs) in zip(heard, counted, strict=True):
         assert (world, ours["l"]) == (other, theirs["l"])
         assert ours["r"] == pytest.approx(float(theirs["r"]), rel=1e-5)  # SB3 adds up in float32
 
@@ -154,7 +154,7 @@ def test_vec_frame_stack_stacks_vectors_and_is_refused_for_windows(peg: WorldsVe
 
 
 def test_two_lines_train_an_algorithm_on_all_senses_with_a_camera() -> None:
-    """SB3 transposes the image and divides it by 255, unless told not to; both learn."""
+    """SB3 transposes the image and divides it by 255, unless asked not to; both learn."""
     with closing(make_vec_env(PEG, 2, max_episode_steps=4)) as envs:
         kwargs = {"features_extractor_class": MultimodalExtractor}
         kwargs["features_extractor_kwargs"] = {"modalities": envs.modalities}

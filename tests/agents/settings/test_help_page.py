@@ -11,7 +11,7 @@ THEMES = ("environment", "senses", "network", "algorithm", "curriculum", "evalua
 
 
 def shown(words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a command prints when it ends with its help."""
+    """The page that a command prints when it ends with its help."""
     monkeypatch.setenv("COLUMNS", "100")  # wider, tyro shows long help in columns
     with pytest.raises(SystemExit) as ended:
         main(words)

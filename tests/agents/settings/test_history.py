@@ -39,7 +39,7 @@ def test_resumes_are_listed_with_step_versions_and_what_changed(tmp_path: Path) 
     assert (second["step"], second["changed"]) == (96, {"keep_checkpoints": [3, 2]})
 
 
-def test_names_of_settings_that_come_and_go_are_told() -> None:
+def test_names_of_settings_that_come_and_go_are_reported() -> None:
     before = {"train": {"env": "CartPole-v1", "context": {"friction": 1}}, "versions": {}}
     (entry,) = resumes_of(before, replace(POLE, context={"clearance_mm": [1, 2]}, runs_root=Path("elsewhere")), 5)
     assert entry["changed"]["context.friction"] == [1, None]

@@ -139,9 +139,9 @@ def test_episodes_without_an_end_are_cut_and_counted(tmp_path: Path, endless: st
     card = (export(folder, tmp_path / "weights", checkpoint="last") / "README.md").read_text()
     assert "4 episodes still went on after 7 steps and were cut there." in card
     assert isinstance(console.file, StringIO)
-    told = console.file.getvalue()
-    assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in told
-    assert "contact force" not in told  # these worlds tell of none
+    printed = console.file.getvalue()
+    assert "4 episodes still went on after 7 steps and were cut there (--episode-limit)" in printed
+    assert "contact force" not in printed  # these worlds report none
 
 
 def test_who_asks_to_end_in_the_last_judged_episode_waits_for_no_evaluation(tmp_path: Path, endless: str) -> None:

@@ -153,7 +153,7 @@ def test_a_folder_that_a_kill_left_empty_may_be_used(tmp_path: Path) -> None:
     assert updates_logged(run) > 0
 
 
-def test_a_full_disk_in_the_middle_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_in_the_middle_is_reported_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save, calls = RunFolder.save, []
 
     def starved(self: RunFolder, *args: Any, **kwargs: Any) -> Path:
@@ -223,7 +223,9 @@ def test_of_two_trainings_of_a_folder_the_second_is_refused_while_the_first_live
     assert [line["step"] for line in logged(run / "metrics.jsonl")] == list(range(64, step + 65, 32))
 
 
-def test_a_disk_that_is_full_in_the_end_is_told_with_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_in_the_end_is_reported_with_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, write: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

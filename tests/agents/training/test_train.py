@@ -132,12 +132,12 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_training_without_an_update_says_so(tmp_path: Path) -> None:
     """32 steps only look around; 96 are two updates more, and who then asks for 64 has them already."""
-    _, told = quietly(short(tmp_path, total_steps=32))
-    assert "nothing was trained: 32 steps are done of 32 that were asked for" in told
-    _, told = quietly(short(tmp_path, total_steps=96, resume=tmp_path / "run", run_dir=None))
-    assert "nothing was trained" not in told
-    _, told = quietly(short(tmp_path, total_steps=64, resume=tmp_path / "run", run_dir=None))
-    assert "nothing was trained: 96 steps are done of 64 that were asked for" in told
+    _, printed = quietly(short(tmp_path, total_steps=32))
+    assert "nothing was trained: 32 steps are done of 32 that were asked for" in printed
+    _, printed = quietly(short(tmp_path, total_steps=96, resume=tmp_path / "run", run_dir=None))
+    assert "nothing was trained" not in printed
+    _, printed = quietly(short(tmp_path, total_steps=64, resume=tmp_path / "run", run_dir=None))
+    assert "nothing was trained: 96 steps are done of 64 that were asked for" in printed
 
 
 def test_a_recurrent_run_is_resumed(tmp_path: Path) -> None:
@@ -351,14 +351,16 @@ def test_a_run_goes_on_with_its_own_settings_in_python_too(tmp_path: Path) -> No
         TrainConfig("CartPole-v1", resume=tmp_path / "gone")
 
 
-def test_a_goal_that_the_worlds_say_nothing_of_is_told_once(tmp_path: Path) -> None:
+def test_a_goal_that_the_worlds_say_nothing_of_is_reported_once(tmp_path: Path) -> None:
     goals = {"judge_every": 32, "judge_episodes": 2, "stop_at_judged_success": 0.5}
-    with pytest.warns(IdleGoal, match="stop_at_judged_success has no effect: no episode of CartPole-v1 told") as told:
+    with pytest.warns(
+        IdleGoal, match="stop_at_judged_success has no effect: no episode of CartPole-v1 reported"
+    ) as warned:
         result, _ = quietly(short(tmp_path, **goals))
-    assert (result.steps, len(told)) == (160, 1)
+    assert (result.steps, len(warned)) == (160, 1)
 
 
-def test_a_goal_in_training_is_told_to_be_idle_once_enough_episodes_ended(tmp_path: Path) -> None:
+def test_a_goal_in_training_is_reported_as_idle_once_enough_episodes_ended(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run")
     with closing(run), closing(Trainer(short(tmp_path, stop_at_success=0.5), run)) as trainer:
         trainer.begin()

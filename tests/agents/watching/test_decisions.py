@@ -1,4 +1,4 @@
-"""What is read off a policy as it decides."""
+"""The quantities read off a policy as it decides."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -197,14 +197,14 @@ def shown(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **options:
     return frames
 
 
-def told(frames: list[tuple[Any, ...]]) -> list[str]:
+def captions(frames: list[tuple[Any, ...]]) -> list[str]:
     return [caption.right for caption, *_ in frames]
 
 
 def test_a_robot_is_shown_three_times_and_with_its_success(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    texts = told(shown(run, monkeypatch, tmp_path))
+    texts = captions(shown(run, monkeypatch, tmp_path))
     assert len(texts) == 3 * (1 + EPISODE_STEPS)
     # 8 steps a second.
     assert texts[-2:] == [
@@ -235,12 +235,12 @@ def test_continuous_actions_show_the_value_and_no_saliency(
 
 def test_long_episodes_are_cut(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # 0.3 s at 8 steps a second are 2.4 steps: the third is the first that is not before it.
-    texts = told(shown(run, monkeypatch, tmp_path, episodes=2, max_seconds=0.3))
+    texts = captions(shown(run, monkeypatch, tmp_path, episodes=2, max_seconds=0.3))
     assert len(texts) == 2 * 4
     assert texts[-1] == "episode 2/2    step 3    0.38 s    no success yet"
-    assert len(told(shown(run, monkeypatch, tmp_path, episodes=1, max_seconds=100.0))) == 1 + EPISODE_STEPS
+    assert len(captions(shown(run, monkeypatch, tmp_path, episodes=1, max_seconds=100.0))) == 1 + EPISODE_STEPS
     monkeypatch.setattr(watch, "LONGEST_EPISODE", 2)
-    assert len(told(shown(run, monkeypatch, tmp_path, episodes=1))) == 1 + 2
+    assert len(captions(shown(run, monkeypatch, tmp_path, episodes=1))) == 1 + 2
 
 
 def test_discrete_actions_show_probabilities_that_are_the_networks(
@@ -256,7 +256,7 @@ def test_discrete_actions_show_probabilities_that_are_the_networks(
     np.testing.assert_allclose(probability.values.sum(axis=1), 1, rtol=1e-6)
     assert value.values.shape == (1 + EPISODE_STEPS, 1)
     assert value.values[-1] == pytest.approx(policy.value({"eye": torch.as_tensor(lights[-1])}).item(), rel=1e-5)
-    assert [text.rpartition("    ")[2] for text in told(frames)] == [
+    assert [text.rpartition("    ")[2] for text in captions(frames)] == [
         f"return {points}" for points in ("0", "0.5", "1", "1.5", "2")
     ]
 
@@ -296,7 +296,7 @@ def test_a_game_is_shown_once_with_its_points_and_the_names_of_its_actions(
 ) -> None:
     frames = shown(pong, monkeypatch, tmp_path, max_seconds=0.2)
     # 15 steps a second: 3 steps, before anybody can have scored.
-    assert told(frames) == [f"episode 1/1    step {i}    {i / 15:.2f} s    points 0" for i in range(4)]
+    assert captions(frames) == [f"episode 1/1    step {i}    {i / 15:.2f} s    points 0" for i in range(4)]
     _, scene, (field,), (probability, value) = frames[-1]
     assert scene.shape == (210, 160, 3)
     assert probability.labels == ("noop", "up", "down")
@@ -310,7 +310,7 @@ def test_points_are_added_up_as_the_game_counts_them(
 ) -> None:
     # Who stands still loses the first point after 64 steps of a fifteenth of a second.
     monkeypatch.setattr(TorchPolicy, "act", lambda *_: np.zeros(1, np.int64))
-    texts = told(shown(pong, monkeypatch, tmp_path, max_seconds=4.5, saliency=False))
+    texts = captions(shown(pong, monkeypatch, tmp_path, max_seconds=4.5, saliency=False))
     points = [int(text.rpartition(" ")[2]) for text in texts]
     assert points[0] == 0
     assert points[-1] <= -1

@@ -65,7 +65,7 @@ HILL = f"{__name__}:Hill"
 
 
 def slopes(envs: Any, steps: int) -> list[list[float]]:
-    """What is seen in each step."""
+    """The observation of each step."""
     return [
         envs.step(np.zeros(envs.num_envs, np.int64))[0]["observation"].ravel().round(6).tolist() for _ in range(steps)
     ]

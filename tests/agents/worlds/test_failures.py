@@ -1,4 +1,4 @@
-"""What is said of environments that fail."""
+"""Errors of environments that fail name the environment and the step."""
 
 import re
 from typing import Any
@@ -103,6 +103,6 @@ def test_a_failed_close_costs_nothing_but_a_warning() -> None:
 def test_the_command_line_gives_the_sentence_alone(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     few = ("--num-worlds", "1", "--total-steps", "8", "--ppo.num-steps", "8", "--ppo.minibatch-size", "8")
     assert main(["train", f"{__name__}:Clumsy", *few, "--run-dir", str(tmp_path / "run")]) != 0
-    told = capsys.readouterr().err
-    assert "Clumsy failed in step 3" in " ".join(told.split())
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert "Clumsy failed in step 3" in " ".join(printed.split())
+    assert "Traceback" not in printed

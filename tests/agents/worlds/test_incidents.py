@@ -1,4 +1,4 @@
-"""What goes wrong with worlds is counted and told, in training and in evaluation."""
+"""Incidents of worlds are counted and reported, in training and in evaluation."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def _registered() -> None:
         register_sensor("height", Height)
 
 
-def test_readings_beyond_their_bounds_are_told_in_training_and_in_evaluation(tmp_path: Path) -> None:
+def test_readings_beyond_their_bounds_are_reported_in_training_and_in_evaluation(tmp_path: Path) -> None:
     config = TrainConfig(
         "mmrl/PegInsertion-v0",
         num_worlds=2,
@@ -58,6 +58,6 @@ def test_readings_beyond_their_bounds_are_told_in_training_and_in_evaluation(tmp
     assert about_clipped(counts) in text
 
 
-def test_nothing_is_told_where_nothing_was_clipped() -> None:
+def test_nothing_is_reported_where_nothing_was_clipped() -> None:
     assert about_clipped({}) == ""
     assert about_clipped({"touch": 1200, "gap": 3}).endswith("were clipped: 1,200 of touch, 3 of gap")

@@ -26,19 +26,19 @@ class Counter(gym.Env[Any, Any]):
     observation_space, action_space = spaces.Box(0, 99, (1,), np.float32), spaces.Discrete(2)
 
     def __init__(self) -> None:
-        self.seen, self.told = np.zeros(1, np.float32), dict[str, Any]()
+        self.seen, self.info = np.zeros(1, np.float32), dict[str, Any]()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
         self.seen[:] = 0
-        self.told["is_success"] = False
-        return self.seen, self.told
+        self.info["is_success"] = False
+        return self.seen, self.info
 
     def step(self, action: Any) -> Any:
         self.seen += 1
         over = bool(self.seen >= 5)
-        self.told["is_success"] = over
-        return self.seen, 0.0, False, over, self.told
+        self.info["is_success"] = over
+        return self.seen, 0.0, False, over, self.info
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -60,21 +60,21 @@ class Talkative(gym.Env[Any, Any]):
 
     observation_space, action_space = spaces.Box(0, 1, (1,), np.float32), spaces.Discrete(2)
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        self.told = told
+    def __init__(self, info: dict[str, Any]) -> None:
+        self.info = info
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return np.zeros(1, np.float32), self.told
+        return np.zeros(1, np.float32), self.info
 
     def step(self, action: Any) -> Any:
-        return np.zeros(1, np.float32), 0.0, True, False, self.told
+        return np.zeros(1, np.float32), 0.0, True, False, self.info
 
 
-def last_infos(*told: dict[str, Any]) -> dict[str, Any]:
-    makers = [partial(ReadableInfo, Talkative(info)) for info in told]
+def last_infos(*info: dict[str, Any]) -> dict[str, Any]:
+    makers = [partial(ReadableInfo, Talkative(info)) for info in info]
     envs = SideBySide(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     envs.reset(seed=0)
-    final: dict[str, Any] = envs.step(np.zeros(len(told), np.int64))[4]["final_info"]
+    final: dict[str, Any] = envs.step(np.zeros(len(info), np.int64))[4]["final_info"]
     return final
 
 
@@ -96,8 +96,8 @@ def test_what_is_no_number_says_nothing_of_success(success: Any) -> None:
 
 
 def test_numbers_become_plain_and_a_context_stays() -> None:
-    told = {"swing_mm": np.float32([2.5]), "context": {"mass": np.float64(2), "shape": "round", "mesh": object()}}
-    assert readable(told) == {"swing_mm": 2.5, "context": {"mass": 2.0, "shape": "round"}}
+    info = {"swing_mm": np.float32([2.5]), "context": {"mass": np.float64(2), "shape": "round", "mesh": object()}}
+    assert readable(info) == {"swing_mm": 2.5, "context": {"mass": 2.0, "shape": "round"}}
 
 
 @pytest.mark.parametrize("value", [np.nan, "far", None, np.ones(3)])

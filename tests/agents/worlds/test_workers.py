@@ -55,13 +55,13 @@ def test_they_play_the_same_games_as_one_after_another(worlds: Any) -> None:
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
         one, *results, info = alone.step(actions)
-        other, *others, told = worlds.step(actions)
+        other, *others, info_of_one = worlds.step(actions)
         np.testing.assert_array_equal(results, others)
-        assert info.keys() == told.keys()
+        assert info.keys() == info_of_one.keys()
         for world in np.flatnonzero(results[1] | results[2]):
             ended += 1
             for name, last in info["final_obs"][world].items():
-                np.testing.assert_array_equal(last, told["final_obs"][world][name])
+                np.testing.assert_array_equal(last, info_of_one["final_obs"][world][name])
     assert ended >= 3
     assert describing(worlds).incidents == {"workers_lost": 0}
 
@@ -125,7 +125,7 @@ def test_one_that_ends_with_an_error_of_python_is_not_tried_again() -> None:
 
 
 @pytest.mark.slow
-def test_a_script_that_guards_nothing_is_told_so(tmp_path: Path) -> None:
+def test_a_script_that_guards_nothing_is_refused(tmp_path: Path) -> None:
     script = tmp_path / "train_it.py"
     script.write_text(
         "from mmrl_agents.settings.config import TrainConfig\n"
@@ -147,8 +147,8 @@ def test_one_that_gives_no_answer_is_named_and_replaced() -> None:
     stopped = worlds.workers[0].process_id
     assert stopped is not None
     os.kill(stopped, signal.SIGSTOP)
-    told = rf"worker 0 of worlds 0 to 1 \(process {stopped}\) has given no answer for 3 s and is replaced"
-    with pytest.warns(WorkerReplaced, match=told):
+    message = rf"worker 0 of worlds 0 to 1 \(process {stopped}\) has given no answer for 3 s and is replaced"
+    with pytest.warns(WorkerReplaced, match=message):
         _, _, _, truncated, info = worlds.step(np.array([0, 1, 0]))
     assert truncated.tolist() == [True, True, False]
     assert info["final_info"]["worker_lost"].tolist() == [True, True, False]

@@ -387,9 +387,9 @@ games.step(np.zeros(2, int))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forking a process with threads")
-def test_a_forked_child_is_told_that_the_games_stayed_behind() -> None:
+def test_a_forked_child_learns_that_the_games_stayed_behind() -> None:
     result = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
-    told = result.stdout.splitlines()
-    assert len(told) == 3
-    assert all("make the environment in the process that plays" in line for line in told)
+    lines = result.stdout.splitlines()
+    assert len(lines) == 3
+    assert all("make the environment in the process that plays" in line for line in lines)

@@ -20,7 +20,7 @@ def pong() -> Any:
 
 
 def memory(env: Any, seed: int) -> list[list[int]]:
-    """What the console holds in the first 30 steps of an episode in which nothing is done."""
+    """The actions that the console holds in the first 30 steps of an episode in which nothing is done."""
     return [env.reset(seed=seed)[0].tolist(), *(env.step(0)[0].tolist() for _ in range(30))]
 
 

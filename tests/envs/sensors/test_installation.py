@@ -1,4 +1,4 @@
-"""What a user's sensor did wrong is said with its name."""
+"""Errors of a user's sensor are raised with its name."""
 
 from typing import Any
 

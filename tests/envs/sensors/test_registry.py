@@ -28,7 +28,7 @@ class Barometer(Sensor):
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, target: str) -> None:
-    """What pip leaves behind of a package that offers one sensor."""
+    """The files that pip leaves of a package that offers one sensor."""
     metadata = folder / f"{name}_package-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 1\n")

@@ -216,7 +216,7 @@ def test_torque_about_the_tip_says_on_which_side_of_the_hole_it_rests(side: floa
     assert abs(wrench[3]) < abs(wrench[4])
 
 
-def test_torques_are_told_about_a_site_that_there_is() -> None:
+def test_torques_are_about_a_site_that_there_is() -> None:
     with pytest.raises(ValueError, match=r"about \['flange', 'tip'\], got 'wrist'"):
         mmrl_envs.ForceTorque(about="wrist")
 

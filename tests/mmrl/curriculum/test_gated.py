@@ -80,10 +80,10 @@ def test_success_that_ends_an_episode_early_is_not_taken_for_more_of_it(name: st
 @pytest.mark.parametrize("name", ["success_gated", "staged"])
 def test_no_verdict_waits_for_what_comes_to_nothing(name: str) -> None:
     curriculum = make_curriculum(name, SETTINGS, 0, {"episodes": 2})
-    told_nothing, passed_over, played, given_up = curriculum.sample([1, 2, 2, 3])
+    taught_nothing, passed_over, played, given_up = curriculum.sample([1, 2, 2, 3])
     curriculum.finished(2, played, EpisodeResult(True, 1.0))
     assert passed_over == played == given_up  # the first level has one depth: the oldest draw is taken
-    curriculum.finished(1, told_nothing, None)
+    curriculum.finished(1, taught_nothing, None)
     curriculum.abandon()
     assert report(curriculum, [True]) > 0.0
 

@@ -65,7 +65,7 @@ def test_draws_have_the_moments_of_the_component() -> None:
     rows=st.lists(st.tuples(*[st.sampled_from([0.0, 0.25, 1.0])] * 2), min_size=1, max_size=12),
     seed=st.integers(0, 1000),
 )
-def test_points_that_coincide_or_lie_on_a_line_are_no_trouble(rows: list[tuple[float, float]], seed: int) -> None:
+def test_points_that_coincide_or_lie_on_a_line_are_fitted(rows: list[tuple[float, float]], seed: int) -> None:
     points = np.array(rows)
     best = fit_best(points, range(2, 6), np.random.default_rng(seed))
     assert np.isfinite(best.aic(points))

@@ -103,7 +103,7 @@ def test_metrics_are_finite_numbers_about_what_was_practised(name: str) -> None:
     assert any(key.startswith("success_0.") for key in metrics)
 
 
-def test_success_is_told_by_fifths_of_difficulty() -> None:
+def test_success_is_reported_by_fifths_of_difficulty() -> None:
     curriculum = make_curriculum("linear", {"clearance_mm": [2.0, 0.0]}, 0, {"over_steps": 10})
     for step, success in ((0, True), (1, True), (9, True), (10, False)):  # clearances 2.0, 1.8, 0.2, 0.0
         curriculum.set_step(step)

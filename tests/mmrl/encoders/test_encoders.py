@@ -1,4 +1,4 @@
-"""What holds of the networks of every kind of sense."""
+"""The contract of the networks of every kind of sense."""
 
 import numpy as np
 import pytest

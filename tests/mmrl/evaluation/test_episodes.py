@@ -77,7 +77,7 @@ def test_blank_leaves_the_given_arrays_alone() -> None:
     assert blank(given_arrays, [])[1] is None
 
 
-def test_a_policy_with_memory_is_told_which_worlds_start_anew() -> None:
+def test_a_policy_with_memory_learns_which_worlds_start_anew() -> None:
     class Counter(Heads):
         steps = np.zeros(4)
 
@@ -220,7 +220,7 @@ class Echo(Looker):
         return observation["tip"]
 
 
-def test_an_episode_with_a_number_that_is_none_is_lost_and_told() -> None:
+def test_an_episode_with_a_number_that_is_none_is_lost_and_reported() -> None:
     envs = SyncVectorEnv([Breaking] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     policy = Echo()
     table = run_episodes(envs, policy, 1, seed=0)

@@ -38,15 +38,15 @@ def test_a_figure_describes_itself_in_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "words"),
     [
         ({"name": "peak force"}, "must be an identifier, got 'peak force'"),
         ({"name": "a", "better": "more"}, "Figure.better must be 'low', 'high' or None, got 'more'"),
         ({"name": "a", "over_episode": "median"}, "Figure.over_episode must be one of"),
     ],
 )
-def test_a_bad_declaration_names_what_is_wrong(bad: dict[str, str], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_bad_declaration_names_what_is_wrong(bad: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         Figure(**bad)  # type: ignore[arg-type]  # on purpose
 
 
@@ -77,7 +77,7 @@ def test_figures_are_those_of_the_finished_episode() -> None:
 def test_a_figure_that_no_info_holds_is_unknown() -> None:
     silent = declaring_coins(2)
     for env in silent.envs:
-        env.told = ("is_success",)  # type: ignore[attr-defined]  # a coin's
+        env.reported = ("is_success",)  # type: ignore[attr-defined]  # a coin's
     report = evaluate(silent, Looker, 2, seed=0)
     assert np.isnan(report.rows[0].episodes.figures["luck"]).all()
     row = report.to_json()["rows"][0]

@@ -103,7 +103,7 @@ def test_success_once_and_at_the_end_are_different_figures() -> None:
 
 
 def test_broken_physics_is_never_a_success() -> None:
-    envs = coins(2, told=("is_success", "physics_error"), broken=True)
+    envs = coins(2, reported=("is_success", "physics_error"), broken=True)
     row = evaluate(envs, Looker, 4, seed=0).rows[0]
     assert row.success_at_end == Rate(0, 4)
     assert row.success_once == Rate(0, 4)
@@ -111,7 +111,7 @@ def test_broken_physics_is_never_a_success() -> None:
 
 
 def test_without_is_success_rates_are_undefined_and_the_return_is_not() -> None:
-    report = evaluate(coins(2, told=()), Looker, 4, seed=0, without=["eye"])
+    report = evaluate(coins(2, reported=()), Looker, 4, seed=0, without=["eye"])
     for row in report.rows:
         assert row.success_at_end.rate is None
         assert str(row.success_at_end) == "undefined"
@@ -183,17 +183,17 @@ def test_report_is_strict_json_and_says_what_it_did() -> None:
 
 
 def test_progress_counts_episodes_of_each_row_up_to_all_of_them() -> None:
-    told: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
     evaluate(
         coins(3),
         Heads,
         6,
         seed=0,
         without=["eye"],
-        progress=lambda label, done: told.append((label, done)),
+        progress=lambda label, done: calls.append((label, done)),
     )
     for label in ("all senses", "without eye"):
-        counts = [done for name, done in told if name == label]
+        counts = [done for name, done in calls if name == label]
         assert counts == sorted(counts)
         assert counts[-1] == 6
 

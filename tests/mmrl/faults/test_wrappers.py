@@ -232,11 +232,11 @@ def test_noise_on_pixels_is_in_grey_levels_rounded_and_clipped() -> None:
     assert {0, 255} <= set(np.unique(values).tolist())
 
 
-def test_absent_senses_are_told() -> None:
+def test_absent_senses_are_reported() -> None:
     envs = BrokenVectorSenses(drifts(2), {"eye": Absent(), "where": Zeros()})
     _, info = envs.reset(seed=0)
-    told = {name: info["present"][name].tolist() for name in ("where", "eye", "inner.gauge")}
-    assert told == {"where": [True] * 2, "eye": [False] * 2, "inner.gauge": [True] * 2}
+    presence = {name: info["present"][name].tolist() for name in ("where", "eye", "inner.gauge")}
+    assert presence == {"where": [True] * 2, "eye": [False] * 2, "inner.gauge": [True] * 2}
     _, info = BrokenSenses(Drift(), {"eye": Absent()}).reset(seed=0)
     assert info["present"] == {"where": True, "eye": False, "inner.gauge": True}
     assert "present" not in BrokenSenses(Drift(), {"eye": Zeros()}).reset(seed=0)[1]

@@ -1,4 +1,4 @@
-"""What holds for every fusion, and for one added later as well."""
+"""The contract of every fusion, and of one added later as well."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -165,7 +165,7 @@ def test_absent_rows_are_as_a_missing_sense(fusion: Fusion) -> None:
 
 @pytest.mark.parametrize("gone", SUBSETS, ids=lambda subset: "+".join(subset) or "none")
 def test_what_an_absent_sense_holds_has_no_effect(fusion: Fusion, gone: Sequence[str]) -> None:
-    """Neither on the output nor on any gradient, be it a number, a NaN or nothing at all; rows 1 and 3 lack `gone`."""
+    """Neither on the output nor on any gradient, a number, a NaN or nothing at all: rows 1 and 3 lack `gone`."""
     lacks = torch.tensor([False, True, False, True])
     present = dict.fromkeys(gone, ~lacks)
     results = []

@@ -36,9 +36,9 @@ def test_the_table_has_every_fusion() -> None:
 
 def test_the_comparison_is_what_was_measured() -> None:
     measured = json.loads((DOCS / "results" / "fusions.json").read_text())["fusions"]
-    told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|.* \| ([\d,]+) \| ([\d.]+) % \|$", TEXT, re.MULTILINE)
-    assert [name for name, *_ in told] == list(measured) == list(FUSIONS)
-    for name, parameters, steps, success in told:
+    documented = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|.* \| ([\d,]+) \| ([\d.]+) % \|$", TEXT, re.MULTILINE)
+    assert [name for name, *_ in documented] == list(measured) == list(FUSIONS)
+    for name, parameters, steps, success in documented:
         figures = measured[name]
         assert int(parameters.replace(",", "")) == figures["parameters"]
         assert int(steps.replace(",", "")) == figures["steps_to_level"][0]
@@ -48,9 +48,9 @@ def test_the_comparison_is_what_was_measured() -> None:
 @pytest.mark.parametrize("name", FUSIONS)
 def test_the_table_has_every_option_with_its_default(name: str) -> None:
     options = fields(FUSIONS[name].options_type)
-    told = re.findall(r"`(\w+)` \(([^)]*)\)", ROWS[name][4])
-    assert [key for key, _ in told] == [option.name for option in options]
-    for (_, text), option in zip(told, options, strict=True):
+    documented = re.findall(r"`(\w+)` \(([^)]*)\)", ROWS[name][4])
+    assert [key for key, _ in documented] == [option.name for option in options]
+    for (_, text), option in zip(documented, options, strict=True):
         default = option.default
         if isinstance(default, float):
             numerator, _, denominator = text.partition("/")

@@ -89,7 +89,7 @@ def _without_camera(key: str, parameter: Tensor) -> Tensor:
 
 
 def scale_by_the_appended_one(whole: Fusion, rest: Fusion) -> None:
-    """What the 1 of the camera contributes to each term of a low rank is a constant factor of it."""
+    """The 1 of the camera contributes a constant factor to each term of a low rank."""
     factors = dict(whole.named_parameters()).get("factors./camera")
     if factors is not None:
         with torch.no_grad():

@@ -24,7 +24,7 @@ ABSENT = [(), (0,), (1, 2), (0, 1, 2)]
 
 
 def joint(absent: Sequence[int], inputs: int = 2, rows: int = 1, seed: int = 0) -> Tensor:
-    """What a late fusion gives: vectors of experts, each with its presence."""
+    """A joint vector as a late fusion gives it: vectors of experts, each with its presence."""
     torch.manual_seed(seed)
     vectors = torch.randn(rows, EXPERTS, inputs + 1)
     vectors[:, :, -1] = 1
@@ -41,7 +41,7 @@ def moved(module: ActionHead) -> ActionHead:
 
 
 def opinion(head: ActionHead, x: Tensor, expert: int) -> Tensor:
-    """What an expert's linear layer says."""
+    """The output of an expert's linear layer."""
     part = x.view(-1, EXPERTS, x.shape[1] // EXPERTS)[:, expert, :-1]
     weight, bias = (head.get_parameter(f"opinions.{expert}.{name}") for name in ("weight", "bias"))
     return (part @ weight.T + bias).detach()
@@ -59,8 +59,8 @@ def test_late_gaussians_are_the_product_of_the_densities_of_those_present(absent
     for action in range(2):
         density = norm.pdf(grid, float(prior_mean[action]), float(prior_std[action]))
         for expert in set(range(EXPERTS)) - set(absent):
-            told = opinion(head, x, expert)[0]
-            density *= norm.pdf(grid, float(told[action]), float(told[2 + action].exp()))
+            parameters = opinion(head, x, expert)[0]
+            density *= norm.pdf(grid, float(parameters[action]), float(parameters[2 + action].exp()))
         density /= density.sum()
         mean = (grid * density).sum()
         assert distribution.mean[0, action].detach().item() == pytest.approx(mean, abs=1e-5)

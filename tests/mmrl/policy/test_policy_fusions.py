@@ -109,7 +109,7 @@ def test_absent_senses_can_be_left_out_or_broken(fusion: str) -> None:
 
 
 def outcome(policy: ActorCritic, obs: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> list[Tensor]:
-    """What evaluation gives, and the gradient of every parameter."""
+    """The results of evaluation, and the gradient of every parameter."""
     policy.zero_grad()
     now = evaluate(policy, obs, present)
     (now.log_prob + now.entropy + now.value).sum().backward()

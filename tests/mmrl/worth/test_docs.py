@@ -17,13 +17,13 @@ TEXT = (Path(__file__).parents[3] / "docs" / "senses.md").read_text()
 
 
 def test_every_fault_is_in_the_table() -> None:
-    told = re.findall(r"^\| `(\w+)\(", TEXT, re.MULTILINE)
+    documented = re.findall(r"^\| `(\w+)\(", TEXT, re.MULTILINE)
     classes, found = [Fault], []
     while classes:
         subclasses = classes.pop().__subclasses__()
         classes += subclasses
         found += [fault.__name__ for fault in subclasses if fault.__module__ == "mmrl.faults.faults"]
-    assert sorted(told) == sorted(found)
+    assert sorted(documented) == sorted(found)
 
 
 @pytest.mark.parametrize("field", fields(BrokenWays), ids=lambda field: field.name)

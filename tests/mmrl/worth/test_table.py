@@ -35,8 +35,8 @@ class Lock(gym.Env[dict[str, Any], NDArray[np.float32]]):
     )
     action_space = spaces.Box(-1, 1, (1,), np.float32)
 
-    def __init__(self, told: bool = True) -> None:
-        self.told = told
+    def __init__(self, reported: bool = True) -> None:
+        self.reported = reported
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -47,7 +47,7 @@ class Lock(gym.Env[dict[str, Any], NDArray[np.float32]]):
         opened = bool(action[0] * np.prod(self.bits) > 0)
         self.steps += 1
         self.bits = -self.bits
-        info = {"is_success": opened, "swing_mm": 5.0, "luck": 1.0, "share": 2.0} if self.told else {}
+        info = {"is_success": opened, "swing_mm": 5.0, "luck": 1.0, "share": 2.0} if self.reported else {}
         return self._see(), float(opened), self.steps == 3, False, info
 
     def _see(self) -> dict[str, Any]:
@@ -77,9 +77,9 @@ class Multiplier:
         """Nothing is carried between steps."""
 
 
-def locks(told: bool = True) -> Any:
-    worlds = DeclaringWorlds([lambda: Lock(told)] * WORLDS, autoreset_mode=AutoresetMode.SAME_STEP)
-    worlds.figures = COIN_FIGURES if told else ()
+def locks(reported: bool = True) -> Any:
+    worlds = DeclaringWorlds([lambda: Lock(reported)] * WORLDS, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds.figures = COIN_FIGURES if reported else ()
     return worlds
 
 
@@ -87,8 +87,8 @@ WAYS = BrokenWays(noise=(0.01,), image_noise=(5.0,), delay=(1,))
 SENSES = ("left", "right", "lamp")
 
 
-def judged(told: bool = True, **options: Any) -> SensesReport:
-    return judge_senses(Trials(locks(told), Multiplier, WORLDS * EACH, seed=3), SENSES, WAYS, **options)
+def judged(reported: bool = True, **options: Any) -> SensesReport:
+    return judge_senses(Trials(locks(reported), Multiplier, WORLDS * EACH, seed=3), SENSES, WAYS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_worth_is_drawn_from_the_rows(report: SensesReport) -> None:
     assert worth.shapley is not None
     assert worth.shapley["lamp"].to_json() == {"value": 0.0, "interval_95": [0.0, 0.0]}
     assert sum(part.value for part in worth.shapley.values()) == pytest.approx(1.0 - rate["no senses"])
-    # phi_left = (v(l) - v()) / 2 + (v(lr) - v(r)) / 2: the lamp, a null player, may be left out.
+    # phi_left = (v(l) - v()) / 2 + (v(lr) - v(r)) / 2: the lamp, which adds nothing, may be left out.
     expected = (rate["only left"] - rate["no senses"]) / 2 + (1.0 - rate["only right"]) / 2
     assert worth.shapley["left"].value == pytest.approx(expected)
     assert worth.shapley["left"].low < expected < worth.shapley["left"].high
@@ -178,7 +178,7 @@ def test_the_report_is_plain_data_with_figures_and_faults(report: SensesReport) 
 
 
 def test_where_nothing_tells_success_returns_count() -> None:
-    report = judged(told=False)
+    report = judged(reported=False)
     worth = report.worth
     assert worth.measure == "episode_return"
     assert worth.shapley is not None

@@ -158,7 +158,7 @@ def _add_contact(wrench: list[float], point: Sequence[Any]) -> list[float]:
     """
     (x, y, z), (nx, ny, nz), normal = point[5], point[7], point[9]
     first, (ax, ay, az), second, (bx, by, bz) = point[10:14]
-    # Bullet's normal points to the first body, the arm; its friction is told as the arm exerts it on the other
+    # Bullet's normal points to the first body, the arm; its friction is given as the arm exerts it on the other
     fx = normal * nx - first * ax - second * bx
     fy = normal * ny - first * ay - second * by
     fz = normal * nz - first * az - second * bz

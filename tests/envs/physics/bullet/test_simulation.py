@@ -189,7 +189,7 @@ def test_contacts_of_a_single_joint_are_refused() -> None:
         require_expressible(spec.compile())
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     spec = tree()
     spec.joint("bend").frictionloss = 0.5
     add_tendon(spec)
