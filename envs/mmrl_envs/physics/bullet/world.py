@@ -100,7 +100,6 @@ class BulletWorld:
         self._models.choose(worlds, variants)
 
     def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
-        """Sets a field in worlds (n,) to values (n, ...), or k rows of it to (n, k, ...)."""
         if field not in STATE_FIELDS:
             return self._models.write(field, worlds, values, rows)
         write_state(field, self._state(field), worlds, values, rows)
