@@ -1,8 +1,10 @@
 """Trainings of a moment, for tests of what a run leaves behind."""
 
+import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -31,3 +33,8 @@ def moment_in(env: str) -> TrainConfig:
 def trained_quietly(config: TrainConfig) -> Path:
     """The folder of the run, with nothing printed."""
     return train(config, Console(file=StringIO())).run_dir
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log, such as metrics.jsonl."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

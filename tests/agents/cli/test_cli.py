@@ -1,14 +1,12 @@
 """The command line from end to end, at the smallest budget: peg insertion by touch, without a camera."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import cast
 
 import av
 import pytest
-import torch
 
 from mmrl.fusion import FUSIONS, sense_key
 from mmrl_agents.cli import main
@@ -34,13 +32,6 @@ def small_training(*changes: str) -> list[str]:
 
 
 TRAIN = small_training()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.experience.games import Games
 from mmrl_agents.learning.agent import Resources, Setting
 from mmrl_agents.settings.config import TrainConfig
+from tests.trainings import json_lines
 
 
 @dataclass(frozen=True)
@@ -117,28 +118,24 @@ def training(folder: Path, *more: str) -> list[str]:
     return ["train", "CartPole-v1", "--agent", "cross-entropy", *usual, *more]
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def test_it_is_trained_judged_and_resumed_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main([*training(run, "--total-steps", "300"), "--agent-options", "elite=0.5", "learning_rate=0.02"]) == 0
     config = json.loads((run / "config.json").read_text())["train"]
     assert (config["agent"], config["agent_options"]) == ("cross-entropy", {"elite": 0.5, "learning_rate": 0.02})
     assert config["num_worlds"] == 8
-    before = rows(run)
+    before = json_lines(run / "metrics.jsonl")
     assert all(row["learning_rate"] == 0.02 and "elite_return" in row for row in before)
     assert main(["train", "--resume", str(run), "--total-steps", "800"]) == 0
-    assert rows(run)[: len(before)] == before
-    assert len(rows(run)) > len(before)
+    assert json_lines(run / "metrics.jsonl")[: len(before)] == before
+    assert len(json_lines(run / "metrics.jsonl")) > len(before)
     assert main(["evaluate", str(run), "--episodes", "2", "--num-worlds", "2"]) == 0
 
 
 def test_it_learns(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert main(training(run, "--total-steps", "6000", "--stop-at-return", "60")) == 0
-    first, *_, last = (row["mean_return"] for row in rows(run))
+    first, *_, last = (row["mean_return"] for row in json_lines(run / "metrics.jsonl"))
     assert first < 30  # as for drawn actions
     assert last > 1.5 * first
 

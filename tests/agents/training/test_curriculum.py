@@ -24,6 +24,7 @@ from mmrl_agents.settings.config import TrainConfig, config_from_dict
 from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.training.curriculum import WorldCurriculum
 from mmrl_agents.training.train import train
+from tests.trainings import json_lines
 
 VARY: dict[str, Any] = {"friction": [0.9, 0.2], "hole_yaw_rad": [0, [-1.0, 1.0]]}
 PEG = TrainConfig(
@@ -50,21 +51,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return RunFolder(folder)
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def test_difficulty_and_success_are_logged(run: RunFolder) -> None:
-    log = lines(run.metrics_path)
+    log = json_lines(run.metrics_path)
     # The level is that of the step which an update leads to: 1 from step 160 on.
     assert [line["curriculum/level"] for line in log] == [0.0] * 3 + [1.0] * 6
     assert log[-1]["curriculum/success_0.0_0.2"] == 0.0
     assert {"curriculum/difficulty", "curriculum/mastered", "curriculum/friction_mean"} <= log[-1].keys()
-    assert log[-1]["curriculum/episodes"] == len(lines(run.contexts_path))
+    assert log[-1]["curriculum/episodes"] == len(json_lines(run.contexts_path))
 
 
 def test_every_context_that_was_played_is_on_file(run: RunFolder) -> None:
-    records = lines(run.contexts_path)
+    records = json_lines(run.contexts_path)
     early = [record for record in records if record["step"] <= 160]
     late = [record for record in records if record["step"] > 192]
     assert {record["context"]["friction"] for record in early} == {0.9}
@@ -204,7 +201,7 @@ def test_the_command_line_takes_a_curriculum(tmp_path: Path) -> None:
         {"episodes": 4, "spread": "harder"},
     )
     assert list(document["vary"]) == ["friction", "hole_yaw_rad", "shape"]
-    steps = [line["step"] for line in lines(folder / "metrics.jsonl")]
+    steps = [line["step"] for line in json_lines(folder / "metrics.jsonl")]
     assert steps == [32, 48, 64]
 
 

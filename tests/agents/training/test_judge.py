@@ -23,6 +23,7 @@ from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import TrainResult, train
+from tests.trainings import json_lines
 
 ENV_ID = "test-judging/Aim-v0"
 
@@ -69,10 +70,6 @@ def run(settings: TrainConfig) -> TrainResult:
     return train(settings, Console(file=StringIO()))
 
 
-def metrics(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = load_checkpoint(RunFolder(folder).checkpoint("last"))["policy"]
     return state
@@ -80,7 +77,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_it_judges_when_its_steps_are_complete_and_says_so(tmp_path: Path) -> None:
     run(config(tmp_path / "run", judge_every=80, judge_episodes=10))
-    judged = [line for line in metrics(tmp_path / "run") if "judged/success_rate" in line]
+    judged = [line for line in json_lines(tmp_path / "run" / "metrics.jsonl") if "judged/success_rate" in line]
     # 80 is passed by the update that ends at 96, 160 is an end itself.
     assert [line["step"] for line in judged] == [96, 160]
     for line in judged:
@@ -100,7 +97,11 @@ def test_the_episodes_are_the_same_each_time(tmp_path: Path) -> None:
     """Without learning the same policy meets the same marks, so that nothing but learning moves the figures."""
     frozen = PPOConfig(num_steps=8, minibatch_size=16, epochs=1, learning_rate=1e-30)
     run(config(tmp_path / "run", judge_every=32, judge_episodes=8, ppo=frozen))
-    returns = [line["judged/mean_return"] for line in metrics(tmp_path / "run") if "judged/mean_return" in line]
+    returns = [
+        line["judged/mean_return"]
+        for line in json_lines(tmp_path / "run" / "metrics.jsonl")
+        if "judged/mean_return" in line
+    ]
     assert len(returns) == 5  # the first 32 steps only look around
     np.testing.assert_allclose(returns, returns[0], rtol=0.05)  # running statistics of the senses go on
     assert np.ptp(returns) < 0.02
@@ -133,7 +134,9 @@ def test_episodes_without_an_end_are_cut_and_counted(tmp_path: Path, endless: st
     folder = tmp_path / "run"
     settings = {"judge_every": 64, "judge_episodes": 6, "evaluate_episodes": 4, "episode_limit": 7}
     train(config(folder, env=endless, total_steps=64, **settings), console)
-    assert [line["judged/cut_episodes"] for line in metrics(folder) if "judged/mean_return" in line] == [6]
+    assert [
+        line["judged/cut_episodes"] for line in json_lines(folder / "metrics.jsonl") if "judged/mean_return" in line
+    ] == [6]
     (row,) = json.loads((folder / "evaluation.json").read_text())["rows"]
     assert (row["cut_episodes"], row["mean_length"]) == (4, 7)
     card = (export(folder, tmp_path / "weights", checkpoint="last") / "README.md").read_text()
@@ -156,7 +159,7 @@ def test_who_asks_to_end_waits_for_no_judged_episode(tmp_path: Path, endless: st
     result = run(config(tmp_path / "run", env=endless, total_steps=320, **goals))  # warning of no goal that it missed
     assert result.interrupted
     assert result.steps == 128
-    assert not any("judged/mean_return" in line for line in metrics(tmp_path / "run"))
+    assert not any("judged/mean_return" in line for line in json_lines(tmp_path / "run" / "metrics.jsonl"))
     assert weights(tmp_path / "run")
 
 

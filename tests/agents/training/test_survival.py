@@ -1,7 +1,6 @@
 """Training that is killed, starved of disk or fed numbers that are none: what is left, and how it goes on."""
 
 import errno
-import json
 import random
 import signal
 import subprocess
@@ -30,6 +29,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import TrainingFailed, train
 from mmrl_agents.training.trainer import Trainer
 from tests import trainings
+from tests.trainings import json_lines
 
 KILLED = [
     *("train", "mmrl/PegInsertion-v0", "--sensors", "proprioception", "force_torque", "--num-worlds", "2"),
@@ -40,13 +40,6 @@ KILLED = [
     *("--curriculum-options", "fit_every=8", "neighbours=20", "averaged=1", "most_components=3"),
 ]
 POLE = replace(trainings.POLE, total_steps=320)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def quietly(config: TrainConfig) -> str:
@@ -64,10 +57,6 @@ def assert_same_weights(one: Path, other: Path) -> None:
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def logged(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def updates_logged(run: Path) -> int:
@@ -103,8 +92,8 @@ def survives(tmp_path: Path, kills: int, updates: int, seed: int) -> None:
     assert main(["train", "--resume", str(run)] if (run / "config.json").exists() else [*begin, str(run)]) == 0
     assert_same_weights(whole, run)
     assert read_status(run / "status.json").state == "finished"
-    assert [line["step"] for line in logged(run / "metrics.jsonl")] == [16 * (i + 2) for i in range(updates)]
-    assert logged(run / "contexts.jsonl") == logged(whole / "contexts.jsonl")
+    assert [line["step"] for line in json_lines(run / "metrics.jsonl")] == [16 * (i + 2) for i in range(updates)]
+    assert json_lines(run / "contexts.jsonl") == json_lines(whole / "contexts.jsonl")
     first, second = (EventAccumulator(str(folder)).Reload().Scalars("losses/policy_loss") for folder in (whole, run))
     assert [(event.step, event.value) for event in first] == [(event.step, event.value) for event in second]
     assert len(first) == updates
@@ -130,7 +119,7 @@ def test_a_damaged_checkpoint_costs_only_time(tmp_path: Path) -> None:
     with pytest.warns(DamagedCheckpoint, match=f"{newest.name}: truncated.*{before.name} in its place"):
         quietly(replace(config, resume=run))
     assert_same_weights(whole, run)
-    assert [line["step"] for line in logged(run / "metrics.jsonl")] == list(range(64, 321, 32))
+    assert [line["step"] for line in json_lines(run / "metrics.jsonl")] == list(range(64, 321, 32))
     assert (run / "checkpoints" / f"{newest.stem}.damaged").exists()
 
 
@@ -142,7 +131,7 @@ def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path) -> None:
         path.unlink()
     quietly(replace(POLE, resume=run))
     assert_same_weights(whole, run)
-    assert [line["step"] for line in logged(run / "metrics.jsonl")] == list(range(64, 321, 32))
+    assert [line["step"] for line in json_lines(run / "metrics.jsonl")] == list(range(64, 321, 32))
 
 
 def test_a_folder_that_a_kill_left_empty_may_be_used(tmp_path: Path) -> None:
@@ -220,7 +209,7 @@ def test_of_two_trainings_of_a_folder_the_second_is_refused_while_the_first_live
             first.kill()
     step = RunFolder(run).load("last")[1]["step"]
     assert main([*again, str(step + 64)]) == 0  # at once: no lock outlives its process
-    assert [line["step"] for line in logged(run / "metrics.jsonl")] == list(range(64, step + 65, 32))
+    assert [line["step"] for line in json_lines(run / "metrics.jsonl")] == list(range(64, step + 65, 32))
 
 
 def test_a_disk_that_is_full_in_the_end_is_reported_with_the_state(
@@ -288,7 +277,7 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(overflowing: str, 
     # A rollout is 16 steps a world, the first one looks around: steps 33 to 64 are updates 2 and 3 of 9.
     bad = {"start": 33, "steps": 32}
     quietly(replace(POLE, env=overflowing, env_kwargs=bad, run_dir=tmp_path / "run", most_failed_updates=3))
-    log = logged(tmp_path / "run" / "metrics.jsonl")
+    log = json_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["skipped_updates"] for line in log] == [0, 2, 2, 0, 0, 0, 0, 0, 0]
     assert log[-1]["skipped_updates_in_all"] == 4
     assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path / "run").values())
@@ -316,7 +305,7 @@ def test_after_too_many_of_them_the_run_stops_with_its_state_saved(
     assert status.state == "failed"
     assert "updates in a row" in status.reason
     state = load_checkpoint(RunFolder(run).checkpoint("last"))
-    assert state["updates"] == len(logged(run / "metrics.jsonl")) >= 3
+    assert state["updates"] == len(json_lines(run / "metrics.jsonl")) >= 3
 
 
 def test_the_failure_has_a_name_of_its_own(overflowing: str, tmp_path: Path) -> None:

@@ -5,16 +5,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from mmrl_agents.watching.video import VideoWriter
 from mmrl_agents.watching.watch import WatchConfig
-
-
-def frames_of(path: Path) -> NDArray[np.uint8]:
-    with av.open(str(path)) as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+from tests.agents.watching.films import frames_of
 
 
 def write(path: Path, size: tuple[int, int], count: int = 3) -> None:

@@ -25,6 +25,7 @@ from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
 from mmrl_agents.watching.watch import WatchConfig, watch_run
+from tests.agents.watching.films import frames_of
 from tests.toys import COIN_FIGURES
 
 ENV_ID = "test-watch/Traffic-v0"
@@ -116,11 +117,6 @@ def beacon(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def film(run: Path, **options: Any) -> Path:
     return watch_run(WatchConfig(run=str(run), **options), Console(file=io.StringIO()))
-
-
-def frames_of(path: Path) -> NDArray[np.uint8]:
-    with av.open(str(path)) as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
 
 
 def close_to(pixel: NDArray[np.uint8], colour: tuple[int, ...]) -> bool:

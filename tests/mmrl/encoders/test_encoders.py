@@ -1,26 +1,17 @@
 """The contract of the networks of every kind of sense."""
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from mmrl.encoders import build_encoder
 from mmrl.modality import MLP, EncoderSpec, ImageConv, Modality, TemporalConv
+from tests.mmrl.encoders.drawn import readings
 
 SMALL_IMAGE = ImageConv(channels=(3, 4), kernels=(4, 3), strides=(2, 1), features=5)
 CAMERA = Modality("camera", (12, 14, 3), 20, SMALL_IMAGE, dtype="uint8")
 WRENCH = Modality("wrench", (6,), 1000, TemporalConv(channels=(8, 9), features=7), history=32)
 PROPRIO = Modality("proprio", (4,), 500, MLP(hidden=(8,), features=6), history=3)
 FEATURES = {"camera": 5, "wrench": 7, "proprio": 6}
-
-
-def readings(modality: Modality, rows: int) -> Tensor:
-    rng = np.random.default_rng(0)
-    shape = (rows, *modality.window_shape)
-    if modality.dtype == "uint8":
-        return torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
-    return torch.from_numpy(rng.normal(size=shape).astype(np.float32))
 
 
 @pytest.mark.parametrize("modality", [CAMERA, WRENCH, PROPRIO], ids=lambda m: m.name)

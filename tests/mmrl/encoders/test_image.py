@@ -1,21 +1,13 @@
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mmrl.encoders import ImageEncoder, build_encoder
 from mmrl.modality import ImageConv, Modality
+from tests.mmrl.encoders.drawn import readings
 
 SMALL_IMAGE = ImageConv(channels=(3, 4), kernels=(4, 3), strides=(2, 1), features=5)
 CAMERA = Modality("camera", (12, 14, 3), 20, SMALL_IMAGE, dtype="uint8")
-
-
-def readings(modality: Modality, rows: int) -> Tensor:
-    rng = np.random.default_rng(0)
-    shape = (rows, *modality.window_shape)
-    if modality.dtype == "uint8":
-        return torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
-    return torch.from_numpy(rng.normal(size=shape).astype(np.float32))
 
 
 def test_image_encoder_is_the_plain_convolution_of_scaled_pixels() -> None:

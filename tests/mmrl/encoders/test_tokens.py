@@ -1,21 +1,12 @@
-import numpy as np
 import torch
-from torch import Tensor
 
 from mmrl.encoders import CausalTemporalEncoder, ImageEncoder, build_encoder, build_token_encoder
 from mmrl.modality import MLP, ImageConv, Modality, TemporalConv
+from tests.mmrl.encoders.drawn import readings
 
 CAMERA = Modality("camera", (12, 14, 3), 20, ImageConv((3, 4), (4, 3), (2, 1), features=5), dtype="uint8")
 WRENCH = Modality("wrench", (6,), 1000, TemporalConv((8, 9), features=7), history=32)
 PROPRIO = Modality("proprio", (4,), 500, MLP((8,), features=6), history=3)
-
-
-def readings(modality: Modality, rows: int) -> Tensor:
-    rng = np.random.default_rng(0)
-    shape = (rows, *modality.window_shape)
-    if modality.dtype == "uint8":
-        return torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
-    return torch.from_numpy(rng.normal(size=shape).astype(np.float32))
 
 
 def test_tokens_of_an_image_are_its_positions() -> None:

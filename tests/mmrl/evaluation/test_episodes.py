@@ -143,7 +143,7 @@ def test_exactly_so_many_episodes_per_world(worlds: int, episodes: int, seed: in
     assert set(table.length.tolist()) <= {FAST, SLOW}
 
 
-class Endless(gym.Env[NDArray[np.float32], Any]):
+class EndlessUnlessOdd(gym.Env[NDArray[np.float32], Any]):
     """Ends only in episodes whose seed is odd, after three steps; a reward of 1 in every step."""
 
     observation_space = spaces.Box(-9, 9, (1,), np.float32)
@@ -177,7 +177,7 @@ class Still:
 
 
 def test_an_episode_that_never_ends_is_cut_and_counted() -> None:
-    envs = SyncVectorEnv([Endless] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv([EndlessUnlessOdd] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     policy = Still()
     table = run_episodes(envs, policy, 1, seed=0, longest=5)
     assert table.length.tolist() == [5, 3]
@@ -240,6 +240,6 @@ def test_a_policy_that_gives_no_numbers_is_refused() -> None:
         def act(self, observation: Mapping[str, NDArray[Any]], present: Any = None) -> NDArray[Any]:
             return np.full_like(observation["observation"], np.nan)
 
-    envs = SyncVectorEnv([Endless], autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv([EndlessUnlessOdd], autoreset_mode=AutoresetMode.SAME_STEP)
     with pytest.raises(ValueError, match="the policy gives actions that are not finite, its weights are lost"):
         run_episodes(envs, Lost(), 1, seed=1)

@@ -1,29 +1,22 @@
 """docs/objectives.md is true: its table names every objective and setting, its code runs."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
 
 from mmrl.modality import MLP, Modality
 from mmrl.perception import Perception
 from mmrl.representation import OBJECTIVES, objective_configs
+from tests.mmrl.representation.samples import Samples
 
 TEXT = (Path(__file__).parents[3] / "docs" / "objectives.md").read_text()
 ROWS = {
     cells[1].strip(" `"): cells for line in TEXT.splitlines() if line.startswith("| `") and (cells := line.split("|"))
 }
-
-
-class Samples(NamedTuple):
-    observations: Mapping[str, Tensor]
-    actions: Tensor
-    present: Mapping[str, Tensor] | None = None
 
 
 @pytest.fixture(autouse=True)

@@ -1,25 +1,16 @@
 """Objectives by name, and the read-out of the state."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import pytest
 import torch
-from torch import Tensor
 
 from mmrl.modality import MLP, ImageConv, Modality, Unencoded
 from mmrl.perception import Perception
 from mmrl.representation import OBJECTIVES, objective_configs
 from mmrl.representation.state import StateReadOut
+from tests.mmrl.representation.samples import Samples
 
 POSE = {"pose": Modality("pose", (3,), 20, MLP((4,), features=5))}
 STATE = Modality("privileged", (2,), 20, Unencoded())
-
-
-class Samples(NamedTuple):
-    observations: Mapping[str, Tensor]
-    actions: Tensor
-    present: Mapping[str, Tensor] | None = None
 
 
 def test_settings_by_name_become_objectives() -> None:
