@@ -150,7 +150,7 @@ class Reinforce:
                 self.policy.update_statistics(samples.observations, present=samples.present)
 
     def _in_step(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[slice, Samples]]:
-        """The samples of `Games.samples`, as many times on every rank: one that has fewer steps has empty samples in the end."""
+        """The batches of `Games.samples`, as many on every rank: one that has fewer steps has empty ones in the end."""
         times = max(self.ranks.gather([math.ceil(len(self.games) / size)]))
         for rows, samples in self.games.samples(size, order):
             yield rows, samples
