@@ -22,9 +22,9 @@ def files_in(folder: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("folder", MOST_LINES)
-def test_no_docstring_begins_with_what(folder: str) -> None:
+def test_no_docstring_begins_with_what_or_as_of(folder: str) -> None:
     """A docstring says what a thing is: it begins with a noun or a verb."""
-    pattern = re.compile(r'^\s*r?"""\s?What\b.*', re.MULTILINE)
+    pattern = re.compile(r'^\s*r?"""\s?(?:What|As of)\b.*', re.MULTILINE)
     assert [f"{path}: {line}" for path, text in files_in(folder) for line in pattern.findall(text)] == []
 
 

@@ -119,7 +119,7 @@ class Network(Protocol):
         """As in any torch module."""
 
     def modules(self) -> Iterator[nn.Module]:
-        """As of any torch module."""
+        """As in any torch module."""
 
     def to(self, device: torch.device | str) -> Self:
         """As in any torch module."""

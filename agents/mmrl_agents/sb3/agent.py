@@ -211,7 +211,7 @@ class RolloutAgent(SB3Agent):
         return {**super().rollout_state(), "remembered": remembered}
 
     def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
-        """As of all algorithms, and what an LSTM remembers."""
+        """The rollout, and what an LSTM remembers."""
         super().resume_rollout(state, options)
         if state["remembered"] is not None:
             actor, critic = (tuple(part.to(self.model.device) for part in pair) for pair in state["remembered"])
@@ -263,7 +263,7 @@ class ReplayAgent(SB3Agent):
             model.train(gradient_steps=steps, batch_size=model.batch_size)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As of all algorithms; the buffer is empty, and the next transitions are not random ones."""
+        """No rollout is kept: the buffer is empty, and the next transitions are not random ones."""
         super().load_state_dict(state)
         text = (
             f"{self.name} saves no replay buffer: the run fills a new one with {self._replays.learning_starts:,} "
