@@ -142,7 +142,7 @@ def test_ranks_end_the_epochs_by_the_distance_that_all_have_moved() -> None:
     assert len(ends) > 1
 
 
-def player(config: ReinforceConfig, count: int) -> Reinforce:
+def agent_of_games(config: ReinforceConfig, count: int) -> Reinforce:
     agent = Reinforce(Games(worlds(count), network(), EpisodeStatistics(), torch.Generator().manual_seed(1)), config)
     agent.start(seed=1)
     return agent
@@ -158,11 +158,11 @@ def player(config: ReinforceConfig, count: int) -> Reinforce:
     ids=lambda config: f"{config.baseline} {config.standardize}",
 )
 def test_two_ranks_learn_from_games_what_one_with_all_of_them_does(config: ReinforceConfig) -> None:
-    alone, ranks = player(config, WORLDS), thread_ranks(2)
+    alone, ranks = agent_of_games(config, WORLDS), thread_ranks(2)
     alone.collect()
     games = alone.games.finished
     games[0] *= 1 + 2500 // len(games[0])  # so long that the first rank has more parts to learn from than the second
-    agents = [player(config, WORLDS // 2) for _ in ranks]
+    agents = [agent_of_games(config, WORLDS // 2) for _ in ranks]
     for agent, rank in zip(agents, ranks, strict=True):
         mine = rank.share(WORLDS)
         agent.games.finished = games[mine.start : mine.stop]
