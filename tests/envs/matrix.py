@@ -15,6 +15,10 @@ from mmrl.arrays import Observation
 
 TASKS = [env_id for env_id in mmrl_envs.task_ids() if env_id.startswith("mmrl/")]
 """Those of the suite: a package that happens to be installed has tests of its own."""
+ARM_SENSES = tuple(
+    name for name in mmrl_envs.sensor_names() if {*mmrl_envs.make_sensor(name).requires.mounts} <= {"wrist", "tip"}
+)
+"""The senses that an arm with a tool can have, as they ship: other tests register more."""
 GAMES: dict[str, dict[str, Any]] = {"mmrl/Pong-v0": {}, "mmrl/Atari-v0": {"game": "breakout"}}
 """Arguments without which a game is none."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl_agents.recipes import classic, foreign, peg_insertion, pong, slot_car
+from mmrl_agents.recipes import classic, foreign, peg_insertion, pong, slot_car, toddler
 from mmrl_envs.tasks.registry import registrations
 
 Recipe = Mapping[str, Any]
@@ -19,6 +19,7 @@ _OURS: Mapping[str, Mapping[str, Recipe]] = {
     **foreign.RECIPES,
     **pong.RECIPES,
     **slot_car.RECIPES,
+    **toddler.RECIPES,
 }
 
 

@@ -4,9 +4,11 @@ from functools import partial
 
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.sensors.camera import Camera, Depth
+from mmrl_envs.sensors.feet import FootForces
 from mmrl_envs.sensors.force_limit import ForceLimit
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.sensors.hole_estimate import HoleEstimate
+from mmrl_envs.sensors.imu import Imu
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
 from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
 
@@ -24,6 +26,8 @@ SENSORS: dict[str, SensorFactory] = {
     "joint_proprioception": JointProprioception,
     "hole_estimate": HoleEstimate,
     "force_limit": ForceLimit,
+    "imu": Imu,
+    "feet": FootForces,
 }
 """The sensors of the suite by name."""
 

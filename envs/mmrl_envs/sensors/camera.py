@@ -63,6 +63,7 @@ class Mount:
 MOUNTS: Mapping[str, Mount] = MappingProxyType(
     {
         "wrist": Mount("wrist", (0.125, 0.0, 0.02), (0.01, 0.0, 0.125), (1.0, 0.0, 0.0), 50.0),
+        "head": Mount("head", (0.0, 0.0, 0.0), (0.25, 0.0, -0.3), (0.0, 0.0, 1.0), 60.0),
         "fixed": Mount(_WORLD, (1.0, 0.0, 0.35), (0.50, 0.0, 0.06), (0.0, 0.0, 1.0), 30.0),
     }
 )
@@ -74,13 +75,13 @@ class Camera(Sensor):
 
     Args:
         name: key in the observation.
-        view: "wrist" (on the hand, beside the tool, looking at its tip) or "fixed" (on a stand, looking at
-            the workspace).
+        view: "wrist" (on the hand, beside the tool, looking at its tip), "fixed" (on a stand, looking at the workspace)
+            or "head" (of a walker, looking at the ground ahead).
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second; between images the last one is held.
-        position: place of the camera in metres, in the frame of the hand (z along the tool) or of the world; unset is
-            the view's own, and so for the next three.
+        position: place of the camera in metres, in the frame of the hand (z along the tool), of the trunk or of the
+            world; unset is the view's own, and so for the next three.
         target: place in the same frame that it looks at.
         up: direction in the same frame that is up in the image.
         fovy: vertical field of view in degrees.
@@ -132,7 +133,7 @@ class Depth(Sensor):
 
     Args:
         name: key in the observation.
-        view: "wrist" or "fixed".
+        view: "wrist", "fixed" or "head".
         height: H in pixels.
         width: W in pixels.
         rate_hz: images per second.

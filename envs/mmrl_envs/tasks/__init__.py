@@ -65,3 +65,11 @@ register_task(
     control_hz=10,
     physics_hz=500,
 )
+
+register_task(
+    "mmrl/Toddler-v0",
+    "mmrl_envs.tasks.toddler:ToddlerWalk",
+    max_episode_steps=500,
+    help="Walk on two curved feet, driven in the ankles alone, and do not fall.",
+    control_hz=25,
+)
