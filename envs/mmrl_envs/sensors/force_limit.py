@@ -1,4 +1,4 @@
-"""The force that the policy is told not to exceed."""
+"""The largest force that the policy may use, as a sense."""
 
 from __future__ import annotations
 

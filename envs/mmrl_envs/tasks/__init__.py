@@ -52,7 +52,7 @@ register_task(
     "mmrl/PegInsertionGentle-v0",
     "mmrl_envs.tasks.peg_gentle:PegInsertionGentle",
     max_episode_steps=120,
-    help="The same into a block of unknown height that breaks above a force which is told.",
+    help="The same into a block of unknown height that breaks above a force that a sense gives.",
     defaults={"hole_estimate_error_m": (0.0, 0.003), "proprioception_noise": 1.0},
     impedance={"step_m": 0.003, "lead_m": 0.03},
 )

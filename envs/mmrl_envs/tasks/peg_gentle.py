@@ -1,4 +1,4 @@
-"""Gentle peg insertion: the block breaks above a force that is told, and the height of its face is unknown.
+"""Gentle peg insertion: the block breaks above a force that the policy knows, and the height of its face is unknown.
 
 Nothing but contact says where the face is, and nothing but the policy keeps the arm from pressing harder. The limit is
 a command, as in Noseworthy et al., "FORGE: Force-Guided Exploration for Robust Contact-Rich
@@ -107,7 +107,7 @@ class PegInsertionGentle(PegInsertion):
         return replace(outcome, reward=reward, success=success, figures=figures, reward_terms=terms)
 
     def privileged(self) -> NDArray[np.float32]:
-        """As of `PegInsertion`, then limit, whether the block is broken, largest share of the limit, height."""
+        """The vector of `PegInsertion`, then limit, whether the block is broken, largest share of the limit, height."""
         columns = [
             self._limit / 50.0,
             self._broken.astype(np.float64),
@@ -117,9 +117,9 @@ class PegInsertionGentle(PegInsertion):
         return np.concatenate([super().privileged(), np.stack(columns, axis=1).astype(np.float32)], axis=1)
 
     def field(self, name: str) -> FloatArray:
-        """As of `PegInsertion`, and `force_limit` (N, 1) in newtons."""
+        """The fields of `PegInsertion`, and `force_limit` (N, 1) in newtons."""
         return self._limit[:, None] if name == "force_limit" else super().field(name)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """As of `PegInsertion`, and what the block bears."""
+        """The arrays of `PegInsertion`, and those of the force that the block bears."""
         return {**super().arrays(), "limit": self._limit, "broken": self._broken, "share": self._share}
