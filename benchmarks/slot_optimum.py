@@ -44,8 +44,9 @@ BEHIND_M = 0.6
 """A state so far behind the leader is given up."""
 BLOCK = 4096
 """States that are moved on together: as many as stay in a core's cache."""
-MARGIN_RAD = 0.01
-"""The search works in single precision, so it stays so far from the angle at which the car leaves."""
+MARGINS_RAD = (0.01, 0.03, 0.06)
+"""The search works in single precision, so it stays so far from the angle at which the car leaves: the first with which
+the replay stays on."""
 LAPS = 3
 """Laps of the search; the first begins at a standstill and does not count."""
 
@@ -94,7 +95,7 @@ def kept(state: NDArray[Any]) -> IntArray:
     return best
 
 
-def optimal_voltages(slot: Slot, motion: Motion) -> NDArray[Any]:
+def optimal_voltages(slot: Slot, motion: Motion, margin_rad: float) -> NDArray[Any]:
     """The voltages, one each tenth of a second, that are the first to drive `LAPS` laps and go on for a while."""
     state = np.zeros((4, 1), np.float32)
     history: list[tuple[IntArray, IntArray]] = []  # which state each came from, and by which voltage
@@ -103,7 +104,7 @@ def optimal_voltages(slot: Slot, motion: Motion) -> NDArray[Any]:
         chosen = np.tile(np.arange(len(VOLTAGES)), state.shape[1])
         state = state[:, parents]
         swing = held(slot, motion, state, VOLTAGES[chosen].astype(np.float32))
-        on = np.flatnonzero(swing < motion.most_swing_rad - MARGIN_RAD)
+        on = np.flatnonzero(swing < motion.most_swing_rad - margin_rad)
         on = on[kept(state[:, on])]
         state = state[:, on]
         history.append((parents[on], chosen[on]))
@@ -143,11 +144,20 @@ def constant_lap_s(slot: Slot, motion: Motion) -> float:
     return min(flying_lap_s(slot, driven[:, i]) for i in stayed)
 
 
+def optimal_lap_s(slot: Slot, motion: Motion) -> float:
+    """Seconds of the best flying lap that the search finds; raises ValueError where no replay of it stays on."""
+    for margin in MARGINS_RAD:
+        voltages = optimal_voltages(slot, motion, margin)
+        lap = flying_lap_s(slot, places(slot, motion, voltages[:, None])[:, 0])
+        if lap < float("inf"):
+            return lap
+    raise ValueError(f"the replay left the slot with every margin of {MARGINS_RAD} rad: add a wider one")
+
+
 def laps_of(slot: Slot, motion: Motion) -> Laps:
     """The laps of one track."""
-    best = places(slot, motion, optimal_voltages(slot, motion)[:, None])[:, 0]
     return Laps(
-        round(flying_lap_s(slot, best), 4),
+        round(optimal_lap_s(slot, motion), 4),
         round(constant_lap_s(slot, motion), 4),
         round(profile_lap_s(slot, motion), 4),
         round(slot.length, 3),

@@ -84,7 +84,7 @@ class Track:
     """The curve."""
     best_speed: float
     """Mean speed in m/s of the optimal flying lap; of a track of one's own that of the speed profile, which is 3 to
-    7 % faster than anybody who decides ten times a second."""
+    12 % faster than anybody who decides ten times a second."""
 
 
 @cache
