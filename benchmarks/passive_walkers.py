@@ -54,7 +54,7 @@ class Walk:
     """Until it fell, or all there were."""
     ahead_m: float
     """How far it got."""
-    aside_m: float
+    left_m: float
     """How far it strayed to the left."""
     rocking_hz: float
     """Rocking of the trunk from side to side, in the second half."""
@@ -127,7 +127,7 @@ def merit(build: Build) -> float:
         one = walk(build, slope)
         off = max(one.ends_m - ends, 0) + max(one.out_m - out, 0) + max(one.in_m - inner, 0)
         steps = one.rocking_hz > 0.5 and one.hip_rad > 0.05
-        total += one.seconds / 20 + steps * (1 + min(one.ahead_m, 4.0) - abs(one.aside_m)) - 50 * off
+        total += one.seconds / 20 + steps * (1 + min(one.ahead_m, 4.0) - abs(one.left_m)) - 50 * off
     return total
 
 

@@ -15,10 +15,8 @@ from mmrl.arrays import Observation
 
 TASKS = [env_id for env_id in mmrl_envs.task_ids() if env_id.startswith("mmrl/")]
 """Those of the suite: a package that happens to be installed has tests of its own."""
-ARM_SENSES = tuple(
-    name for name in mmrl_envs.sensor_names() if {*mmrl_envs.make_sensor(name).requires.mounts} <= {"wrist", "tip"}
-)
-"""The senses that an arm with a tool can have, as they ship: other tests register more."""
+SHIPPED_SENSES = mmrl_envs.sensor_names()
+"""Those of the suite: other tests register more."""
 GAMES: dict[str, dict[str, Any]] = {"mmrl/Pong-v0": {}, "mmrl/Atari-v0": {"game": "breakout"}}
 """Arguments without which a game is none."""
 
@@ -34,6 +32,17 @@ def _of(env_id: str, engine: str) -> Any:
 WORLDS = [*(_of(env_id, "mujoco") for env_id in TASKS), _of("mmrl/PegInsertion-v0", "pybullet")]
 """Every task, and every scene in the other engine: the variants of a task differ in senses and contexts alone."""
 EVERY = [*WORLDS, *(_of(env_id, "atari") for env_id in GAMES)]
+
+
+def senses_of(env_id: str) -> tuple[str, ...]:
+    """Every sense that ships whose places and quantities the robot and the task of an id have."""
+    task = gym.make_vec(env_id, num_envs=1).unwrapped.task  # type: ignore[attr-defined]
+    needs = {name: mmrl_envs.make_sensor(name).requires for name in SHIPPED_SENSES}
+    return tuple(
+        name
+        for name, need in needs.items()
+        if {*need.mounts} <= {*task.robot.mounts} and {*need.fields} <= {*task.fields}
+    )
 
 
 def rows(observation: Observation, world: int) -> Observation:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.comparing import assert_same
-from tests.envs.matrix import ARM_SENSES, TASKS, WORLDS, actions, play, rows
+from tests.envs.matrix import TASKS, WORLDS, actions, play, rows, senses_of
 
 TOUCH = ("force_torque", "proprioception")
 FIRST = np.array([True, False])
@@ -16,7 +16,7 @@ ARMS = [env_id for env_id in TASKS if env_id.startswith("mmrl/PegInsertion")]
 
 @pytest.mark.parametrize("env_id", ARMS)
 def test_every_sensor_there_is_reads_within_its_space(env_id: str) -> None:
-    for observation, *_ in play(env_id, 2, 3, sensors=ARM_SENSES):
+    for observation, *_ in play(env_id, 2, 3, sensors=senses_of(env_id)):
         for name, array in observation.items():
             assert array.dtype in (np.float32, np.uint8), name
             assert np.isfinite(array).all(), name

@@ -12,7 +12,7 @@ from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian
 from mmrl_envs import Camera, ForceTorque, Sensor
 from mmrl_envs.experts.peg_expert import PegExpert
 from tests.comparing import assert_same
-from tests.envs.matrix import ARM_SENSES
+from tests.envs.matrix import senses_of
 
 IDS = [env_id for env_id in mmrl_envs.task_ids() if env_id.startswith("mmrl/PegInsertion")]
 """Tasks of the arm, which has every kind of sense."""
@@ -113,7 +113,8 @@ def test_a_reset_after_loading_is_that_of_the_original(env_id: str) -> None:
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_sense_there_is_goes_on(env_id: str) -> None:
-    envs, fresh = make(env_id, 2, ARM_SENSES), make(env_id, 2, ARM_SENSES)
+    senses = senses_of(env_id)
+    envs, fresh = make(env_id, 2, senses), make(env_id, 2, senses)
     envs.reset(seed=1)
     script = actions(8, 2, envs.single_action_space.shape[0])
     envs.step(script[0])
