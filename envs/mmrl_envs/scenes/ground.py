@@ -17,6 +17,7 @@ import numpy as np
 
 from mmrl.arrays import FloatArray, IntArray
 from mmrl_envs.physics.world import World
+from mmrl_envs.scenes.empty import make_empty_scene
 from mmrl_envs.scenes.groups import TABLE_GROUP
 
 GRAVITY = 9.81
@@ -27,24 +28,8 @@ WAVELENGTHS = np.array([0.25, 0.35, 0.5, 0.7])
 
 def make_open_air(physics_hz: int) -> mujoco.MjSpec:
     """A lamp and a sky: a scene that still lacks ground and robot."""
-    spec = mujoco.MjSpec()
-    spec.modelname = "mmrl_open_air"
-    spec.compiler.degree = False
-    spec.option.timestep, spec.option.gravity = 1.0 / physics_hz, [0, 0, -GRAVITY]
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.stat.extent, spec.visual.map.znear = 1.0, 0.01
-    spec.visual.headlight.ambient = spec.visual.headlight.diffuse = (0.35, 0.35, 0.35)
-    spec.visual.headlight.specular = (0.0, 0.0, 0.0)
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.93, 0.95, 0.97),
-        rgb2=(0.70, 0.76, 0.82),
-        width=64,
-        height=64 * 6,
-    )
+    spec = make_empty_scene("mmrl_open_air", physics_hz, headlight=0.35)
+    spec.option.gravity = [0, 0, -GRAVITY]
     lamp = {"type": mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, "pos": [0, -1, 3], "dir": [0.1, 0.3, -1.0]}
     spec.worldbody.add_light(diffuse=[0.6, 0.6, 0.6], castshadow=True, **lamp)
     return spec

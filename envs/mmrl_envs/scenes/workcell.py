@@ -12,6 +12,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from mmrl_envs.scenes.empty import make_empty_scene
 from mmrl_envs.scenes.groups import TABLE_GROUP
 
 WORKSPACE = np.array([0.50, 0.0, 0.04])
@@ -27,28 +28,9 @@ CONTACT = {"solref": (0.02, 0.5), "solimp": (0.5, 0.98, 0.0007, 0.5, 2.0)}
 
 def make_bench(physics_hz: int) -> mujoco.MjSpec:
     """A table, a lamp, the spectator's camera and the site "workspace": a scene that still lacks robot and task."""
-    spec = mujoco.MjSpec()
-    spec.modelname = "mmrl_workcell"
-    spec.compiler.degree = False
-    spec.option.timestep = 1.0 / physics_hz
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec = make_empty_scene("mmrl_workcell", physics_hz, headlight=0.25)
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    spec.stat.extent = 1.0
     spec.stat.center = WORKSPACE
-    spec.visual.map.znear = 0.01
-    spec.visual.headlight.ambient = (0.25, 0.25, 0.25)
-    spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
-    spec.visual.headlight.specular = (0.0, 0.0, 0.0)
-    spec.add_texture(
-        name="backdrop",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.93, 0.95, 0.97),
-        rgb2=(0.70, 0.76, 0.82),
-        width=64,
-        height=64 * 6,
-    )
     world = spec.worldbody
     world.add_light(
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
