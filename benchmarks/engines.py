@@ -17,8 +17,8 @@ from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.evaluation.figures import Figure, decimals_for
-from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.physics.engines import ENGINES
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("mmrl", "envs/mmrl_envs", "agents/mmrl_agents", "benchmarks")
 MOST_LINES = {**dict.fromkeys(SOURCES, 300), "tests": 400}
 """Lines of a file, by the folder that it is in."""
+MOST_ENTRIES = 18
+"""Files and folders in a folder of sources: more are no room but a heap."""
 NOT_OF_THE_FIELD = {"told", "defeat", "trouble", "take_up", "carry_on", "player"}
 """Names for which the field has others: reported, last_error, resume, policy."""
 
@@ -32,6 +34,15 @@ def test_no_docstring_begins_with_what_or_as_of(folder: str) -> None:
 def test_no_file_is_too_long_to_read(folder: str, most: int) -> None:
     lengths = {path: len(text.splitlines()) for path, text in files_in(folder)}
     assert {path: length for path, length in lengths.items() if length > most} == {}
+
+
+@pytest.mark.parametrize("folder", [folder for folder in SOURCES if folder != "benchmarks"])
+def test_no_folder_is_too_full_to_look_over(folder: str) -> None:
+    """Python's own leavings do not count."""
+    inside = [path for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts]
+    entries = {parent: sum(path.parent == parent for path in inside) for parent in {path.parent for path in inside}}
+    assert len(entries) > 5
+    assert {str(parent): count for parent, count in entries.items() if count > MOST_ENTRIES} == {}
 
 
 def test_one_name_means_one_thing() -> None:

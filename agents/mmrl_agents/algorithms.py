@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mmrl.effects import Reads
 from mmrl.offers import usable
 from mmrl.policy.actor_critic import ActorCritic
+from mmrl.settings.effects import Reads
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent

@@ -24,7 +24,6 @@ from mmrl.arrays import BoolArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
-from mmrl_envs.answers import Answers, checked_controls, checked_task
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
@@ -38,6 +37,7 @@ from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
 from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter
 from mmrl_envs.sensors.world_view import WorldView
 from mmrl_envs.task import Task
+from mmrl_envs.task.answers import Answers, checked_controls, checked_task
 
 
 class RobotVectorEnv(MultimodalVectorEnv):

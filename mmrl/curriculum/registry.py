@@ -11,7 +11,7 @@ from mmrl.curriculum.learning_progress import LearningProgress
 from mmrl.curriculum.prioritized import Prioritized
 from mmrl.curriculum.schedules import Linear, Stepwise, Uniform
 from mmrl.curriculum.space import ContextSpace
-from mmrl.documents import build
+from mmrl.settings.documents import build
 
 CURRICULA: dict[str, type[CurriculumConfig]] = {
     "uniform": Uniform,

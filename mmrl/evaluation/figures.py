@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from mmrl.arrays import FloatArray
-from mmrl.documents import fit
+from mmrl.settings.documents import fit
 
 OverEpisode = Literal["last", "max", "mean", "sum"]
 Better = Literal["low", "high"]

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
 from mmrl.modality.kinds import Kind, register_kind
+from mmrl.settings.documents import fit
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 

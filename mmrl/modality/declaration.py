@@ -17,8 +17,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.documents import fit
 from mmrl.modality.noise import Noise
+from mmrl.settings.documents import fit
 
 Bound = float | tuple[float, ...]
 

@@ -13,10 +13,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.documents import build
 from mmrl.modality import EncoderSpec, Modality
 from mmrl.modality.kinds import IGNORE, able_words, certain_word, readers, specs
 from mmrl.modality.space_reading import Reading, Space, Unreadable
+from mmrl.settings.documents import build
 
 Override = Modality | Mapping[str, Any]
 """How a key is to be read: its declaration, or settings of it such as {"kind": "window", "features": 32}."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
 from mmrl.modality.kinds import Kind, register_kind
+from mmrl.settings.documents import fit
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_sizes, require_units
 from mmrl.modality.kinds import Kind, register_kind
 from mmrl.modality.space_reading import Array, Reading, Space, SpaceReader, Unreadable, as_float32, require_box
+from mmrl.settings.documents import fit
 
 IMAGE_CHANNELS = (1, 3, 4)
 """Channels that bytes (H, W, C) must have to be an image without doubt."""

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium import spaces
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
 from mmrl.modality.kinds import Kind, register_kind
 from mmrl.modality.space_reading import (
@@ -20,6 +19,7 @@ from mmrl.modality.space_reading import (
     require_box,
     to_floats,
 )
+from mmrl.settings.documents import fit
 
 MOST_CHOICES = 1024
 """Choices of a Discrete entry that are one-hot without being asked for."""

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import EncoderSpec, Modality, require_sizes, require_units
 from mmrl.modality.kinds import Kind, register_kind
 from mmrl.modality.space_reading import Reading, Space, SpaceReader, Unreadable, feature_bounds, require_box, to_floats
 from mmrl.modality.vector import Squash, require_scales, require_scales_fit
+from mmrl.settings.documents import fit
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from mmrl.documents import fit
 from mmrl.modality.declaration import MOST_UNITS
-from mmrl.settings import Settings
+from mmrl.settings.documents import fit
+from mmrl.settings.named import Settings
 
 LOG_STD_MIN = -3.0
 """Least logarithm of the standard deviation of continuous actions that is ever used."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl.documents import build
 from mmrl.representation.base import Batch, Objective, ObjectiveConfig
 from mmrl.representation.state import StateReadOut
+from mmrl.settings.documents import build
 
 __all__ = ["OBJECTIVES", "Batch", "Objective", "ObjectiveConfig", "objective_configs"]
 

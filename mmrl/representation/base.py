@@ -13,10 +13,10 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from mmrl.documents import fit
 from mmrl.inputs import Inputs, Presence
 from mmrl.modality import Modality
 from mmrl.perception import Perception, Seen
+from mmrl.settings.documents import fit
 
 
 class Batch(Protocol):

@@ -14,9 +14,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, IntArray, Observation
-from mmrl.documents import fit
 from mmrl.evaluation.episodes import Policy
 from mmrl.faults.faults import Delayed, Fault, Frozen, Noisy, Swapped, Zeros
+from mmrl.settings.documents import fit
 from mmrl.worth.shapley import Subset, subsets
 
 MOST_SENSES = 6

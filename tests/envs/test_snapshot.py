@@ -10,7 +10,7 @@ import pytest
 import mmrl_envs
 from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian
 from mmrl_envs import Camera, ForceTorque, Sensor
-from mmrl_envs.experts.peg_expert import PegExpert
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from tests.comparing import assert_same
 from tests.envs.matrix import senses_of
 

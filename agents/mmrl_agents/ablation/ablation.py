@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from mmrl.documents import fit
-from mmrl.effects import Reads, require_effect
+from mmrl.settings.documents import fit
+from mmrl.settings.effects import Reads, require_effect
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import AblationReport, Judged
 from mmrl_agents.ablation.subsets import JOINT, SUBSETS, SenseNames, expand, senses_and_choice

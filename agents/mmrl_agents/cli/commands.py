@@ -69,7 +69,7 @@ def _ablate(words: Sequence[str]) -> int:
 
 
 def _evaluate(words: Sequence[str]) -> int:
-    from mmrl.effects import require_effect, written
+    from mmrl.settings.effects import require_effect, written
     from mmrl_agents.cli.words import ask_plain
     from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
     from mmrl_agents.evaluation.evaluate_senses import evaluate_senses

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import tyro
 import yaml
 
-from mmrl.effects import require_effect, require_given_once, written
-from mmrl.settings import parse_document
+from mmrl.settings.effects import require_effect, require_given_once, written
+from mmrl.settings.named import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import PARTS, find_algorithm
 from mmrl_agents.recipes import recipes_for

@@ -20,10 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mmrl.documents import fit
-from mmrl.effects import require_effect
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.rates import Report, divisor_worlds, evaluate
+from mmrl.settings.documents import fit
+from mmrl.settings.effects import require_effect
 from mmrl.worth import BrokenWays, SensesReport
 from mmrl_agents.evaluation.printed_report import print_report
 from mmrl_agents.evaluation.repeated_games import STICKY, beside_sticky, draws_nothing, under_sticky

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from mmrl.effects import require_effect
 from mmrl.evaluation.rates import divisor_worlds
+from mmrl.settings.effects import require_effect
 from mmrl.worth import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import MOST_SENSES
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, describe, judged_context, reset_options

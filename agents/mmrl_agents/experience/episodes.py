@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmrl.documents import build
 from mmrl.evaluation.figures import Figure
+from mmrl.settings.documents import build
 
 
 @dataclass(frozen=True)

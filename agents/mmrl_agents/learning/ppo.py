@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmrl.documents import fit
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import LOG_STD_MIN
 from mmrl.policy.heads import ActionHead, GaussianHead
+from mmrl.settings.documents import fit
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.learning.finiteness import (

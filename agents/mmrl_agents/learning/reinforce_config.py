@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from mmrl.documents import fit
+from mmrl.settings.documents import fit
 
 
 @dataclass(frozen=True)

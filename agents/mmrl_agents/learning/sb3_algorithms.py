@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mmrl.documents import fit
-from mmrl.settings import Settings
+from mmrl.settings.documents import fit
+from mmrl.settings.named import Settings
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl.documents import build
 from mmrl.evaluation.figures import Figure, Quartiles
+from mmrl.settings.documents import build
 
 _MEDIAN = "median_"
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mmrl.documents import build
 from mmrl.representation import objective_configs
+from mmrl.settings.documents import build
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network, Setting
 from mmrl_agents.settings.config import TrainConfig

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import tyro
 
 from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
-from mmrl.documents import build, fit
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.modality.foreign import overrides_from
 from mmrl.policy.config import PolicyConfig
-from mmrl.settings import Settings as Settings
-from mmrl.settings import nested
+from mmrl.settings.documents import build, fit
+from mmrl.settings.named import Settings as Settings
+from mmrl.settings.named import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig

@@ -1,8 +1,8 @@
-"""Which settings a training or an evaluation reads, as data for `mmrl.effects`."""
+"""Which settings a training or an evaluation reads, as data for `mmrl.settings.effects`."""
 
 from gymnasium import spaces
 
-from mmrl.effects import Reads
+from mmrl.settings.effects import Reads
 from mmrl_agents.algorithms import PARTS, find_algorithm
 from mmrl_agents.settings.config import TrainConfig
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
-from mmrl.documents import build
+from mmrl.settings.documents import build
 
 Config = TypeVar("Config")
 

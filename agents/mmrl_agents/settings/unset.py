@@ -10,8 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmrl.documents import Misfit
-from mmrl.settings import joined, nested
+from mmrl.settings.documents import Misfit
+from mmrl.settings.named import joined, nested
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.recipes import NO_RECIPE, Recipe, recipes_for
 from mmrl_agents.records.runs import RunFolder

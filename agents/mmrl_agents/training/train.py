@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmrl.effects import require_effect
+from mmrl.settings.effects import require_effect
 from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.context_picture import draw_contexts

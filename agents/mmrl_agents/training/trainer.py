@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmrl.effects import require_effect
 from mmrl.evaluation.figures import figures_of
 from mmrl.normalization import pool_statistics
+from mmrl.settings.effects import require_effect
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, episode_on_record
 from mmrl_agents.learning.agent import Network, Resources, require_agent

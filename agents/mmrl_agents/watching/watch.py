@@ -17,12 +17,12 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from mmrl.documents import fit
-from mmrl.effects import Reads, require_effect
 from mmrl.evaluation.episodes import LONGEST_EPISODE, SUCCESS_KEYS, blank
 from mmrl.evaluation.figures import decimals_for
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
+from mmrl.settings.documents import fit
+from mmrl.settings.effects import Reads, require_effect
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy

@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 
 from mmrl.modality import Modality
 from mmrl.modality.foreign import overrides_from, with_encoders
-from mmrl.settings import joined
+from mmrl.settings.named import joined
 from mmrl_agents.records.refusals import raised_by_us
 from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.foreign_worlds import find_maker, make_worlds

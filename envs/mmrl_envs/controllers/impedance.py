@@ -26,7 +26,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray, IntArray
-from mmrl.documents import build, fit
+from mmrl.settings.documents import build, fit
 from mmrl_envs.controllers.base import actions_of_size
 from mmrl_envs.physics.world import World
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
-from mmrl_envs.answers import checked_scenes
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.task import Task
+from mmrl_envs.task.answers import checked_scenes
 
 
 def compile_scenes(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> list[mujoco.MjModel]:

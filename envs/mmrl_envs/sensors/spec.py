@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from mmrl.modality import EncoderSpec
-from mmrl.settings import parse_settings
+from mmrl.settings.named import parse_settings
 from mmrl_envs.sensors.base import Sensor
 
 _COMMA = re.compile(r",(?![^\[(]*[\])])")

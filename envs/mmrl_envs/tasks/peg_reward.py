@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mmrl.arrays import BoolArray, FloatArray
-from mmrl.documents import build, fit
+from mmrl.settings.documents import build, fit
 from mmrl_envs.tasks import pegs
 
 _ENGAGED_DEPTH = 0.002

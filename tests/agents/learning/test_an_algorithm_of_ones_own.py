@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from mmrl.documents import fit
 from mmrl.policy.actor_critic import ActorCritic
+from mmrl.settings.documents import fit
 from mmrl_agents import algorithms
 from mmrl_agents.algorithms import Algorithm, find_algorithm, register_algorithm
 from mmrl_agents.cli import main

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
-from mmrl.effects import leaves, require_effect, written
 from mmrl.policy.config import PolicyConfig
+from mmrl.settings.effects import leaves, require_effect, written
 from mmrl.worth import BrokenWays
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import algorithms

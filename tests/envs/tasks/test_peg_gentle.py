@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from mmrl_envs.experts.peg_expert import PegExpert
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from mmrl_envs.tasks.peg_gentle import PegInsertionGentle
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmrl_envs
-from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.tasks import peg_insertion, peg_yaw
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.tasks import peg_reward
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from mmrl_envs.tasks.pegs import HOLE_DEPTH
 
 make = partial(gym.make_vec, "mmrl/PegInsertion-v0", sensors=("proprioception",))

@@ -6,9 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from mmrl_envs.experts.peg_expert import PegExpert
-from mmrl_envs.experts.spiral_search import SENSES, SpiralSearch
 from mmrl_envs.robot_env import RobotEnv
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
+from mmrl_envs.tasks.experts.spiral_search import SENSES, SpiralSearch
 from mmrl_envs.vector_env import RobotVectorEnv
 
 BLURRED, BLIND = "mmrl/PegInsertionBlurred-v0", "mmrl/PegInsertionBlind-v0"

@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("pybullet", reason="PyBullet has wheels for Python 3.11 on Linux x86-64 only")
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from mmrl_envs.experts.peg_expert import PegExpert
 from mmrl_envs.physics.bullet.world import BulletWorld
 from mmrl_envs.physics.engines import make_world
 from mmrl_envs.physics.mujoco_world import MujocoWorld
 from mmrl_envs.physics.world import World
+from mmrl_envs.tasks.experts.peg_expert import PegExpert
 
 ENGINES = ("mujoco", "pybullet")
 GEOM, SENSOR, OBJECT = mujoco.mjtGeom, mujoco.mjtSensor, mujoco.mjtObj

@@ -1,6 +1,6 @@
 import pytest
 
-from mmrl.settings import parse_settings
+from mmrl.settings.named import parse_settings
 
 
 def test_settings_are_yaml_scalars() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl.documents import build, fit
+from mmrl.settings.documents import build, fit
 
 
 @dataclass(frozen=True)
