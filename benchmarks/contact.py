@@ -20,7 +20,7 @@ from rich.table import Table
 
 from mmrl.arrays import FloatArray
 from mmrl_envs.scenes.workcell import CONTACT
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
 WORLDS = 16

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 import mmrl_envs  # noqa: F401  (registers the ids; chooses OpenGL before mujoco is imported)
-from mmrl_envs.tasks.slot_tracks import BOARD_M, HELD_OUT, TIGHTEST_M, Track, known_tracks
+from mmrl_envs.tasks.slot.tracks import BOARD_M, HELD_OUT, TIGHTEST_M, Track, known_tracks
 
 COLUMNS = 5
 

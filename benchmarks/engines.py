@@ -19,7 +19,7 @@ import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.evaluation.figures import Figure, decimals_for
 from mmrl_envs.physics.engines import ENGINES
 from mmrl_envs.tasks.experts.peg_expert import PegExpert
-from mmrl_envs.tasks.pegs import PEG_SHAPES
+from mmrl_envs.tasks.peg.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 
 STEPS = 100

@@ -6,7 +6,7 @@ cells the farthest, all near the leader. The best sequence is replayed in double
 begin at a standstill count. It swings the car nearly off, so that it is a ceiling without a margin of safety. Beside
 it stand the lap of the best constant voltage and that of the textbook's speed profile.
 
-With `--write` they go to `mmrl_envs/tasks/slot_tracks.json` track by track, those of random tracks with the corners
+With `--write` they go to `mmrl_envs/tasks/slot/tracks.json` track by track, those of random tracks with the corners
 drawn from their numbers: what the task's score is measured against. No policy learns from it. A random track is one of
 the suite once its lap is there.
 
@@ -30,7 +30,7 @@ from rich.table import Table
 from mmrl.arrays import IntArray
 from mmrl_envs.robots.car import Motion
 from mmrl_envs.robots.slot_world import Slot
-from mmrl_envs.tasks.slot_tracks import DATA, NAMED, RANDOM, Corners, profile_lap_s, random_corners, smoothed
+from mmrl_envs.tasks.slot.tracks import DATA, NAMED, RANDOM, Corners, profile_lap_s, random_corners, smoothed
 
 RANDOM_NAMES = tuple(f"{RANDOM}{number:02d}" for number in range(1, 31))
 STEP_S = 0.002

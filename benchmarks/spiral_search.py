@@ -20,7 +20,7 @@ import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.arrays import Observation
 from mmrl.evaluation.rates import Rate
 from mmrl_envs.tasks.experts.spiral_search import SENSES, SpiralSearch
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV = "mmrl/PegInsertionBlind-v0"

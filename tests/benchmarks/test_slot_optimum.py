@@ -7,7 +7,7 @@ from benchmarks import slot_optimum
 from benchmarks.slot_optimum import constant_lap_s, flying_lap_s, kept, laps_of, places
 from mmrl_envs.robots.car import Motion
 from mmrl_envs.robots.slot_world import Slot
-from mmrl_envs.tasks.slot_tracks import own_track
+from mmrl_envs.tasks.slot.tracks import own_track
 
 TURNS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 

@@ -9,7 +9,7 @@ import pytest
 from mmrl.evaluation.figures import Figure, OverEpisode
 from mmrl_envs.episodes import RunningEpisodes, RunningFigures
 from mmrl_envs.task import Outcome
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
 FIGURES: dict[str, OverEpisode] = {"speed": "mean", "lowest": "max", "way": "sum", "place": "last"}

@@ -1,10 +1,10 @@
-"""Tasks, one file each, and their registrations: data, so that registering imports no physics engine."""
+"""Tasks, a file or a room each, and their registrations: data, so that registering imports no physics engine."""
 
 from math import pi
 
 from mmrl_envs.tasks.registry import register_task
 
-_PEG_INSERTION = "mmrl_envs.tasks.peg_insertion:PegInsertion"
+_PEG_INSERTION = "mmrl_envs.tasks.peg.insertion:PegInsertion"
 
 register_task(
     "mmrl/PegInsertion-v0",
@@ -50,7 +50,7 @@ register_task(
 # force down; and velocities are known to 1 cm/s, because exact ones at 1 kHz are a touch sensor of their own.
 register_task(
     "mmrl/PegInsertionGentle-v0",
-    "mmrl_envs.tasks.peg_gentle:PegInsertionGentle",
+    "mmrl_envs.tasks.peg.gentle:PegInsertionGentle",
     max_episode_steps=120,
     help="The same into a block of unknown height that breaks above a force that a sense gives.",
     defaults={"hole_estimate_error_m": (0.0, 0.003), "proprioception_noise": 1.0},
@@ -59,7 +59,7 @@ register_task(
 
 register_task(
     "mmrl/SlotCar-v0",
-    "mmrl_envs.tasks.slot_car:SlotCar",
+    "mmrl_envs.tasks.slot.car:SlotCar",
     max_episode_steps=150,
     help="Drive a slot car round its track by pictures from above, as fast as the slot holds.",
     control_hz=10,

@@ -12,7 +12,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
 from mmrl_agents.watching.watch import WatchConfig, watch_run
-from mmrl_envs.tasks.slot_tracks import HELD_OUT
+from mmrl_envs.tasks.slot.tracks import HELD_OUT
 from tests.trainings import trained_quietly
 
 ENV_ID = "mmrl/SlotCar-v0"

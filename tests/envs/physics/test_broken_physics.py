@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmrl_envs.task import Outcome
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
 CEILING_M = 0.04

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmrl_envs.tasks.pegs import PEG_SHAPES
+from mmrl_envs.tasks.peg.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 
 WORLDS, HELD = 50, 5

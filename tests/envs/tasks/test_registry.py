@@ -10,10 +10,10 @@ import pytest
 import mmrl_envs
 from mmrl.offers import PackageUnusable
 from mmrl_envs.tasks import registry
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.tasks.registry import register_task, registrations, task_arguments
 
-PEG = "mmrl_envs.tasks.peg_insertion:PegInsertion"
+PEG = "mmrl_envs.tasks.peg.insertion:PegInsertion"
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_an_id_is_one_task_and_the_same_again_is_no_other() -> None:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        (f"{PEG}Other", r"the task '.*:PegInsertionOther' must be a class or a function of .*peg_insertion, got None"),
+        (f"{PEG}Other", r"the task '.*:PegInsertionOther' must be a class or a function of .*insertion, got None"),
         ("mmrl_envs.task:Task", "the task 'mmrl_envs.task:Task' lacks the methods assess, begin, scenes"),
         ("mmrl_envs:task_ids", r"a task must be a mmrl_envs\.task\.Task, got .*'mmrl/PegInsertion-v0'"),
     ],

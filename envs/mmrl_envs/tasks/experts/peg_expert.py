@@ -13,9 +13,9 @@ from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
 from mmrl_envs.controllers.impedance import Setpoints
-from mmrl_envs.tasks.peg_insertion import PegInsertion
-from mmrl_envs.tasks.peg_yaw import wrap
-from mmrl_envs.tasks.pegs import HOLE_DEPTH
+from mmrl_envs.tasks.peg.insertion import PegInsertion
+from mmrl_envs.tasks.peg.pegs import HOLE_DEPTH
+from mmrl_envs.tasks.peg.yaw import wrap
 from mmrl_envs.vector_env import RobotVectorEnv
 
 HOVER = 0.003

@@ -12,8 +12,8 @@ pytest.importorskip("pybullet", reason="PyBullet has wheels for Python 3.11 on L
 import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl_envs.physics.engines import make_world
 from mmrl_envs.scenes.workcell import CONTACT
-from mmrl_envs.tasks.peg_geometry import MAX_DEPTH_IN_BLOCK
-from mmrl_envs.tasks.pegs import PEG_SHAPES
+from mmrl_envs.tasks.peg.geometry import MAX_DEPTH_IN_BLOCK
+from mmrl_envs.tasks.peg.pegs import PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 
 SUBSTEPS = 50

@@ -18,7 +18,7 @@ pytest.importorskip("pybullet", reason="PyBullet has wheels for Python 3.11 on L
 from mmrl_envs.physics.bullet.expressible import NotExpressible, require_expressible
 from mmrl_envs.physics.bullet.library import load_pybullet
 from mmrl_envs.physics.bullet.simulation import Simulation
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 
 GEOM, JOINT = mujoco.mjtGeom, mujoco.mjtJoint
 

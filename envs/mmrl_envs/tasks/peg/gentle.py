@@ -23,7 +23,7 @@ from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.physics.world import World
 from mmrl_envs.task import Outcome, Start
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 
 LEAST_LIMIT_N = 3.5
 """Least force limit in newtons: adapter and peg weigh 3.4 N, so that a block which breaks below cannot carry them."""

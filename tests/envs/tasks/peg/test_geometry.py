@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from mmrl_envs.tasks.peg_geometry import (
+from mmrl_envs.tasks.peg.geometry import (
     BROKEN_DEPTH_IN_BLOCK,
     MAX_DEPTH_IN_BLOCK,
     MAX_TILT,
@@ -19,7 +19,7 @@ from mmrl_envs.tasks.peg_geometry import (
     into_hole_frame,
     tilt,
 )
-from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES, WALL_THICKNESS
+from mmrl_envs.tasks.peg.pegs import HOLE_DEPTH, PEG_SHAPES, WALL_THICKNESS
 from mmrl_envs.vector_env import RobotVectorEnv
 
 SHAPES = sorted(PEG_SHAPES)

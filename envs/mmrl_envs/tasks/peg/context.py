@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmrl_envs.context import Choice, Parameter
-from mmrl_envs.tasks.pegs import PEG_SHAPES
+from mmrl_envs.tasks.peg.pegs import PEG_SHAPES
 
 SHAPE_NAMES = tuple(PEG_SHAPES)
 """Names of the shapes, in the order in which contexts number them."""

@@ -1,7 +1,7 @@
 """Tracks of the slot car: closed curves through a few points, five drawn by hand and others at random.
 
 A track is a periodic cubic spline, low-passed along its arc length until no bend is tighter than the car can take, and
-scaled into the picture. `slot_tracks.json` beside this file holds the laps that `python -m benchmarks.slot_optimum` has
+scaled into the picture. `tracks.json` beside this file holds the laps that `python -m benchmarks.slot_optimum` has
 found on them, and the points of the random ones.
 
 Letters: K = points of a slot.

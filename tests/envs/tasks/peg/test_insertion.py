@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmrl_envs
-from mmrl_envs.tasks import peg_insertion, peg_yaw
 from mmrl_envs.tasks.experts.peg_expert import PegExpert
-from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_SHAPES
+from mmrl_envs.tasks.peg import insertion as peg_insertion
+from mmrl_envs.tasks.peg import yaw as peg_yaw
+from mmrl_envs.tasks.peg.pegs import HOLE_DEPTH, PEG_SHAPES
 from mmrl_envs.vector_env import RobotVectorEnv
 
 BULLET = pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="PyBullet is not installed")

@@ -25,10 +25,10 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
 from mmrl_envs.scenes.workcell import WORKSPACE
 from mmrl_envs.task import Outcome, Start, Task
-from mmrl_envs.tasks import peg_geometry, peg_scene, pegs
-from mmrl_envs.tasks.peg_context import SHAPE_NAMES, peg_parameters
-from mmrl_envs.tasks.peg_reward import TERMS, Insertion, dense_reward, keypoint_distances
-from mmrl_envs.tasks.peg_yaw import fold_yaw, wrap
+from mmrl_envs.tasks.peg import geometry, pegs, scene
+from mmrl_envs.tasks.peg.context import SHAPE_NAMES, peg_parameters
+from mmrl_envs.tasks.peg.reward import TERMS, Insertion, dense_reward, keypoint_distances
+from mmrl_envs.tasks.peg.yaw import fold_yaw, wrap
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
 SUCCESS_DEPTH = pegs.HOLE_DEPTH - 0.003
@@ -52,7 +52,7 @@ class PegInsertion(Task):
         reward: "dense" (closeness at two scales, engagement, success) or "sparse" (1 while the task is
             fulfilled).
         reward_weights: those weights of the terms of the dense reward that differ from the usual ones, by the names of
-            `mmrl_envs.tasks.peg_reward.DenseReward`.
+            `mmrl_envs.tasks.peg.reward.DenseReward`.
         impedance: the controller, or settings of it that differ from the usual ones.
     """
 
@@ -88,7 +88,7 @@ class PegInsertion(Task):
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         """One scene per shape, in the order of `pegs.PEG_SHAPES`."""
-        return [peg_scene.make_scene(self.robot, shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
+        return [scene.make_scene(self.robot, shape, physics_hz) for shape in pegs.PEG_SHAPES.values()]
 
     def attach(self, world: World) -> None:
         """Prepares the per-world state."""
@@ -110,7 +110,7 @@ class PegInsertion(Task):
         self._force: FloatArray = np.zeros((n, 3))
         self._in_block: FloatArray = np.zeros(n)  # metres
         self._tilt: FloatArray = np.zeros(n)  # radians
-        weight = 9.81 * (ADAPTER_MASS + peg_scene.PEG_MASS)
+        weight = 9.81 * (ADAPTER_MASS + scene.PEG_MASS)
         self._tool_wrench = np.tile([0.0, 0.0, weight, 0.0, 0.0, 0.0], (n, 1))
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
@@ -153,7 +153,7 @@ class PegInsertion(Task):
 
     def _shape_worlds(self, worlds: IntArray, chosen: IntArray, clearance: FloatArray, friction: FloatArray) -> None:
         """Gives worlds (n,) the scene of a shape (n,), and contacts of a clearance in metres and a friction, (n,)."""
-        peg_scene.choose_shapes(self.world, worlds, chosen, clearance)
+        scene.choose_shapes(self.world, worlds, chosen, clearance)
         usual = self.world.template.geom_friction[self._contact_geoms]
         frictions = np.tile(usual, (len(worlds), 1, 1))
         frictions[:, :, 0] = friction[:, None]
@@ -171,7 +171,7 @@ class PegInsertion(Task):
         magnitude = np.sqrt(np.einsum("nsd,nsd->ns", force, force))  # (N, S, 3) -> (N, S)
         peak = magnitude.max(axis=1)
         figures = {"peak_force_n": peak, "mean_force_n": magnitude.mean(axis=1), "depth_m": depth}
-        broken = (self._in_block > peg_geometry.BROKEN_DEPTH_IN_BLOCK) | (peak > BROKEN_FORCE_N)
+        broken = (self._in_block > geometry.BROKEN_DEPTH_IN_BLOCK) | (peak > BROKEN_FORCE_N)
         return Outcome(reward, success, figures=figures, reward_terms=terms, broken=broken)
 
     def _reward(self, insertion: Insertion) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -201,14 +201,14 @@ class PegInsertion(Task):
         """Depth in the block and tilt for axes of the tool in W, (N, 3) each."""
         yaw = self._hole[:, 3]
         offset = self._tip[:, :3] - self._hole[:, :3]
-        offset, x, z = (peg_geometry.into_hole_frame(vectors, yaw) for vectors in (offset, x, z))
+        offset, x, z = (geometry.into_hole_frame(vectors, yaw) for vectors in (offset, x, z))
         axes = np.stack([x, np.cross(z, x), z], axis=2)
-        self._tilt[:] = peg_geometry.tilt(axes)
+        self._tilt[:] = geometry.tilt(axes)
         self._in_block[:] = 0.0
-        low = offset[:, 2] < peg_geometry.REACH_M
+        low = offset[:, 2] < geometry.REACH_M
         for number in np.unique(self._shape[low]):
             of_it, shape = np.flatnonzero(low & (self._shape == number)), pegs.PEG_SHAPES[SHAPE_NAMES[number]]
-            depth = peg_geometry.depth_in_block(shape, self._clearance[of_it], offset[of_it], axes[of_it])
+            depth = geometry.depth_in_block(shape, self._clearance[of_it], offset[of_it], axes[of_it])
             self._in_block[of_it] = depth
 
     def over_hole(self) -> BoolArray:
@@ -219,8 +219,8 @@ class PegInsertion(Task):
 
     def bottomed(self) -> BoolArray:
         """Whether the tip is within 3 mm of the hole's floor and the peg stands in the hole, upright, (N,)."""
-        upright = self._tilt <= peg_geometry.MAX_TILT
-        possible = self._in_block <= peg_geometry.MAX_DEPTH_IN_BLOCK
+        upright = self._tilt <= geometry.MAX_TILT
+        possible = self._in_block <= geometry.MAX_DEPTH_IN_BLOCK
         return self.over_hole() & (-self.height() >= SUCCESS_DEPTH) & upright & possible
 
     def keypoint_distances(self) -> tuple[FloatArray, FloatArray]:

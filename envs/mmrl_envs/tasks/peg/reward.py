@@ -13,7 +13,7 @@ import numpy as np
 
 from mmrl.arrays import BoolArray, FloatArray
 from mmrl.settings.documents import build, fit
-from mmrl_envs.tasks import pegs
+from mmrl_envs.tasks.peg import pegs
 
 _ENGAGED_DEPTH = 0.002
 """Depth of the tip in metres from which the peg is in the mouth of its hole."""

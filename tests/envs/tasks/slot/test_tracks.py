@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmrl_envs.robots.car import Motion
-from mmrl_envs.tasks.slot_tracks import (
+from mmrl_envs.tasks.slot.tracks import (
     BOARD_M,
     DATA,
     HELD_OUT,

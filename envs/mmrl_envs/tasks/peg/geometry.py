@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from mmrl.arrays import FloatArray
-from mmrl_envs.tasks.pegs import HOLE_DEPTH, PEG_LENGTH, PegShape
+from mmrl_envs.tasks.peg.pegs import HOLE_DEPTH, PEG_LENGTH, PegShape
 
 MAX_DEPTH_IN_BLOCK = 1e-3
 """How deep a peg that counts as inserted may stand in the block, metres: all force that the usual controller has, used

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmrl_envs.tasks.experts.peg_expert import PegExpert
-from mmrl_envs.tasks.peg_gentle import PegInsertionGentle
+from mmrl_envs.tasks.peg.gentle import PegInsertionGentle
 from mmrl_envs.vector_env import RobotVectorEnv
 
 GENTLE = "mmrl/PegInsertionGentle-v0"

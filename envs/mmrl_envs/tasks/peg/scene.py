@@ -13,8 +13,8 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, HAND, ToolArm
 from mmrl_envs.scenes.groups import SCENE_GROUP
 from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE, make_bench
-from mmrl_envs.tasks import pegs
-from mmrl_envs.tasks.peg_context import SHAPE_NAMES
+from mmrl_envs.tasks.peg import pegs
+from mmrl_envs.tasks.peg.context import SHAPE_NAMES
 
 HOLE_FLOOR = 0.01
 PEG_MASS = 0.15

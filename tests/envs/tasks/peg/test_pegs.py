@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mmrl_envs.tasks import pegs
+from mmrl_envs.tasks.peg import pegs
 
 
 @pytest.mark.parametrize("name", sorted(pegs.PEG_SHAPES))

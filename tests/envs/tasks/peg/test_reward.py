@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrl_envs.tasks import peg_reward
 from mmrl_envs.tasks.experts.peg_expert import PegExpert
-from mmrl_envs.tasks.pegs import HOLE_DEPTH
+from mmrl_envs.tasks.peg import reward as peg_reward
+from mmrl_envs.tasks.peg.pegs import HOLE_DEPTH
 
 make = partial(gym.make_vec, "mmrl/PegInsertion-v0", sensors=("proprioception",))
 

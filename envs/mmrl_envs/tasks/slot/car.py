@@ -27,8 +27,8 @@ from mmrl_envs.robots.car import Car, Levels, Throttle
 from mmrl_envs.robots.slot_world import GRIP, SLOT, Slot, Slots, SlotWorld
 from mmrl_envs.scenes.groups import TABLE_GROUP
 from mmrl_envs.task import Outcome, Start, Task
-from mmrl_envs.tasks.slot_pictures import HEIGHT, WIDTH, Pictures, TrackCamera, as_grey, draw_cars, empty_track
-from mmrl_envs.tasks.slot_tracks import BOARD_M, TIGHTEST_M, Corners, known_tracks, own_track
+from mmrl_envs.tasks.slot.pictures import HEIGHT, WIDTH, Pictures, TrackCamera, as_grey, draw_cars, empty_track
+from mmrl_envs.tasks.slot.tracks import BOARD_M, TIGHTEST_M, Corners, known_tracks, own_track
 
 FLYING_AFTER_S = 5.0
 """Seconds of an episode before its mean speed counts."""

@@ -1,0 +1,1 @@
+"""The slot car: its tracks, its pictures and the task."""
