@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmrl.offers import usable
 from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
+from mmrl_agents.learning.fitted_q_agent import FittedQAgent, q_network
+from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent
 from mmrl_agents.learning.reinforce_agent import ReinforceAgent
@@ -131,6 +134,33 @@ _REINFORCE: Algorithm[ActorCritic] = Algorithm(
 )
 
 
+_FITTED_Q: Algorithm[QNetwork] = Algorithm(
+    "fitted-q",
+    "Neural fitted Q iteration over a growing batch of transitions.",
+    FittedQConfig,
+    FittedQAgent,
+    q_network,
+    part="fitted_q",
+    reads=(
+        Reads(
+            ("policy.head", "policy.actor_hidden", "policy.separate_critic", "policy.log_std_init"),
+            lambda c: False,
+            "agent {agent} takes the action of the highest value, and its network is the critic",
+        ),
+        Reads(
+            ("fitted_q.minibatch_size",),
+            lambda c: c.fitted_q.fit == "adam",
+            "{fitted_q.fit} takes all transitions at once",
+        ),
+        Reads(
+            ("fitted_q.teaching_epochs", "fitted_q.teaching_rate"),
+            lambda c: c.objectives,
+            "no objective teaches the encoders",
+        ),
+    ),
+)
+
+
 def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
     """An algorithm of Stable-Baselines3, which is loaded when its network is made."""
 
@@ -162,7 +192,12 @@ def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
     )
 
 
-_TABLE: tuple[Algorithm[Any], ...] = (_PPO, _REINFORCE, *(_of_sb3(*named) for named in SB3_ALGORITHMS.items()))
+_TABLE: tuple[Algorithm[Any], ...] = (
+    _PPO,
+    _REINFORCE,
+    _FITTED_Q,
+    *(_of_sb3(*named) for named in SB3_ALGORITHMS.items()),
+)
 _registered: dict[str, Algorithm[Any]] = {algorithm.name: algorithm for algorithm in _TABLE}
 BUILT_IN = tuple(_registered)
 """Names of the algorithms that come with the package."""

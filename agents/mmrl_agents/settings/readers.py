@@ -52,7 +52,9 @@ def by(config: TrainConfig) -> tuple[Reads, ...]:
     return (*BY_A_TRAINING, *own, Reads(varied, lambda c: False, "the curriculum gives it anew in every episode"))
 
 
-BY_CONTINUOUS_ACTIONS = (Reads(("policy.log_std_init",), lambda c: False, "actions of {env} are discrete"),)
+BY_CONTINUOUS_ACTIONS = (
+    Reads(("policy.log_std_init", "fitted_q.levels"), lambda c: False, "actions of {env} are discrete"),
+)
 """Settings that worlds with discrete actions leave unread."""
 
 BY_AN_EVALUATION = (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
@@ -37,6 +38,12 @@ SMALL = PPOConfig(num_steps=16, minibatch_size=16, epochs=1)
 POLE = TrainConfig(env="CartPole-v1", num_worlds=2, total_steps=640, ppo=SMALL, device="cpu")
 GAMES = replace(
     POLE, agent="reinforce", total_steps=10_000, reinforce=ReinforceConfig(games_per_batch=4, learning_rate=1e-3)
+)
+VALUES = replace(
+    POLE,
+    agent="fitted-q",
+    ppo=PPOConfig(),
+    fitted_q=FittedQConfig(random_steps=20, num_steps=16, iterations=2, epochs=3, fit="adam", remembered_actions=1),
 )
 
 
@@ -74,8 +81,9 @@ def under(name: str, **options: Any) -> TrainConfig:
         POLE,
         replace(POLE, env="Pendulum-v1", env_kwargs={"max_episode_steps": 21}),
         GAMES,
+        VALUES,
     ],
-    ids=["peg", "camera", "gated", "progress", "prioritized", "staged games", "pole", "pendulum", "games"],
+    ids=["peg", "camera", "gated", "progress", "prioritized", "staged games", "pole", "pendulum", "games", "values"],
 )
 def test_a_restored_run_goes_on_bit_for_bit(config: TrainConfig, tmp_path: Path) -> None:
     if config.curriculum == "staged":
