@@ -1,7 +1,7 @@
 """Networks of senses, built from their declarations: one file for each kind."""
 
-from mmrl.encoders.base import Encoder, Networks
-from mmrl.encoders.building import build_encoder, build_signal, build_token_encoder
+from mmrl.encoders.base import Decoder, Encoder, Networks
+from mmrl.encoders.building import build_decoder, build_encoder, build_signal, build_token_encoder
 from mmrl.encoders.custom import build_custom
 from mmrl.encoders.frames import DifferenceEncoder
 from mmrl.encoders.image import ImageEncoder, ImageMaps, ImageTokens, pixel_scaling
@@ -11,6 +11,7 @@ from mmrl.encoders.window import CausalTemporalEncoder, CausalWindows, TemporalT
 __all__ = [
     "CausalTemporalEncoder",
     "CausalWindows",
+    "Decoder",
     "DifferenceEncoder",
     "Encoder",
     "ImageEncoder",
@@ -20,6 +21,7 @@ __all__ = [
     "Networks",
     "TemporalTokens",
     "build_custom",
+    "build_decoder",
     "build_encoder",
     "build_signal",
     "build_token_encoder",

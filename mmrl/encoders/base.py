@@ -44,10 +44,28 @@ class Encoder(nn.Module, ABC):
         return x.to(next(self.parameters()).dtype)
 
 
+class Decoder(nn.Module, ABC):
+    """Turns encodings (B, D) back into readings: all P numbers of each, on a common scale."""
+
+    @abstractmethod
+    def forward(self, encoding: Tensor) -> Tensor:
+        """(B, D) -> (B, P)."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """Readings (B, *window_shape) as they should come out, (B, P), their mean about 0 and their variance 1."""
+
+    @abstractmethod
+    def update_statistics(self, x: Tensor) -> None:
+        """Learn the scale of readings (B, *window_shape)."""
+
+
 Builder: TypeAlias = Callable[[Any, Modality], Encoder]
 """An untrained encoder from a spec of the kind and the sense that it declares."""
 SignalBuilder: TypeAlias = Callable[[Any, Modality, Clock, int], Encoder]
 """The raw readings of a sense on a clock, from a spec of the kind, the sense, the clock and the side of an image."""
+DecoderBuilder: TypeAlias = Callable[[Any, Modality], Decoder]
+"""An untrained decoder of what the encoder of a kind makes of a sense, from a spec of the kind and the sense."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +79,5 @@ class Networks:
     signal: SignalBuilder | None = None
     """The raw readings on the clock of early fusion, (B, L, C), on the scale that the encoder gives them; without, all
     numbers of a reading side by side, by their running mean and deviation."""
+    decoder: DecoderBuilder | None = None
+    """The way back from the one vector of a reading; without, fully connected layers to all its numbers."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.base import Decoder, Encoder, Networks
 from mmrl.encoders.clock import Clock
+from mmrl.encoders.decoding import DenseDecoder
 from mmrl.encoders.signal import VectorSignal
 from mmrl.modality import Modality
 from mmrl.modality.kinds import Kind, kind_of
@@ -34,6 +35,12 @@ def build_signal(modality: Modality, clock: Clock, pixels: int) -> Encoder:
     """
     signal = networks_of(modality).signal
     return VectorSignal(modality, clock) if signal is None else signal(modality.encoder, modality, clock, pixels)
+
+
+def build_decoder(modality: Modality, features: int) -> Decoder:
+    """The untrained decoder of what the encoder of `modality` gives, `features` numbers."""
+    decoder = networks_of(modality).decoder
+    return DenseDecoder(modality, features) if decoder is None else decoder(modality.encoder, modality)
 
 
 def networks_of(modality: Modality) -> Networks:

@@ -1,5 +1,6 @@
 """Senses declared: one file for each kind, none of which needs torch."""
 
+from mmrl.modality.code import FrameCodes
 from mmrl.modality.custom import Custom
 from mmrl.modality.declaration import Bound, EncoderSpec, Modality
 from mmrl.modality.frames import DifferenceMLP
@@ -16,6 +17,7 @@ __all__ = [
     "Custom",
     "DifferenceMLP",
     "EncoderSpec",
+    "FrameCodes",
     "ImageConv",
     "Kind",
     "Modality",

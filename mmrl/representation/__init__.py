@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmrl.representation.autoencoder import Autoencoder
 from mmrl.representation.base import Batch, Objective, ObjectiveConfig
 from mmrl.representation.state import StateReadOut
 from mmrl.settings.documents import build
@@ -13,6 +14,7 @@ __all__ = ["OBJECTIVES", "Batch", "Objective", "ObjectiveConfig", "objective_con
 
 OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "state": StateReadOut,
+    "autoencoder": Autoencoder,
 }
 """Settings of the objectives by the name that a training uses; add your own here."""
 

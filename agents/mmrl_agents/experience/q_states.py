@@ -1,4 +1,4 @@
-"""What the states of a batch of transitions are made of: readings, or what taught encoders have made of them.
+"""States of a batch of transitions: readings as they came, or the encodings of encoders that learn no more.
 
 B is a number of rows, D the features of the joint vector of the senses.
 """
@@ -86,7 +86,7 @@ class StatesOfReadings(QStates):
 
 
 class StatesOfEncodings(QStates):
-    """What encoders that learn no more have made of readings; the values alone are learned."""
+    """Encodings by encoders that learn no more: the values alone are learned."""
 
     @property
     def columns(self) -> dict[str, tuple[Sequence[int], Any]]:

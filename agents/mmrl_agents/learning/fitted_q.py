@@ -55,7 +55,7 @@ class Regression:
         self.rewards = torch.from_numpy(steps.reward).to(device, torch.float32)
         self._choice, self._terminal = (torch.from_numpy(rows).to(device) for rows in (steps.choice, steps.terminal))
         self.targets = self.rewards
-        """What values are fitted to, (B,)."""
+        """The values to be reached, (B,)."""
 
     def __len__(self) -> int:
         return len(self.transitions)

@@ -1,0 +1,103 @@
+"""The deep encoder of frames down to a code of a few numbers, and the decoder back to their pixels.
+
+Shapes: B rows, C channels of an image, each a frame of H x W pixels, F = B C frames, S numbers of a code.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmrl.encoders.base import Decoder, Encoder, Networks
+from mmrl.encoders.layers import mlp
+from mmrl.modality import FrameCodes, Modality
+from mmrl.normalization import RunningStatistics
+
+_DARKEST = 1.0  # grey levels: a frame that is darker on average counts as if it were not
+
+
+class FrameScale(nn.Module):
+    """Frames less their mean, one picture for all, in the mean deviation of a pixel.
+
+    First each is divided by its own brightness, so that a lamp that is turned up changes nothing.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.statistics = RunningStatistics((height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (F, H, W), row by row."""
+        bright = self._bright(x)
+        deviation = self.statistics.var.mean().sqrt().to(bright.dtype)
+        return (bright - self.statistics.mean.to(bright.dtype)) / deviation.clamp(min=1e-6)
+
+    def update(self, x: Tensor) -> None:
+        """Learn from new images (B, H, W, C)."""
+        self.statistics.update(self._bright(x))
+
+    def _bright(self, x: Tensor) -> Tensor:
+        frames = x.float().permute(0, 3, 1, 2).flatten(0, 1)  # (B, H, W, C) -> (F, H, W)
+        return frames / frames.mean(dim=(1, 2), keepdim=True).clamp(min=_DARKEST)
+
+
+class CodeEncoder(Encoder):
+    """Convolutions with a stride of 2 and fully connected layers, each with a ReLU, and a linear layer to the code.
+
+    (B, H, W, C) -> (B, C S): the code of the newest channel, then by how much that of each earlier one differs.
+    """
+
+    def __init__(self, spec: FrameCodes, modality: Modality) -> None:
+        super().__init__()
+        height, width, self.frames = modality.shape
+        self.features = spec.size * self.frames
+        self.scale = FrameScale(height, width)
+        layers: list[nn.Module] = []
+        inputs = 1
+        for channels in spec.channels:
+            layers += [nn.Conv2d(inputs, channels, spec.kernel, 2), nn.ReLU()]
+            height, width, inputs = (height - spec.kernel) // 2 + 1, (width - spec.kernel) // 2 + 1, channels
+        sizes = (inputs * height * width, *spec.hidden)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), *mlp(sizes, nn.ReLU), nn.Linear(sizes[-1], spec.size))
+
+    def codes(self, x: Tensor) -> Tensor:
+        """The codes (B, C, S) of all channels of images (B, H, W, C)."""
+        frames = self.scale(x).unsqueeze(1)
+        codes: Tensor = self.layers(frames).unflatten(0, (-1, self.frames))
+        return codes
+
+    def forward(self, x: Tensor) -> Tensor:
+        codes = self.codes(x)
+        newest = codes[:, -1:]
+        return torch.cat([newest, codes[:, :-1] - newest], dim=1).flatten(1)
+
+    def update_statistics(self, x: Tensor) -> None:
+        self.scale.update(x)
+
+
+class CodeDecoder(Decoder):
+    """The same fully connected layers the other way round, and one to all pixels, for each frame."""
+
+    def __init__(self, spec: FrameCodes, modality: Modality) -> None:
+        super().__init__()
+        height, width, self.frames = modality.shape
+        self.scale = FrameScale(height, width)
+        sizes = (spec.size, *reversed(spec.hidden))
+        self.layers = nn.Sequential(*mlp(sizes, nn.ReLU), nn.Linear(sizes[-1], math.prod((height, width))))
+
+    def forward(self, encoding: Tensor) -> Tensor:
+        newest, *differences = encoding.unflatten(1, (self.frames, -1)).unbind(1)
+        codes = torch.stack([*(newest + difference for difference in differences), newest], dim=1)
+        pixels: Tensor = self.layers(codes).flatten(1)
+        return pixels
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return self.scale(x).unflatten(0, (-1, self.frames)).flatten(1)  # type: ignore[no-any-return]  # of a module
+
+    def update_statistics(self, x: Tensor) -> None:
+        self.scale.update(x)
+
+
+NETWORKS = Networks(CodeEncoder, decoder=CodeDecoder)

@@ -1,0 +1,68 @@
+"""Frames brought to codes, and back."""
+
+import pytest
+import torch
+
+from mmrl.encoders import build_decoder, build_encoder
+from mmrl.encoders.code import CodeEncoder, FrameScale
+from mmrl.modality import FrameCodes, Modality
+
+SMALL = FrameCodes(size=2, channels=(4,), kernel=3, hidden=(8,))
+
+
+def frames(rows: int = 5, channels: int = 2) -> torch.Tensor:
+    return torch.randint(50, 200, (rows, 9, 7, channels), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def sense(spec: FrameCodes = SMALL, channels: int = 2) -> Modality:
+    return Modality("film", (9, 7, channels), 10, spec, dtype="uint8")
+
+
+def test_frames_differ_from_their_mean_by_one_on_average() -> None:
+    scale, images = FrameScale(9, 7), frames()
+    scale.update(images)
+    scaled = scale(images)
+    assert scaled.shape == (10, 9, 7)
+    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(9, 7), rtol=0, atol=1e-5)
+    assert float(scaled.square().mean()) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_brighter_lamp_changes_nothing() -> None:
+    scale, images = FrameScale(9, 7), frames()
+    scale.update(images)
+    torch.testing.assert_close(scale(images.float() * 1.25), scale(images), rtol=1e-4, atol=1e-4)
+
+
+def test_every_channel_gets_the_same_code_whichever_it_is() -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(sense())
+    assert isinstance(encoder, CodeEncoder)
+    assert encoder.features == 4
+    images = frames()
+    codes, other = encoder.codes(images), encoder.codes(images.flip(-1))
+    torch.testing.assert_close(codes, other.flip(1))
+    # The code of the newest, then by how much the one before differs.
+    torch.testing.assert_close(encoder(images), torch.cat([codes[:, 1], codes[:, 0] - codes[:, 1]], dim=1))
+
+
+def test_the_decoder_gives_back_each_channel_from_its_code() -> None:
+    torch.manual_seed(0)
+    encoder, decoder = build_encoder(sense()), build_decoder(sense(), 4)
+    images = frames()
+    decoder.update_statistics(images)
+    assert decoder.scaled(images).shape == (5, 2 * 9 * 7)
+    back = decoder(encoder(images)).view(5, 2, 63)
+    torch.testing.assert_close(back.flip(1).flatten(1), decoder(encoder(images.flip(-1))), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sense(FrameCodes()), r"2 convolutions of 7 x 7 pixels need at least 19 a side, got \(9, 7\)"),
+        (lambda: Modality("pose", (3,), 10, SMALL), r"'pose': FrameCodes reads uint8 images \(H, W, C\) without"),
+        (lambda: FrameCodes(size=0), r"FrameCodes\.size"),
+    ],
+)
+def test_what_has_no_code_is_refused(make: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()  # type: ignore[operator]  # it is called to raise
