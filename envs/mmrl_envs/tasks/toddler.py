@@ -36,6 +36,8 @@ GOOD_M_S, GOOD_AFTER_S = 0.05, 5.0
 """Mean speed in m/s from the start on that is success, and the seconds after which it counts."""
 MOST_TILT_RAD, MOST_HIP_RAD = 0.45, 0.7
 """Tilt of the trunk and angle of a hip beyond which the walker has fallen."""
+SHORTEST_SWING_S = 0.02
+"""Seconds off the ground after which the next contact of a foot is a landing: one that grazes has not left."""
 _JOINT = 0.8
 """Bound of what proprioception reports of a joint in radians, beyond all that does not end an episode."""
 
@@ -81,6 +83,7 @@ class ToddlerWalk(Task):
         Figure("falls_per_minute", "", "mean", "low", "Falls per minute of the episode."),
         Figure("cost_of_transport", "", "last", "low", "Work of the servos per weight and distance ahead."),
         Figure("aside_m", "m", "last", None, "Distance to the left of where it began."),
+        Figure("landings", "", "last", None, "How often a foot has landed."),
     )
     reward_terms = ("speed", "upright", "turning", "effort", "straying", "fall")
     privileged_size = 3 + 3 + 3 + 6 + 6 + 2 + 4 + 2
@@ -109,7 +112,7 @@ class ToddlerWalk(Task):
         self._control_s = world.substeps / world.physics_hz
         self._time, self._work, self._ahead = np.zeros(n), np.zeros(n), np.zeros(n)
         self._spots, self._bears = np.zeros((n, 2, 2)), np.zeros((n, 2))
-        self._ramp = np.zeros((n, 2))
+        self._ramp, self._landings, self._aloft = np.zeros((n, 2)), np.zeros(n), np.zeros((n, 2))
         self._edges = _edges(build)
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
@@ -117,7 +120,7 @@ class ToddlerWalk(Task):
         slope, roughness, lean = context["slope_rad"], context["roughness_mm"] / 1000, context["start_lean_rad"]
         self._ground.shape(worlds, slope, roughness, drawn)
         self._ramp[worlds] = np.stack([slope, roughness], axis=1)
-        for array in (self._time, self._work, self._ahead, self._spots, self._bears):
+        for array in (self._time, self._work, self._ahead, self._spots, self._bears, self._landings, self._aloft):
             array[worlds] = 0.0
         bearing = np.where(lean > 0, SIDES.index("right"), SIDES.index("left"))
         place = self.robot.under_the_feet(lean)[np.arange(len(worlds)), bearing]
@@ -137,6 +140,7 @@ class ToddlerWalk(Task):
         self._time += self._control_s
         self._ahead += velocity[:, 0] * self._control_s
         self._spots[:], self._bears[:] = spots[:, -1], bears[:, -1]
+        self._count_landings(bears)
         self._follow()
         terms = self._reward(velocity, turning, effort, fell)
         speed = velocity[:, 0]
@@ -147,6 +151,7 @@ class ToddlerWalk(Task):
             "falls_per_minute": fell * (60.0 / self._control_s),
             "cost_of_transport": self._work / (self.robot.build.mass * GRAVITY * np.maximum(self._ahead, 0.01)),
             "aside_m": self.world.current("trunk_place")[:, 1].copy(),
+            "landings": self._landings.copy(),
         }
         return Outcome(sum(terms.values(), np.zeros(len(speed))), success, fell, figures, terms)
 
@@ -186,6 +191,15 @@ class ToddlerWalk(Task):
         fell: BoolArray = off.any(axis=(1, 2)) | tilted.any(axis=1) | open_.any(axis=(0, 2))
         return fell
 
+    def _count_landings(self, bears: BoolArray) -> None:
+        """Adds the landings of a control step, at most one a foot; bears, (N, S, F), as of `_on_soles`."""
+        step = 1.0 / self.world.physics_hz
+        touched, count = bears.any(axis=1), bears.shape[1]
+        before = self._aloft + step * np.where(touched, bears.argmax(axis=1), 0)
+        self._landings += (touched & (before >= SHORTEST_SWING_S)).sum(axis=1)
+        since = step * np.where(touched, bears[:, ::-1].argmax(axis=1), count)
+        self._aloft[:] = np.where(touched, since, self._aloft + since)
+
     def _effort(self) -> FloatArray:
         """How far the servos have turned in radians, all together, (N,); adds their work."""
         turned: FloatArray = np.zeros(len(self._time))
@@ -216,7 +230,7 @@ class ToddlerWalk(Task):
         return columns.clip(-10.0, 10.0).astype(np.float32)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        names = ("time", "work", "ahead", "spots", "bears", "ramp")
+        names = ("time", "work", "ahead", "spots", "bears", "ramp", "landings", "aloft")
         return {name: vars(self)[f"_{name}"] for name in names} | self._ground.arrays()
 
 
