@@ -178,8 +178,8 @@ class QNetwork(nn.Module):
         """The newest choices (B, M) once another one (B,) has been taken."""
         if not self.state_size:
             return newest
-        told = nn.functional.one_hot(choice, len(self.actions)).to(newest.dtype)
-        return torch.cat([newest[:, len(self.actions) :], told], dim=1)
+        taken = nn.functional.one_hot(choice, len(self.actions)).to(newest.dtype)
+        return torch.cat([newest[:, len(self.actions) :], taken], dim=1)
 
     def first(self, rows: int) -> Tensor:
         """The newest choices (B, M) where there was none yet."""
