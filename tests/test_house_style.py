@@ -17,6 +17,9 @@ MOST_ENTRIES = 18
 NOT_OF_THE_FIELD = {"told", "defeat", "trouble", "take_up", "carry_on", "player"}
 """Names for which the field has others: reported, last_error, resume, policy."""
 
+IS_AN_ENVIRONMENT = re.compile(r"(.*\.)?(Env|\w*VectorEnv|GroupedWorlds|(Vector)?Wrapper)\b")
+"""A base class, as it is written."""
+
 
 def files_in(folder: str) -> Iterator[tuple[str, str]]:
     """Path and text of every Python file."""
@@ -67,6 +70,23 @@ def names_of_types(text: str) -> Iterator[str]:
 def is_a_type(name: str) -> bool:
     """Names of types are in CamelCase; constants are in capitals."""
     return name[0].isupper() and not name.isupper()
+
+
+def test_environments_of_tests_stand_together() -> None:
+    """A test may vary a toy; only programs that a test writes to a file define an environment of their own."""
+    toys = [name for path, text in files_in("tests/toys") for name in environments(text)]
+    assert len(toys) > 10
+    elsewhere = {
+        path: list(environments(text)) for path, text in files_in("tests") if not path.startswith("tests/toys/")
+    }
+    assert {path: names for path, names in elsewhere.items() if names} == {}
+
+
+def environments(text: str) -> Iterator[str]:
+    """The classes that are environments by the name of a base: of Gymnasium or of `mmrl_envs.multimodal`."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef) and any(IS_AN_ENVIRONMENT.match(ast.unparse(base)) for base in node.bases):
+            yield node.name
 
 
 @pytest.mark.parametrize("folder", MOST_LINES)

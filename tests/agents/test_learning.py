@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
@@ -16,6 +13,7 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
+from tests.toys.lessons import Recall
 
 
 @pytest.mark.slow
@@ -30,24 +28,6 @@ def test_peg_insertion_is_learned_and_needs_its_camera(tmp_path: Path) -> None:
     _, high = rows["without camera"].success_at_end.interval
     assert high < 0.5
     assert result.metrics["physics_errors"] == 0
-
-
-class Recall(gym.Env[NDArray[np.float32], np.int64]):
-    """A sign is shown in the first of five steps; the last action succeeds if it is that sign."""
-
-    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.sign, self.steps = int(self.np_random.integers(2)), 0
-        return np.array([2 * self.sign - 1, 0], np.float32), {}
-
-    def step(self, action: np.int64) -> Any:
-        self.steps += 1
-        over = self.steps == 5
-        right = over and int(action) == self.sign
-        return np.array([0, self.steps / 5], np.float32), float(right), over, False, {"is_success": right}
 
 
 @pytest.fixture

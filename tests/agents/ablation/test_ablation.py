@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from rich.console import Console
 
 from mmrl_agents.ablation import ablation
@@ -27,38 +25,10 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
+from tests.toys.breaking import Deaf
+from tests.toys.lessons import Guess
 
 SENSES = ("eye", "ear", "nose")
-
-
-class Guess(gym.Env[dict[str, np.ndarray], np.ndarray]):
-    """The sign that the action should have is seen; what is heard is noise. Four steps an episode."""
-
-    interrupt_after: ClassVar[int | None] = None
-    """Steps of all worlds after which somebody presses ^C."""
-
-    def __init__(self) -> None:
-        self.observation_space = spaces.Dict({name: spaces.Box(-1.0, 1.0, (2,), np.float32) for name in ("eye", "ear")})
-        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    def _observe(self) -> dict[str, np.ndarray]:
-        noise = {name: self.np_random.uniform(-1, 1, 2).astype(np.float32) for name in ("eye", "ear")}
-        return {**noise, "eye": np.full(2, self._sign, np.float32)}
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self._step, self._sign = 0, float(self.np_random.choice([-1.0, 1.0]))
-        return self._observe(), {}
-
-    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        if Guess.interrupt_after is not None:
-            Guess.interrupt_after -= 1
-            if Guess.interrupt_after == 0:
-                signal.raise_signal(signal.SIGINT)
-        right = bool(action[0] * self._sign > 0)
-        self._step += 1
-        done = self._step == 4
-        return self._observe(), float(right), False, done, {"is_success": right}
 
 
 gym.register(id="Guess-v0", entry_point=Guess)
@@ -197,17 +167,6 @@ def test_a_folder_that_an_older_version_began_is_gone_on_with(tmp_path: Path) ->
     path.write_text(json.dumps(manifest))
     quietly(guess(folder, subsets=("ear",), seeds=(1,)))
     assert json.loads(path.read_text())["subsets"] == ["eye", "ear"]
-
-
-class Deaf(Guess):
-    """A world whose reward is no number once it has been played for a while, of those that cannot see."""
-
-    steps: ClassVar[int] = 0
-
-    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        observation, reward, *rest = super().step(action)
-        Deaf.steps += 1
-        return observation, reward if Deaf.steps != 80 else np.nan, *rest  # type: ignore[return-value]
 
 
 gym.register(id="Deaf-v0", entry_point=Deaf)

@@ -12,7 +12,7 @@ from rich.console import Console
 from mmrl_agents.ablation.ablation_picture import draw
 from mmrl_agents.ablation.ablation_report import write_report
 from mmrl_agents.ablation.results import Judged, between, report_of
-from tests.toys import COIN_FIGURES
+from tests.toys.coins import COIN_FIGURES
 
 SWING = COIN_FIGURES[0]
 

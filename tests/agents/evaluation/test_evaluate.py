@@ -24,27 +24,10 @@ from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.training.train import train
-from tests.toys import COIN_FIGURES, Dial
+from tests.toys.dials import LampDial
 from tests.trainings import moment_in
 
 ENV_ID = "test-evaluate/Dial-v0"
-
-
-class LampDial(Dial):
-    """A lamp is lit where the mark lies to the right; every step succeeds. It declares two figures and a score."""
-
-    figures = COIN_FIGURES
-    length = 5
-    observation_space = spaces.Dict(
-        {"dial": spaces.Box(-4, 4, (2,)), "lamp": spaces.Box(0, 255, (36, 36, 3), np.uint8)}
-    )
-
-    def observation(self) -> dict[str, NDArray[Any]]:
-        lamp = np.full((36, 36, 3), 255 if self.mark > 0 else 0, np.uint8)
-        return {"dial": np.float32([self.angle, self.mark]), "lamp": lamp}
-
-    def report(self) -> dict[str, Any]:
-        return {"is_success": True, "swing_mm": 2.0, "luck": 1.0, "share": 80.0 + self.mark}
 
 
 SHORT = moment_in(ENV_ID)

@@ -10,8 +10,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tyro
-from gymnasium import spaces
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
@@ -23,27 +21,10 @@ from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.training.train import train
-from tests.toys import COIN_FIGURES, Dial
+from tests.toys.dials import SidedDial
 from tests.trainings import moment_in
 
 ENV_ID, SILENT_ID = "test-senses/Dial-v0", "test-senses/Silent-v0"
-
-
-class SidedDial(Dial):
-    """Success is to be on the side of the mark. Unless it `reports` that, only rewards say how an episode went."""
-
-    length = 4
-    observation_space = spaces.Dict({"dial": spaces.Box(-4, 4, (1,)), "mark": spaces.Box(-4, 4, (1,))})
-
-    def __init__(self, reports: bool = True) -> None:
-        self.reports, self.figures = reports, COIN_FIGURES if reports else ()
-
-    def observation(self) -> dict[str, NDArray[Any]]:
-        return {"dial": np.float32([self.angle]), "mark": np.float32([self.mark])}
-
-    def report(self) -> dict[str, Any]:
-        everything = {"is_success": self.angle * self.mark > 0, "swing_mm": abs(self.angle), "luck": 1.0, "share": 80.0}
-        return everything if self.reports else {}
 
 
 SHORT = moment_in(ENV_ID)

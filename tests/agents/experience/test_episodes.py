@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmrl_agents.experience.episodes import Episode, EpisodeStatistics, episode_from, episode_on_record
-from tests.toys import COIN_FIGURES
+from tests.toys.coins import COIN_FIGURES
 
 
 def episode(total_reward: float, **more: Any) -> Episode:

@@ -1,73 +1,24 @@
 import functools
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from numpy.typing import NDArray
 
 from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
-from mmrl_agents.experience.episodes import LOST, EpisodeStatistics
+from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
-from mmrl_envs.multimodal import GroupedWorlds
-
-Actions = list[tuple[int, int, float]]
-
-
-class Count(gym.Env[NDArray[np.float32], Any]):
-    """Game g of a world has `lengths[g % len(lengths)]` steps; what is seen is (g, t), and the reward is 1 + t.
-
-    Games of an odd number are truncated, the others terminated. `taken` keeps (g, t, action) of every step.
-    """
-
-    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
-
-    def __init__(
-        self, lengths: tuple[int, ...], action_space: spaces.Space[Any] | None = None, broken: float | None = None
-    ) -> None:
-        self.lengths, self.broken = lengths, broken
-        self.action_space = action_space or spaces.Discrete(2)
-        self.game = -1
-        self.taken: Actions = []
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        super().reset(seed=seed)
-        self.game, self.t = self.game + 1, 0
-        return self._see(), self._info()
-
-    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        assert self.action_space.contains(action)
-        self.taken.append((self.game, self.t, float(np.sum(action))))
-        self.t += 1
-        over, odd = self.t == self.lengths[self.game % len(self.lengths)], bool(self.game % 2)
-        reward = float(self.t) if self.broken is None else self.broken
-        return self._see(), reward, over and not odd, over and odd, self._info() | {"is_success": odd}
-
-    def _see(self) -> NDArray[np.float32]:
-        return np.array([self.game, self.t], np.float32)
-
-    def _info(self) -> dict[str, Any]:
-        return {"privileged": np.array([10.0 * self.game, self.t, 0.5])}
+from tests.toys.games import Count, Lost
+from tests.toys.groups import Groups
 
 
 def _the(world: Count) -> Count:
     return world
-
-
-class Lost(Count):
-    """The process of the first game dies in it."""
-
-    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = super().step(action)
-        return observation, reward, terminated, truncated, info | {LOST: terminated and self.game == 0}
 
 
 def together(*worlds: Count) -> VectorEnv[Any, Any, Any]:
@@ -86,37 +37,6 @@ def games_in(envs: VectorEnv[Any, Any, Any], privileged_size: int = 0, seed: int
     of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
     policy = ActorCritic(senses, space, PolicyConfig(log_std_init=0.0), of_critic)
     return Games(envs, policy, EpisodeStatistics(), torch.Generator().manual_seed(seed))
-
-
-class Groups(GroupedWorlds):
-    """Vector environments side by side, each a group."""
-
-    def __init__(self, *parts: VectorEnv[Any, Any, Any]) -> None:
-        self.parts, self.groups, first = parts, (), 0
-        for part in parts:
-            self.groups += (slice(first, first + part.num_envs),)
-            first += part.num_envs
-        self.num_envs = first
-        self.single_action_space, self.single_observation_space = (
-            parts[0].single_action_space,
-            parts[0].single_observation_space,
-        )
-        self.under_way: dict[int, NDArray[Any]] = {}
-        self.log: list[tuple[str, int]] = []
-
-    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        begun = [part.reset(seed=seed, options=options) for part in self.parts]
-        privileged = np.concatenate([info["privileged"] for _, info in begun])
-        return np.concatenate([seen for seen, _ in begun]), {"privileged": privileged}
-
-    def send(self, actions: NDArray[Any], group: int = 0) -> None:
-        assert group not in self.under_way
-        self.under_way[group] = actions
-        self.log.append(("send", group))
-
-    def receive(self, group: int = 0) -> Any:
-        self.log.append(("receive", group))
-        return self.parts[group].step(self.under_way.pop(group))
 
 
 def seen(games: Games) -> list[list[float]]:

@@ -1,14 +1,11 @@
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmrl.inputs import Memory
@@ -19,106 +16,31 @@ from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_envs.multimodal import GroupedWorlds
-from tests.toys import COIN_FIGURES, DeclaringWorlds
-
-LIMIT = 5
-
-
-class Reach(gym.Env[dict[str, Any], NDArray[np.float32]]):
-    """A point on a line is pushed to a goal: terminated there, truncated after `LIMIT` steps.
-
-    The observation is nested; `privileged` is (position, goal, steps taken). `final_ones` keeps
-    every last observation, so that a test can say what a bootstrap had to see.
-    """
-
-    observation_space = spaces.Dict(
-        {
-            "position": spaces.Box(-np.inf, np.inf, (1,), np.float32),
-            "goal": spaces.Dict({"at": spaces.Box(-1, 1, (1,), np.float32)}),
-        }
-    )
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self, broken: str = "") -> None:
-        self.broken = broken
-        self.final_ones: list[tuple[float, float, int]] = []
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        super().reset(seed=seed)
-        self.position, self.steps = 0.0, 0
-        self.goal = float(self.np_random.uniform(-1, 1))
-        return self._see(), self._info()
-
-    def step(self, action: NDArray[np.float32]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        assert abs(action[0]) <= 1
-        self.position += 0.5 * float(action[0])
-        self.steps += 1
-        there = abs(self.position - self.goal) < 0.1
-        over = self.steps == LIMIT
-        if there or over:
-            self.final_ones.append((self.position, self.goal, self.steps))
-        reward = math.nan if self.broken == "reward" else -abs(self.position - self.goal)
-        return self._see(), reward, there, over, self._info() | {"is_success": there, "swing_mm": 1.5 * self.steps}
-
-    def _see(self) -> dict[str, Any]:
-        seen = math.inf if self.broken == "position" else self.position
-        return {
-            "position": np.array([seen], np.float32),
-            "goal": {"at": np.array([self.goal], np.float32)},
-        }
-
-    def _info(self) -> dict[str, Any]:
-        return {"privileged": np.array([self.position, self.goal, self.steps], np.float32)}
-
-
-class ReachInGroups(GroupedWorlds):
-    """Two groups of such worlds, of which each may be under way once."""
-
-    figures = COIN_FIGURES
-
-    def __init__(self, num_worlds: int, broken: str) -> None:
-        first = (num_worlds + 1) // 2
-        self.num_envs = num_worlds
-        self.groups = (slice(0, first), slice(first, num_worlds))[: min(num_worlds, 2)]
-        self.parts = [worlds_of(group.stop - group.start, broken) for group in self.groups]
-        self.single_observation_space: spaces.Space[Any] = Reach.observation_space
-        self.single_action_space = Reach.action_space
-        self.under_way: dict[int, NDArray[Any]] = {}
-
-    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        assert not self.under_way
-        observations, infos = zip(
-            *(part.reset(seed=seed + group.start) for part, group in zip(self.parts, self.groups, strict=True)),
-            strict=True,
-        )
-        joined = {
-            "position": np.concatenate([one["position"] for one in observations]),
-            "goal": {"at": np.concatenate([one["goal"]["at"] for one in observations])},
-        }
-        return joined, {"privileged": np.concatenate([info["privileged"] for info in infos])}
-
-    def send(self, actions: NDArray[Any], group: int = 0) -> None:
-        assert group not in self.under_way
-        self.under_way[group] = actions.copy()
-
-    def receive(self, group: int = 0) -> Any:
-        return self.parts[group].step(self.under_way.pop(group))
+from tests.toys.coins import COIN_FIGURES, DeclaringWorlds
+from tests.toys.dials import ReachedDial
+from tests.toys.groups import Groups
+from tests.toys.pictures import Shade
 
 
 def worlds_of(count: int, broken: str) -> SyncVectorEnv:
-    worlds = DeclaringWorlds([lambda: Reach(broken)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+    worlds = DeclaringWorlds([lambda: ReachedDial(broken)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
     worlds.figures = COIN_FIGURES
     return worlds
+
+
+def groups_of(count: int, broken: str) -> Groups:
+    """The same worlds in two groups, of which the first may have one more."""
+    sizes = [(count + 1) // 2, count // 2][: min(count, 2)]
+    groups = Groups(*(worlds_of(size, broken) for size in sizes))
+    groups.figures = COIN_FIGURES
+    return groups
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["at once", "in groups"])
 def in_groups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever holds of a rollout holds with worlds in groups too."""
     if request.param:
-        monkeypatch.setitem(globals(), "worlds_of_a_rollout", ReachInGroups)
+        monkeypatch.setitem(globals(), "worlds_of_a_rollout", groups_of)
 
 
 worlds_of_a_rollout: Callable[[int, str], VectorEnv[Any, Any, Any]] = worlds_of
@@ -145,7 +67,7 @@ def rollout_in(envs: VectorEnv[Any, Any, Any], num_steps: int, privileged_size: 
 
 
 def finals(rollout: Rollout) -> list[list[tuple[float, float, int]]]:
-    parts = rollout.envs.parts if isinstance(rollout.envs, ReachInGroups) else [rollout.envs]
+    parts = rollout.envs.parts if isinstance(rollout.envs, Groups) else [rollout.envs]
     return [env.unwrapped.final_ones for part in parts for env in part.envs]  # type: ignore[attr-defined]
 
 
@@ -164,8 +86,8 @@ def test_truncated_steps_bootstrap_from_the_true_last_observation(privileged: bo
             with torch.no_grad():
                 expected = rollout.policy.value(
                     {
-                        "position": torch.tensor([[position]]),
-                        "goal.at": torch.tensor([[goal]]),
+                        "dial": torch.tensor([[position]]),
+                        "mark.at": torch.tensor([[goal]]),
                         **({"privileged": torch.tensor([[position, goal, float(steps)]])} if privileged else {}),
                     }
                 )
@@ -198,7 +120,7 @@ def test_rollouts_join_without_a_gap() -> None:
 def test_actions_are_stored_as_drawn_and_sent_within_bounds() -> None:
     rollout = make_rollout(num_worlds=8)
     rollout.collect()
-    # Reach asserts the bounds; with a standard deviation of 1 a third of the draws lie outside
+    # a dial asserts the bounds; with a standard deviation of 1 a third of the draws lie outside
     assert (rollout.storage.actions.abs() > 1).any()
     here = {name: rows[3] for name, rows in rollout.storage.observations.items()}
     log_prob = rollout.policy.distribution(here).log_prob(rollout.storage.actions[3])
@@ -210,7 +132,7 @@ def test_minibatches_hold_every_sample_once_and_keep_it_together() -> None:
     rollout.collect()
     storage = rollout.storage
     numbers = torch.arange(15.0).view(5, 3)
-    storage.observations["position"][:5, :, 0] = numbers
+    storage.observations["dial"][:5, :, 0] = numbers
     storage.observations["privileged"][:5, :, 0] = numbers
     storage.actions[:, :, 0] = numbers
     for rows in (storage.log_probs, storage.returns, storage.advantages, storage.values[:5]):
@@ -221,7 +143,7 @@ def test_minibatches_hold_every_sample_once_and_keep_it_together() -> None:
         sizes.append(len(index))
         seen += index.tolist()
         for other in (
-            batch.observations["position"][:, 0],
+            batch.observations["dial"][:, 0],
             batch.observations["privileged"][:, 0],
             batch.actions[:, 0],
             batch.returns,
@@ -276,7 +198,7 @@ def test_truncated_steps_of_a_recurrent_policy_bootstrap_with_what_it_remembered
             position, goal, _ = next(ends[world])
             state = rollout.policy.step(here, memory).state
             assert state is not None
-            last = {"position": torch.tensor([[position]]), "goal.at": torch.tensor([[goal]])}
+            last = {"dial": torch.tensor([[position]]), "mark.at": torch.tensor([[goal]])}
             value = rollout.policy.value(last, memory=Memory(state, torch.zeros(1, 1, dtype=torch.bool)))
             if storage.truncated[t, world] and not storage.terminated[t, world]:
                 torch.testing.assert_close(storage.next_values[t, world], value[0])
@@ -306,7 +228,7 @@ def test_minibatches_of_a_recurrent_policy_are_whole_sequences(size: int, sequen
     storage = rollout.storage
     assert storage.states is not None
     numbers = torch.arange(30.0).view(6, 5)
-    storage.observations["position"][:6, :, 0] = numbers
+    storage.observations["dial"][:6, :, 0] = numbers
     storage.log_probs.copy_(numbers)
     seen, sizes = [], []
     for batch in storage.minibatches(size, torch.Generator().manual_seed(0)):
@@ -316,7 +238,7 @@ def test_minibatches_of_a_recurrent_policy_are_whole_sequences(size: int, sequen
         sizes.append(len(worlds))
         seen += worlds.tolist()
         assert torch.equal(index, torch.arange(6).unsqueeze(1) * 5 + worlds)
-        assert torch.equal(batch.observations["position"][:, 0], batch.log_probs)
+        assert torch.equal(batch.observations["dial"][:, 0], batch.log_probs)
         assert torch.equal(batch.memory.state, storage.states[0, worlds])
         assert torch.equal(batch.memory.episode_start, storage.episode_starts[:-1, worlds])
     assert sizes == sequences
@@ -358,7 +280,7 @@ def test_returns_of_episodes_are_sums_of_their_rewards() -> None:
 
 def test_an_episode_begun_in_the_middle_is_not_counted() -> None:
     rollout = make_rollout(num_worlds=2)
-    # Gymnasium's SyncVectorEnv hands unknown options to the environments, where Reach ignores them
+    # Gymnasium's SyncVectorEnv hands unknown options to the environments, where a dial ignores them
     rollout.start(seed=7, options={"elapsed_steps": np.array([0, 3])})
     rollout.collect()
     ended = sum(len(world) for world in finals(rollout))
@@ -368,23 +290,12 @@ def test_an_episode_begun_in_the_middle_is_not_counted() -> None:
 def test_bad_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="reward of world 0 is nan"):
         make_rollout(broken="reward").collect()
-    with pytest.raises(ValueError, match=r"observation 'position' has .* not finite"):
-        make_rollout(broken="position").collect()
+    with pytest.raises(ValueError, match=r"observation 'dial' has .* not finite"):
+        make_rollout(broken="dial").collect()
 
 
 def test_images_stay_bytes_and_discrete_actions_whole() -> None:
-    class Blank(gym.Env[NDArray[np.uint8], np.int64]):
-        observation_space = spaces.Box(0, 255, (36, 36, 3), np.uint8)
-        action_space = spaces.Discrete(2)
-
-        def reset(self, **kwargs: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-            super().reset(seed=kwargs["seed"])
-            return self.observation_space.sample(), {}
-
-        def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-            return np.full((36, 36, 3), 7 * int(action), np.uint8), 0.0, False, False, {}
-
-    envs = SyncVectorEnv([Blank] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv([Shade] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     rollout = rollout_in(envs, num_steps=4, privileged_size=0)
     rollout.collect()
     images = rollout.storage.observations["observation"]

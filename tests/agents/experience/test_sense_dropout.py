@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,37 +28,16 @@ from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
+from tests.toys.dials import ClickingDial
 
-ENV_ID = "test-dropout/Walk-v0"
-
-
-class Walk(gym.Env[dict[str, Any], Any]):
-    """A point is pushed about; episodes last 3 to 6 steps and are truncated. Senses: place, goal and a clock."""
-
-    observation_space = spaces.Dict({name: spaces.Box(-9, 9, (1,), np.float32) for name in ("place", "goal", "clock")})
-    action_space = spaces.Discrete(3)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.place, self.steps = 0.0, 0
-        self.goal, self.limit = float(self.np_random.normal()), int(self.np_random.integers(3, 7))
-        return self._see(), {}
-
-    def step(self, action: Any) -> Any:
-        self.place += 0.3 * (int(action) - 1)
-        self.steps += 1
-        return self._see(), -abs(self.place - self.goal), False, self.steps == self.limit, {}
-
-    def _see(self) -> dict[str, Any]:
-        values = {"place": self.place, "goal": np.clip(self.goal, -9, 9), "clock": self.steps}
-        return {name: np.array([value], np.float32) for name, value in values.items()}
+ENV_ID = "test-dropout/ClickingDial-v0"
 
 
 def make(worlds: int, fusion: str = "concat") -> tuple[Any, dict[str, Any], ActorCritic, SenseDropout]:
-    envs = SyncVectorEnv([Walk] * worlds, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv([ClickingDial] * worlds, autoreset_mode=AutoresetMode.SAME_STEP)
     senses = modalities_of(envs.single_observation_space)
     torch.manual_seed(0)
-    policy = ActorCritic(senses, Walk.action_space, PolicyConfig(fusion, fused_features=8))
+    policy = ActorCritic(senses, ClickingDial.action_space, PolicyConfig(fusion, fused_features=8))
     for name, weights in policy.named_parameters():
         if "absent" in name:  # learned from zero: something to be told apart from a reading
             torch.nn.init.normal_(weights)
@@ -70,7 +48,7 @@ def make(worlds: int, fusion: str = "concat") -> tuple[Any, dict[str, Any], Acto
 
 def rollout_of(worlds: int = 4, steps: int = 24, fusion: str = "concat", dropping: bool = True) -> Rollout:
     envs, senses, policy, dropout = make(worlds, fusion)
-    storage = RolloutStorage(steps, worlds, senses, Walk.action_space, torch.device("cpu"))
+    storage = RolloutStorage(steps, worlds, senses, ClickingDial.action_space, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     rollout = Rollout(envs, policy, storage, EpisodeStatistics(), generator, dropout if dropping else None)
     rollout.start(seed=5)
@@ -250,7 +228,7 @@ LEARNERS: dict[str, TrainConfig] = {
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_run_goes_on_with_the_senses_it_had(learner: str, tmp_path: Path) -> None:
     if ENV_ID not in gym.registry:
-        gym.register(ENV_ID, entry_point=Walk)
+        gym.register(ENV_ID, entry_point=ClickingDial)
     base = replace(
         LEARNERS[learner], num_worlds=2, threads=1, device="cpu", evaluate_episodes=0, sense_dropout=0.4, seed=2
     )
@@ -278,8 +256,8 @@ def test_what_cannot_be_dropped_is_refused() -> None:
     with pytest.raises(ValueError, match="needs two senses or more, of which one stays; there is observation"):
         train(TrainConfig(env="CartPole-v1", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))
     if ENV_ID not in gym.registry:
-        gym.register(ENV_ID, entry_point=Walk)
-    with pytest.raises(ValueError, match="sense_dropout_of eye: the senses are clock, goal, place"):
+        gym.register(ENV_ID, entry_point=ClickingDial)
+    with pytest.raises(ValueError, match="sense_dropout_of eye: the senses are clock, dial, mark"):
         train(TrainConfig(env=ENV_ID, sense_dropout_of={"eye": 0.5}, device="cpu"), Console(file=io.StringIO()))
     with pytest.raises(ValueError, match="sb3-ppo always trains with all senses, so sense_dropout must be 0"):
         train(TrainConfig(env=ENV_ID, agent="sb3-ppo", sense_dropout=0.5, device="cpu"), Console(file=io.StringIO()))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -26,6 +25,7 @@ from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer
+from tests.toys.lessons import Nearest
 
 
 @dataclass(frozen=True)
@@ -83,35 +83,10 @@ def _registered() -> Iterator[None]:
     del KINDS["points"]
 
 
-class Nearest(gym.Env[Any, Any]):
-    """Some of five points exist; the action that is the height of the highest one is the best."""
-
-    observation_space = spaces.Dict({"cloud": spaces.Box(-2, 2, (5, 4))})
-    action_space = spaces.Box(-1, 1, (1,))
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        return self._look(), {}
-
-    def step(self, action: Any) -> Any:
-        reward = -float(abs(action[0] - self._highest))
-        return self._look(), reward, bool(self.np_random.random() < 0.2), False, {}
-
-    def _look(self) -> Any:
-        points = self.np_random.uniform(-1, 1, (5, 4)).astype(np.float32)
-        points[:, 3] = np.arange(5) < self.np_random.integers(1, 6)
-        self._highest = points[points[:, 3] > 0.5, 2].max()
-        return {"cloud": points}
-
-
-def make_nearest() -> gym.Env[Any, Any]:
-    return Nearest()
-
-
 def tiny(folder: Path, **settings: Any) -> TrainConfig:
     ppo = PPOConfig(num_steps=8, minibatch_size=16, epochs=1)
     return TrainConfig(
-        f"{__name__}:make_nearest",
+        f"{Nearest.__module__}:Nearest",
         num_worlds=2,
         total_steps=64,
         threads=1,

@@ -1,6 +1,6 @@
 """A critic with senses of its own, of any kind, from the infos of worlds to the update of PPO.
 
-N worlds on a line of 6 places; the actor feels its distance from the left end alone, and only the critic sees the map.
+The worlds are a line, where the actor feels its distance from the left end alone and only the critic sees the map.
 """
 
 from typing import Any
@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
-from mmrl.modality import MLP, Custom, ImageConv, Modality, Unencoded
+from mmrl.modality import Custom, Modality, Unencoded
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
 from mmrl.representation.state import StateReadOut
@@ -21,11 +19,7 @@ from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.learning.ppo import PPO, PPOConfig
-from mmrl_envs.multimodal import MultimodalVectorEnv, Observation
-
-PLACES, LIMIT = 6, 5
-MAP = Modality("map", (PLACES, PLACES, 1), 20, ImageConv((4,), (3,), (1,), features=8), dtype="uint8")
-STATE = Modality("privileged", (2,), 20, Unencoded())
+from tests.toys.groups import LIMIT, MAP, PLACES, STATE, Line
 
 
 def flattened(modality: Modality) -> torch.nn.Module:
@@ -36,54 +30,6 @@ def flattened(modality: Modality) -> torch.nn.Module:
 class Floats(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.float() / 255
-
-
-class Line(MultimodalVectorEnv):
-    """Episodes of five steps; the reward is the share of the way to a goal that nobody but the critic sees."""
-
-    modalities = {"distance": Modality("distance", (1,), 20, MLP((4,), features=4))}  # noqa: RUF012  # never written
-
-    def __init__(self, num_envs: int = 3, critic: tuple[Modality, ...] = (MAP, STATE)) -> None:
-        self.num_envs = num_envs
-        self.critic_modalities = {sense.name: sense for sense in critic}
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = spaces.Dict({name: m.space for name, m in self.modalities.items()})
-        self.single_action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Observation, dict[str, Any]]:
-        self.rng = np.random.default_rng(seed)
-        self.place, self.goal, self.steps = (np.zeros(self.num_envs, np.int64) for _ in range(3))
-        self._begin(np.ones(self.num_envs, bool))
-        return self._see(), self._info()
-
-    def step(self, actions: NDArray[Any]) -> Any:
-        self.place = np.clip(self.place + 2 * actions - 1, 0, PLACES - 1)
-        self.steps += 1
-        over = self.steps == LIMIT
-        reward = 1.0 - np.abs(self.place - self.goal) / PLACES
-        observation, info = self._see(), self._info()
-        if over.any():
-            last, final = observation, info
-            self._begin(over)
-            observation, info = self._see(), self._info()
-            rows = [{name: array[row] for name, array in last.items()} for row in range(self.num_envs)]
-            info |= {"final_obs": np.array(rows, object), "_final_obs": over, "final_info": final}
-        return observation, reward, np.zeros_like(over), over, info
-
-    def _begin(self, worlds: NDArray[np.bool_]) -> None:
-        count = int(worlds.sum())
-        self.place[worlds], self.goal[worlds] = self.rng.integers(0, PLACES, (2, count))
-        self.steps[worlds] = 0
-
-    def _see(self) -> Observation:
-        return {"distance": self.place[:, None].astype(np.float32)}
-
-    def _info(self) -> dict[str, Any]:
-        seen = np.zeros((self.num_envs, PLACES, PLACES, 1), np.uint8)
-        seen[np.arange(self.num_envs), self.place, self.goal] = 255
-        state = np.stack([self.place, self.goal], axis=1).astype(np.float32)
-        info = {"map": seen, "privileged": state}
-        return {name: info[name] for name in self.critic_modalities if name in info}
 
 
 def rollout_on(envs: Line, steps: int = 12, **policy: Any) -> Rollout:

@@ -8,7 +8,7 @@ import pytest
 
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
-from tests.toys import COIN_FIGURES
+from tests.toys.coins import COIN_FIGURES
 
 RATE = {"successes": 2, "trials": 2, "rate": 1.0, "wilson_95": [0.342, 1.0]}
 CONFIG = {

@@ -1,8 +1,6 @@
 """Evaluations while training: comparable, on the target, and without a trace in the training."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -13,8 +11,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
-from numpy.typing import NDArray
 from rich.console import Console
 
 from mmrl_agents.learning.ppo import PPOConfig
@@ -23,25 +19,11 @@ from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import TrainResult, train
+from tests.toys.breaking import Endless
+from tests.toys.lessons import Aim
 from tests.trainings import json_lines
 
 ENV_ID = "test-judging/Aim-v0"
-
-
-class Aim(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """One step: success where the action comes within 0.5 of the number that is shown, half of what there is."""
-
-    observation_space = spaces.Box(-1, 1, (1,), np.float32)
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.mark = np.float32(self.np_random.uniform(-1, 1, 1))
-        return self.mark.copy(), {}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        error = float(abs(action[0] - self.mark[0]))
-        return self.mark.copy(), -error, True, False, {"is_success": error < 0.5}
 
 
 @pytest.fixture(autouse=True)
@@ -105,21 +87,6 @@ def test_the_episodes_are_the_same_each_time(tmp_path: Path) -> None:
     assert len(returns) == 5  # the first 32 steps only look around
     np.testing.assert_allclose(returns, returns[0], rtol=0.05)  # running statistics of the senses go on
     assert np.ptp(returns) < 0.02
-
-
-class Endless(Aim):
-    """Never ends. In its hundredth step, which only a judged episode gets to, somebody asks the training to end."""
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        self.taken += 1
-        if self.taken == 100 and signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-            os.kill(os.getpid(), signal.SIGTERM)
-        mark, reward, _, _, info = super().step(action)
-        return mark, reward, False, False, info
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self.taken = 0
-        return super().reset(seed=seed)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -29,6 +28,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import TrainingFailed, train
 from mmrl_agents.training.trainer import Trainer
 from tests import trainings
+from tests.toys.breaking import Overflowing
 from tests.trainings import json_lines
 
 KILLED = [
@@ -247,28 +247,9 @@ def test_every_ending_says_how_to_resume(tmp_path: Path, monkeypatch: pytest.Mon
     assert (status.state, status.reason) == ("failed", "division by zero")
 
 
-class Overflowing(gym.Env[Any, Any]):
-    """Rewards beyond what 32 bits hold, from a step on and for so many steps."""
-
-    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, start: int = 0, steps: int = 10**9) -> None:
-        self.count, self.bad = 0, range(start, start + steps)
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=kwargs.get("seed"))
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.count += 1
-        reward = 1e39 if self.count in self.bad else 1.0
-        return np.zeros(1, np.float32), reward, self.count % 5 == 0, False, {}
-
-
 @pytest.fixture
 def overflowing() -> Iterator[str]:
-    gym.register("Overflowing-v0", entry_point=lambda **kwargs: Overflowing(**kwargs))
+    gym.register("Overflowing-v0", entry_point=Overflowing)
     yield "Overflowing-v0"
     del gym.registry["Overflowing-v0"]
 

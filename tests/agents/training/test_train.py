@@ -34,6 +34,7 @@ from mmrl_agents.training.stopping import IdleGoal
 from mmrl_agents.training.train import TrainResult, train
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.making import make_envs
+from tests.toys.plain import Plain
 
 
 def short(folder: Path, **changes: Any) -> TrainConfig:
@@ -161,22 +162,8 @@ def test_a_time_limit_ends_it(tmp_path: Path) -> None:
     assert "time limit" in text
 
 
-class Instant(gym.Env[Any, Any]):
-    """Every action succeeds at once."""
-
-    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=kwargs.get("seed"))
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        return np.zeros(1, np.float32), 1.0, True, False, {"is_success": True}
-
-
 def test_success_ends_it_once_200_episodes_show_it(tmp_path: Path) -> None:
-    gym.register("Instant-v0", entry_point=lambda **kwargs: Instant())
+    gym.register("Instant-v0", entry_point=Plain, kwargs={"info": {"is_success": True}})
     try:
         config = short(tmp_path, env="Instant-v0", total_steps=1000, stop_at_success=0.9)
         result, text = quietly(config)

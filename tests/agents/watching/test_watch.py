@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import tyro
-from gymnasium import spaces
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -26,61 +25,9 @@ from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
 from mmrl_agents.watching.watch import WatchConfig, watch_run
 from tests.agents.watching.films import frames_of
-from tests.toys import COIN_FIGURES
+from tests.toys.pictures import EPISODE_STEPS, FPS, GREEN, RED, Beacon, Traffic
 
 ENV_ID = "test-watch/Traffic-v0"
-EPISODE_STEPS = 4
-FPS = 8
-RED, GREEN = (220, 0, 0), (0, 160, 0)
-
-
-class Traffic(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """Red until the last step of an episode, then green: the scene shows it and the eye sees it."""
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012
-    observation_space = spaces.Dict(
-        {"eye": spaces.Box(0, 255, (36, 36, 3), np.uint8), "clock": spaces.Box(0, 99, (2,))}
-    )
-    action_space = spaces.Box(-1, 1, (1,))
-    figures = COIN_FIGURES
-
-    def __init__(self, render_mode: str | None = None) -> None:
-        self.render_mode = render_mode
-        self.steps = 0
-
-    def _light(self, height: int, width: int) -> NDArray[np.uint8]:
-        colour = GREEN if self.steps == EPISODE_STEPS else RED
-        return np.broadcast_to(np.uint8(colour), (height, width, 3)).copy()
-
-    def _observation(self) -> dict[str, NDArray[Any]]:
-        return {"eye": self._light(36, 36), "clock": np.float32([self.steps, 1])}
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.steps = 0
-        return self._observation(), {}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        self.steps += 1
-        over = self.steps == EPISODE_STEPS
-        return self._observation(), 0.0, False, over, {"is_success": over, "swing_mm": 1.5 * self.steps, "luck": 0.5}
-
-    def render(self) -> Any:
-        return self._light(48, 64)
-
-
-class Beacon(Traffic):
-    """The same light for a policy with three choices, each worth half a point."""
-
-    observation_space = spaces.Dict({"eye": spaces.Box(0, 255, (36, 36, 3), np.uint8)})
-    action_space = spaces.Discrete(3)
-
-    def _observation(self) -> dict[str, NDArray[Any]]:
-        return {"eye": self._light(36, 36)}
-
-    def step(self, action: Any) -> Any:
-        observation, _, terminated, truncated, _ = super().step(action)
-        return observation, 0.5, terminated, truncated, {}
 
 
 def trained(env_id: str, folder: Path, **changes: Any) -> Path:

@@ -7,19 +7,15 @@ import pytest
 
 from mmrl_agents.worlds.accepted import accepted_arguments
 from mmrl_agents.worlds.making import known_as, make_envs
+from tests.toys.plain import Plain
 
 
-class Base(gym.Env[Any, Any]):
-    def __init__(self, depth: int = 1) -> None:
-        """Takes one argument."""
-
-
-class Derived(Base):
+class Derived(Plain):
     def __init__(self, width: int, *, colour: str = "red", **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
 
-class Open(gym.Env[Any, Any]):
+class Open(Plain):
     def __init__(self, **kwargs: Any) -> None:
         """Takes anything."""
 
@@ -35,9 +31,9 @@ def make_any(**kwargs: Any) -> Any:
 @pytest.mark.parametrize(
     ("maker", "names"),
     [
-        (Base, ["depth"]),
-        (Derived, ["colour", "depth"]),
-        (make, ["size", "colour", "depth"]),
+        (Plain, ["length", "info"]),
+        (Derived, ["colour", "length", "info"]),
+        (make, ["size", "colour", "length", "info"]),
         (Open, []),
         (make_any, []),
     ],

@@ -2,28 +2,15 @@
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 from mmrl_agents.worlds.actions import unit_actions
+from tests.toys.readings import Receiver
 
 BIG = float(np.finfo(np.float32).max)
 LARGEST = float(np.finfo(np.float64).max)
-
-
-class Receiver(gym.Env[Any, Any]):
-    """Remembers what it was given."""
-
-    observation_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self, space: spaces.Space[Any]) -> None:
-        self.action_space = space
-
-    def step(self, action: Any) -> Any:
-        self.given = action
-        return np.zeros(1, np.float32), 0.0, False, False, {}
 
 
 def given(space: spaces.Space[Any], action: Any) -> Any:

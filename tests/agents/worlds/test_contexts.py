@@ -6,10 +6,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
@@ -20,48 +18,9 @@ from mmrl_agents.training.train import train
 from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import make_envs, require_context_known
 from mmrl_envs.multimodal import describing
+from tests.toys import contexts
 
-
-class Hill(gym.Env[Any, Any]):
-    """Shows its slope; an episode has two steps and succeeds unless the ground is ice."""
-
-    observation_space, action_space = spaces.Box(-1, 1, (1,), np.float32), spaces.Discrete(2)
-    context_parameters: Any = {"slope": (0, 1), "ground": ("sand", "ice")}  # noqa: RUF012 - as users write it
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.given = {"slope": 0.5, "ground": "sand", **(options or {}).get("context", {})}
-        self.taken = 0
-        return self.look(), {}
-
-    def step(self, action: Any) -> Any:
-        self.taken += 1
-        success = self.given["ground"] != "ice"
-        return self.look(), self.given["slope"], self.taken == 2, False, {"is_success": success}
-
-    def look(self) -> Any:
-        return np.array([self.given["slope"]], np.float32)
-
-
-class Quiet(Hill):
-    """Declares nothing and reads one option."""
-
-    context_parameters = property()  # there is none
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return super().reset(seed=seed, options={"context": {"slope": (options or {}).get("slope", 0.0)}})
-
-
-class Copying(Quiet):
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return super().reset(seed=seed, options=dict(options or {}))
-
-
-class Odd(Hill):
-    context_parameters = {"slope": "steep"}  # noqa: RUF012 - as above
-
-
-HILL = f"{__name__}:Hill"
+HILL = f"{contexts.__name__}:Hill"
 
 
 def slopes(envs: Any, steps: int) -> list[list[float]]:
@@ -110,17 +69,21 @@ def test_every_episode_draws_from_a_range_as_its_seed_says() -> None:
         ("Hill", {"slope": 2}, "context 'slope' must lie in [0.0, 1.0], got 2"),
         ("Hill", {"ground": "mud"}, "context 'ground': unknown 'mud'"),
         ("Quiet", {"depth": 1}, "Quiet has no context to set, got depth: it declares no context_parameters, and its"),
-        ("Odd", {"slope": 1}, "context_parameters of test_contexts:Odd: 'slope' takes (low, high) or names to choose"),
+        (
+            "Odd",
+            {"slope": 1},
+            f"context_parameters of {contexts.__name__}:Odd: 'slope' takes (low, high) or names to choose",
+        ),
     ],
 )
 def test_what_an_environment_does_not_take_is_refused(name: str, context: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message.replace("test_contexts", __name__))):
-        require_context_known(name, context, make_envs(f"{__name__}:{name}", 2, {}))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        require_context_known(name, context, make_envs(f"{contexts.__name__}:{name}", 2, {}))
 
 
 @pytest.mark.parametrize("name", ["Quiet", "Copying"])
 def test_what_is_not_declared_travels_as_an_option(name: str) -> None:
-    envs = make_envs(f"{__name__}:{name}", 2, {})
+    envs = make_envs(f"{contexts.__name__}:{name}", 2, {})
     require_context_known(name, {"slope": 0.75}, envs)
     assert slopes_at_reset(envs) == [0, 0]  # asking changes nothing
     envs.reset(seed=0, options={"context": {"slope": 0.75}})

@@ -19,42 +19,7 @@ from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.foreign_worlds import make_single_world
 from mmrl_agents.worlds.making import action_space_of, make_envs
 from mmrl_envs.multimodal import describing
-
-
-class Workbench(gym.Env[Any, Any]):
-    """A window of forces, a nested state, a choice and a note; success is a large first action."""
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium has it
-    observation_space = spaces.Dict(
-        {
-            "force": spaces.Box(-np.inf, np.inf, (4, 3), np.float64),
-            "robot": spaces.Dict({"joints": spaces.Box(-np.inf, np.inf, (2,), np.float64)}),
-            "tool": spaces.Discrete(3, start=1),
-            "note": spaces.Text(5),
-        }
-    )
-    action_space = spaces.Box(-2, 2, (2,), np.float64)
-
-    def __init__(self, length: int = 5, render_mode: str | None = None) -> None:
-        self.length, self.render_mode = length, render_mode
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.steps = 0
-        return self.look(), {"is_success": False}
-
-    def step(self, action: Any) -> Any:
-        assert self.action_space.contains(action)
-        self.steps += 1
-        over = self.steps == self.length
-        return self.look(), float(action[0]), over, False, {"is_success": over and bool(action[0] > 1)}
-
-    def look(self) -> dict[str, Any]:
-        force, joints = self.np_random.normal(size=(4, 3)), self.np_random.normal(size=2)
-        return {"force": force, "robot": {"joints": joints}, "tool": 2, "note": "left"}
-
-    def render(self) -> Any:
-        return np.zeros((64, 64, 3), np.uint8)
+from tests.toys.readings import Workbench
 
 
 def make_workbench(**kwargs: Any) -> gym.Env[Any, Any]:
@@ -65,13 +30,8 @@ def make_nothing() -> None:
     """Makes no environment."""
 
 
-MAKER = "workbench_of_a_test:make_workbench"
+MAKER = f"{__name__}:make_workbench"
 READ = {"force.kind": "window", "force.channels": [8, 8], "note.kind": "ignore"}
-
-
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "workbench_of_a_test", sys.modules[__name__])
 
 
 def tiny(env: str, folder: Path, **changes: Any) -> TrainConfig:
@@ -138,7 +98,7 @@ def test_an_environment_of_ours_in_a_wrapper_keeps_its_senses() -> None:
         return gym.wrappers.TransformReward(env, lambda reward: 2 * reward)
 
     sys.modules[__name__].make_wrapped = make  # type: ignore[attr-defined]  # for this test alone
-    envs = make_envs("workbench_of_a_test:make_wrapped", 1, {})
+    envs = make_envs(f"{__name__}:make_wrapped", 1, {})
     assert {name: sense.history for name, sense in describing(envs).modalities.items()} == {
         "force_torque": 32,
         "proprioception": 32,
@@ -151,8 +111,8 @@ def test_an_environment_of_ours_in_a_wrapper_keeps_its_senses() -> None:
     [
         (MAKER, {}, "observation 'force' of shape (4, 3) and dtype float64 may mean several things and is not guessed"),
         (MAKER, {"force.kind": "window"}, "observation 'note' is Text(1, 5, "),
-        ("workbench_of_a_test:make_nothing", {}, "must make a gymnasium.Env, it made NoneType"),
-        ("workbench_of_a_test:make_anything", {}, "make_anything"),
+        (f"{__name__}:make_nothing", {}, "must make a gymnasium.Env, it made NoneType"),
+        (f"{__name__}:make_anything", {}, "make_anything"),
         (
             "no_such_package:Env-v0",
             {},
@@ -175,7 +135,7 @@ def test_whole_numbers_are_no_actions_of_a_policy() -> None:
 
 def test_watching_needs_a_maker_that_renders() -> None:
     with pytest.raises(ValueError, match=r"make_nothing does not accept \{'render_mode': 'rgb_array'\}"):
-        make_single_world("workbench_of_a_test:make_nothing", {"render_mode": "rgb_array"}, {})
+        make_single_world(f"{__name__}:make_nothing", {"render_mode": "rgb_array"}, {})
 
 
 def test_settings_of_modalities_need_a_name() -> None:

@@ -7,7 +7,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from mmrl.evaluation.figures import figures_of
@@ -15,30 +14,11 @@ from mmrl_agents.experience.episodes import episode_from
 from mmrl_agents.worlds.infos import ReadableInfo, readable
 from mmrl_agents.worlds.making import make_envs
 from mmrl_agents.worlds.side_by_side import SideBySide
-from tests.toys import COIN_FIGURES
+from tests.toys import readings
+from tests.toys.coins import COIN_FIGURES
+from tests.toys.plain import Plain
 
-COUNTER = f"{__name__}:Counter"
-
-
-class Counter(gym.Env[Any, Any]):
-    """Counts to five in the same array, and says so in the same dict."""
-
-    observation_space, action_space = spaces.Box(0, 99, (1,), np.float32), spaces.Discrete(2)
-
-    def __init__(self) -> None:
-        self.seen, self.info = np.zeros(1, np.float32), dict[str, Any]()
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.seen[:] = 0
-        self.info["is_success"] = False
-        return self.seen, self.info
-
-    def step(self, action: Any) -> Any:
-        self.seen += 1
-        over = bool(self.seen >= 5)
-        self.info["is_success"] = over
-        return self.seen, 0.0, False, over, self.info
+COUNTER = f"{readings.__name__}:Counter"
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -55,23 +35,8 @@ def test_the_last_step_of_an_episode_outlives_the_reset(workers: int) -> None:
     envs.close()
 
 
-class Talkative(gym.Env[Any, Any]):
-    """Tells what it was made with."""
-
-    observation_space, action_space = spaces.Box(0, 1, (1,), np.float32), spaces.Discrete(2)
-
-    def __init__(self, info: dict[str, Any]) -> None:
-        self.info = info
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return np.zeros(1, np.float32), self.info
-
-    def step(self, action: Any) -> Any:
-        return np.zeros(1, np.float32), 0.0, True, False, self.info
-
-
 def last_infos(*info: dict[str, Any]) -> dict[str, Any]:
-    makers = [partial(ReadableInfo, Talkative(info)) for info in info]
+    makers = [partial(ReadableInfo, Plain(info=info)) for info in info]
     envs = SideBySide(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     envs.reset(seed=0)
     final: dict[str, Any] = envs.step(np.zeros(len(info), np.int64))[4]["final_info"]
@@ -106,25 +71,9 @@ def test_a_declared_figure_that_is_no_number_says_nothing(value: Any) -> None:
     assert readable({"swing_mm": True}, COIN_FIGURES) == {"swing_mm": 1.0}
 
 
-class Swinging(Counter):
-    """Counts, and declares what it counts."""
-
-    figures = COIN_FIGURES[:1]
-
-    def step(self, action: Any) -> Any:
-        observation, reward, terminated, truncated, _ = super().step(action)
-        return observation, reward, terminated, truncated, {"swing_mm": self.seen}
-
-
-class Drawing(Counter):
-    """Keeps pictures, which are figures in another sense."""
-
-    figures = ("a plot",)
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_worlds_of_other_packages_hand_on_what_they_declare(workers: int) -> None:
-    envs = make_envs(f"{__name__}:Swinging", 2, {}, workers=workers)
+    envs = make_envs(f"{readings.__name__}:Swinging", 2, {}, workers=workers)
     assert figures_of(envs) == COIN_FIGURES[:1]
     envs.reset(seed=0)
     assert envs.step(np.zeros(2, np.int64))[4]["swing_mm"].tolist() == [1.0, 1.0]
@@ -133,7 +82,7 @@ def test_worlds_of_other_packages_hand_on_what_they_declare(workers: int) -> Non
 
 @pytest.mark.parametrize("name", ["Counter", "Drawing"])
 def test_worlds_that_declare_no_figures_have_none(name: str) -> None:
-    envs = make_envs(f"{__name__}:{name}", 1, {})
+    envs = make_envs(f"{readings.__name__}:{name}", 1, {})
     assert figures_of(envs) == ()
     envs.close()
 

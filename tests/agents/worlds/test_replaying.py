@@ -17,6 +17,9 @@ from mmrl_agents.worlds.replaying import Actions, Replayable
 from mmrl_agents.worlds.side_by_side import SideBySide
 from mmrl_envs.multimodal import describing
 from mmrl_envs.snapshot import OtherWorlds
+from tests.toys.plain import Ageing, Clockwork
+
+DICE = "tests.toys.plain:Dice"
 
 
 def play(envs: Any, steps: int, seed: int) -> list[Any]:
@@ -38,32 +41,6 @@ def test_they_go_on_bit_for_bit(env_id: str, before: int, seed: int) -> None:
         for a, b in zip(one[1:4], other[1:4], strict=True):
             np.testing.assert_array_equal(a, b)
         assert one[4].keys() == other[4].keys()
-
-
-class Clockwork(gym.Env[Any, Any]):
-    """Observes a number of its own generator, which only a reset with a seed starts, and counts all its resets."""
-
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
-    action_space = gym.spaces.Discrete(2)
-    resets = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self.own = np.random.default_rng(seed)
-        self.resets += 1
-        return self.look(), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        return self.look(), 0.0, False, False, {}
-
-    def look(self) -> Any:
-        return np.array([self.own.random(), 0.0])
-
-
-class Ageing(Clockwork):
-    """Keeps something over a reset."""
-
-    def look(self) -> Any:
-        return np.array([0.0, float(self.resets)])
 
 
 def test_every_episode_has_a_seed_of_its_own_that_follows_from_the_first() -> None:
@@ -102,30 +79,13 @@ def test_a_long_episode_is_one_array_of_actions() -> None:
     np.testing.assert_array_equal(kept, np.array(given))  # played again is what was played, rounding included
 
 
-class Dice(gym.Env[Any, Any]):
-    """Draws from the generators of the whole process."""
-
-    observation_space, action_space = gym.spaces.Box(-9, 9, (2,), np.float32), gym.spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self.steps = 0
-        return self.look(), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.steps += 1
-        return self.look(), random.random(), False, self.steps == 5, {}
-
-    def look(self) -> Any:
-        return np.array([np.random.normal(), random.random()], np.float32)  # noqa: NPY002 - that is the point
-
-
 def games(envs: Any, steps: int) -> list[Any]:
     return [envs.step(np.zeros(envs.num_envs, np.int64))[:2] for _ in range(steps)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_who_draws_from_the_generators_of_the_process_repeats_itself(workers: int) -> None:
-    envs = make_envs(f"{__name__}:Dice", 2, {}, workers=workers)
+    envs = make_envs(DICE, 2, {}, workers=workers)
     played = []
     for seed in (3, 3, 4):
         begun, _ = envs.reset(seed=seed)
@@ -136,7 +96,7 @@ def test_who_draws_from_the_generators_of_the_process_repeats_itself(workers: in
 
 
 def test_a_resumed_world_draws_on_where_it_was() -> None:
-    one, other = make_envs(f"{__name__}:Dice", 1, {}), make_envs(f"{__name__}:Dice", 1, {})
+    one, other = make_envs(DICE, 1, {}), make_envs(DICE, 1, {})
     one.reset(seed=5)
     games(one, 7)
     state = numpy_tree(plain(describing(one).get_state()))

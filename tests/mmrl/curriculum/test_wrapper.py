@@ -2,30 +2,11 @@
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mmrl.curriculum import CurriculumWrapper, make_curriculum
-
-
-class Corridor(gym.Env[Any, Any]):
-    """Ends after `length` steps; the observation is the context that `reset` was given."""
-
-    observation_space = gym.spaces.Box(0, 100, (1,), np.float64)
-    action_space = gym.spaces.Discrete(2)
-    length = 3
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.seen = dict(options or {})
-        self.length = self.seen.get("context", {}).get("length", self.length)
-        self.left = self.length
-        return np.array([float(self.length)]), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.left -= 1
-        return np.array([float(self.length)]), 1.0, self.left == 0, False, {"is_success": True}
+from tests.toys.contexts import Corridor
 
 
 def test_the_context_travels_in_the_options() -> None:

@@ -4,18 +4,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmrl.evaluation.episodes import blank, run_episodes
 from mmrl.evaluation.rates import evaluate
-from tests.toys import FAST, SLOW, Heads, Looker, coins, coins_drawn
+from tests.toys.breaking import NotANumber
+from tests.toys.coins import FAST, SLOW, Heads, Looker, coins, coins_drawn
+from tests.toys.plain import EndlessUnlessOdd
+from tests.toys.readings import Maskless
 
 
 def test_every_world_counts_its_first_episodes_however_long_they_take() -> None:
@@ -92,28 +93,6 @@ def test_a_policy_with_memory_learns_which_worlds_start_anew() -> None:
     run_episodes(coins(4), Counter(), 5, seed=9)
 
 
-class Maskless(VectorEnv[Any, Any, Any]):
-    """Two worlds of a Box, whose info holds arrays without masks and calls success `success`."""
-
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium's attribute
-    num_envs = 2
-    single_observation_space = spaces.Box(0, 9, (1,))
-    clock = 0
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
-        self.clock = 0
-        return np.zeros((2, 1), np.float32), {}
-
-    def step(self, actions: Any) -> Any:
-        self.clock += 1
-        done = np.array([self.clock % 2 == 0, self.clock % 3 == 0])
-        info: dict[str, Any] = {"success": np.array([False, False])}
-        if done.any():
-            info["final_info"] = {"success": np.array([True, False])}
-            info["_final_info"] = done
-        return np.zeros((2, 1), np.float32), np.ones(2), np.zeros(2, bool), done, info
-
-
 def test_final_info_without_masks_and_a_bare_observation() -> None:
     class Still:
         def act(self, observation: Any, present: Any = None) -> NDArray[Any]:
@@ -143,26 +122,6 @@ def test_exactly_so_many_episodes_per_world(worlds: int, episodes: int, seed: in
     assert set(table.length.tolist()) <= {FAST, SLOW}
 
 
-class EndlessUnlessOdd(gym.Env[NDArray[np.float32], Any]):
-    """Ends only in episodes whose seed is odd, after three steps; a reward of 1 in every step."""
-
-    observation_space = spaces.Box(-9, 9, (1,), np.float32)
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self) -> None:
-        self.begun = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self.odd = bool((seed or 0) % 2)
-        self.begun += 1
-        self.taken = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: Any) -> Any:
-        self.taken += 1
-        return np.zeros(1, np.float32), 1.0, self.odd and self.taken == 3, False, {"is_success": self.taken >= 5}
-
-
 class Still:
     """Does nothing, and knows which worlds began anew."""
 
@@ -189,29 +148,6 @@ def test_an_episode_that_never_ends_is_cut_and_counted() -> None:
     assert evaluate(envs, Still, 2, seed=0, longest=5).rows[0].to_json()["cut_episodes"] == 1
 
 
-class Breaking(gym.Env[NDArray[np.float32], Any]):
-    """Four steps with rewards 1; those of seed 0 give a reading, those of seed 1 a reward of NaN in the second."""
-
-    observation_space = spaces.Dict({"tip": spaces.Box(-9, 9, (1,)), "eye": spaces.Box(0, 255, (2, 2, 1), np.uint8)})
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self.kind = seed
-        self.taken = 0
-        return self.look(0.0), {}
-
-    def step(self, action: Any) -> Any:
-        assert np.isfinite(action).all()
-        self.taken += 1
-        wrong = self.taken == 2
-        reading = np.nan if wrong and self.kind == 0 else 0.0
-        reward = np.nan if wrong and self.kind == 1 else 1.0
-        return self.look(reading), reward, self.taken == 4, False, {"is_success": True}
-
-    def look(self, reading: float) -> Any:
-        return {"tip": np.array([reading], np.float32), "eye": np.full((2, 2, 1), 7, np.uint8)}
-
-
 class Echo(Looker):
     """Acts as the tip says."""
 
@@ -221,7 +157,7 @@ class Echo(Looker):
 
 
 def test_an_episode_with_a_number_that_is_none_is_lost_and_reported() -> None:
-    envs = SyncVectorEnv([Breaking] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv([NotANumber] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     policy = Echo()
     table = run_episodes(envs, policy, 1, seed=0)
     assert table.not_finite.tolist() == [True, True, False]

@@ -17,7 +17,7 @@ from mmrl.evaluation.figures import (
     with_ends,
 )
 from mmrl.evaluation.rates import evaluate
-from tests.toys import COIN_FIGURES, FAST, SLOW, Heads, Looker, coins, declaring_coins
+from tests.toys.coins import COIN_FIGURES, FAST, SLOW, Heads, Looker, coins, declaring_coins
 
 SWING, LUCK, SHARE = COIN_FIGURES
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmrl.evaluation.episodes import Episodes, run_episodes
 from mmrl.evaluation.rates import Paired, Rate, compare, divisor_worlds, evaluate
-from tests.toys import FAST, Heads, Looker, coins, coins_drawn
+from tests.toys.coins import FAST, Heads, Looker, coins, coins_drawn
 
 
 def test_wilson_interval_of_8_in_10() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,43 +23,9 @@ from mmrl.faults import (
     Swapped,
     Zeros,
 )
+from tests.toys.readings import Drift
 
 SAME_STEP, NEXT_STEP, DISABLED = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED
-
-
-class Drift(gym.Env[dict[str, Any], NDArray[np.float32]]):
-    """A point moves by its action and at random; episodes last 2 to 5 steps, as drawn.
-
-    `where` is the position with the step taken, `eye` a grey image of it, `inner.gauge` an angle that is never below 1.
-    """
-
-    observation_space = spaces.Dict(
-        {
-            "where": spaces.Box(-np.inf, np.inf, (2,), np.float32),
-            "eye": spaces.Box(0, 255, (2, 2, 1), np.uint8),
-            "inner": spaces.Dict({"gauge": spaces.Box(1, 3, (1,), np.float32)}),
-        }
-    )
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.place, self.steps = float(self.np_random.normal()), 0
-        self.limit = int(self.np_random.integers(2, 6))
-        return self._see(), {"place": self.place}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        self.place += float(action[0]) + 0.1 * float(self.np_random.normal())
-        self.steps += 1
-        ended = self.steps == self.limit
-        return self._see(), self.place, ended and self.place > 0, ended and self.place <= 0, {"place": self.place}
-
-    def _see(self) -> dict[str, Any]:
-        return {
-            "where": np.array([self.place, self.steps], np.float32),
-            "eye": np.full((2, 2, 1), int(128 + 20 * np.tanh(self.place)), np.uint8),
-            "inner": {"gauge": np.array([2 + np.tanh(self.place)], np.float32)},
-        }
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -214,7 +179,7 @@ def test_noise_has_the_stated_deviation_and_knows_neither_other_worlds_nor_other
 
     class Still(Drift):
         def step(self, action: Any) -> Any:
-            return self._see(), 0.0, False, False, {}
+            return self.look(), 0.0, False, False, {}
 
     env = BrokenSenses(Still(), {"where": Noisy(std)})
     env.reset(seed=0)

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -17,6 +16,7 @@ from mmrl.modality.foreign import (
     overrides_from,
     with_encoders,
 )
+from tests.toys.readings import Everything
 
 WRENCH = Modality("wrench", (6,), 1000, TemporalConv(), history=32)
 
@@ -120,24 +120,6 @@ def test_colliding_keys_are_refused() -> None:
     leaf = spaces.Box(-1, 1, (2,))
     with pytest.raises(ValueError, match=r"observation key 'a\.b' occurs twice"):
         modalities_of(spaces.Dict({"a.b": leaf, "a": spaces.Dict({"b": leaf})}))
-
-
-class Everything(gym.Env[Any, Any]):
-    """An observation of every kind, nested."""
-
-    observation_space = spaces.Dict(
-        {
-            "robot": spaces.Dict({"joint-angles": spaces.Box(-4, 4, (2,), np.float64), "0": spaces.Discrete(3)}),
-            "force": spaces.Box(-np.inf, np.inf, (4, 3), np.float64),
-            "text": spaces.Text(5),
-        }
-    )
-    action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        force = np.arange(12.0).reshape(4, 3)
-        return {"robot": {"joint-angles": np.array([1.0, 2.0]), "0": 2}, "force": force, "text": "left"}, {}
 
 
 READ = {"force.kind": "window", "force.channels": [8], "force.rate_hz": 100, "text": {"kind": "ignore"}}

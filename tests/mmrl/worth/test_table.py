@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -15,45 +14,10 @@ from mmrl.faults import Delayed, Noisy, Swapped
 from mmrl.worth import BrokenWays, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import SpreadMeter, unplugged
 from mmrl.worth.table import KeptInMemory
-from tests.toys import COIN_FIGURES, DeclaringWorlds
+from tests.toys.coins import COIN_FIGURES, DeclaringWorlds
+from tests.toys.lessons import Lock
 
 WORLDS, EACH = 4, 10
-
-
-class Lock(gym.Env[dict[str, Any], NDArray[np.float32]]):
-    """Opens while the action has the sign of left x right, which are 2 or -2; `lamp` is a picture that tells nothing.
-
-    An episode has 3 steps, and both signs turn in each: one old reading tells a wrong sign, two the right product.
-    """
-
-    observation_space = spaces.Dict(
-        {
-            "left": spaces.Box(-9, 9, (1,), np.float32),
-            "right": spaces.Box(-9, 9, (1,), np.float32),
-            "lamp": spaces.Box(0, 255, (2, 2, 1), np.uint8),
-        }
-    )
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self, reported: bool = True) -> None:
-        self.reported = reported
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.bits, self.steps = 4.0 * self.np_random.integers(0, 2, 2) - 2, 0
-        return self._see(), {}
-
-    def step(self, action: NDArray[np.float32]) -> Any:
-        opened = bool(action[0] * np.prod(self.bits) > 0)
-        self.steps += 1
-        self.bits = -self.bits
-        info = {"is_success": opened, "swing_mm": 5.0, "luck": 1.0, "share": 2.0} if self.reported else {}
-        return self._see(), float(opened), self.steps == 3, False, info
-
-    def _see(self) -> dict[str, Any]:
-        left, right = self.bits
-        lamp = np.full((2, 2, 1), 9, np.uint8)
-        return {"left": np.array([left], np.float32), "right": np.array([right], np.float32), "lamp": lamp}
 
 
 class Multiplier:

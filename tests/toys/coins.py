@@ -1,9 +1,9 @@
-"""Small environments and policies that several tests play with."""
+"""A coin to bet on, worlds that declare figures, and policies that bet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -119,31 +119,3 @@ class Heads(Looker):
 
     def act(self, observation: Readings, present: Mask | None = None) -> NDArray[Any]:
         return np.ones_like(observation["eye"])
-
-
-class Dial(gym.Env[Readings, NDArray[np.float32]]):
-    """Turn a dial towards a mark: the reward is minus the distance. A subclass says what is seen and reported."""
-
-    action_space = spaces.Box(-1, 1, (1,))
-    length: ClassVar[int]
-    """Steps of an episode."""
-
-    def observation(self) -> Readings:
-        raise NotImplementedError
-
-    def report(self) -> dict[str, Any]:
-        """The info of a step."""
-        raise NotImplementedError
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Readings, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.mark, self.angle, self.steps = float(self.np_random.uniform(-1, 1)), 0.0, 0
-        return self.observation(), {}
-
-    def step(self, action: NDArray[np.float32]) -> tuple[Readings, float, bool, bool, dict[str, Any]]:
-        assert self.action_space.contains(action)
-        self.angle = float(np.clip(self.angle + 0.5 * action[0], -4, 4))
-        self.steps += 1
-        return self.observation(), -abs(self.angle - self.mark), False, self.steps == self.length, self.report()
