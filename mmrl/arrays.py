@@ -1,8 +1,9 @@
-"""Types of arrays by the numbers in them, and of observations."""
+"""Types of arrays by the numbers in them, of observations, and of the environments that give those."""
 
 from typing import Any, TypeAlias
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -13,3 +14,5 @@ Indices: TypeAlias = NDArray[np.integer[Any]]
 """Whole numbers of any width, such as those of the worlds that are meant."""
 Observation: TypeAlias = dict[str, NDArray[Any]]
 """Readings by sense, (N, *window_shape) each, as N worlds give them; a network takes them as `mmrl.inputs.Inputs`."""
+Envs: TypeAlias = VectorEnv[Any, Any, Any]
+"""N environments of any package that step side by side; `mmrl_envs.multimodal.describing` finds those that declare."""

@@ -48,11 +48,11 @@ class Streams:
 
     def normal(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Standard normal values (n, *shape) for the n distinct `worlds`."""
-        return self._pool("normal").take(worlds, shape)
+        return self._pool("normal").draw(worlds, shape)
 
     def uniform(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Values in [0, 1) of shape (n, *shape) for the n distinct `worlds`."""
-        return self._pool("uniform").take(worlds, shape)
+        return self._pool("uniform").draw(worlds, shape)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly, as plain Python (JSON-able) values."""
@@ -97,13 +97,13 @@ class _Pool:
         for world in range(num_worlds):
             self._refill(world)
 
-    def take(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def draw(self, worlds: Indices, shape: tuple[int, ...]) -> NDArray[np.float64]:
         count = int(np.prod(shape, dtype=np.int64))
         first = self._read[worlds]
         if (first + count > self.block_size).any():
             values = np.empty((len(worlds), count))
             for row, world in enumerate(worlds.tolist()):
-                self._drain(world, values[row])
+                self._fill(world, values[row])
         elif len(first) and (first == first[0]).all():
             values = self._values[worlds, first[0] : first[0] + count]
             self._read[worlds] = first + count
@@ -122,7 +122,7 @@ class _Pool:
             self._refill(world)
         self._read[:] = state["read"]
 
-    def _drain(self, world: int, out: NDArray[np.float64]) -> None:
+    def _fill(self, world: int, out: NDArray[np.float64]) -> None:
         """Fill `out` from the rest of the block of `world`, then from new ones as needed."""
         done = 0
         while done < len(out):

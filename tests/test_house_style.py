@@ -72,6 +72,11 @@ def is_a_type(name: str) -> bool:
     return name[0].isupper() and not name.isupper()
 
 
+def test_environments_side_by_side_have_one_name() -> None:
+    spelled_out = [path for folder in SOURCES for path, text in files_in(folder) if "VectorEnv[Any, Any, Any]" in text]
+    assert spelled_out == ["mmrl/arrays.py"]  # which calls them Envs
+
+
 def test_environments_of_tests_stand_together() -> None:
     """A test may vary a toy; only programs that a test writes to a file define an environment of their own."""
     toys = [name for path, text in files_in("tests/toys") for name in environments(text)]

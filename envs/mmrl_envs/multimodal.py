@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from mmrl.arrays import Observation
+from mmrl.arrays import Envs, Observation
 from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl_envs.arguments import checked_seed
@@ -88,7 +88,7 @@ class SelfDescribing:
         return {}
 
 
-def describing(envs: VectorEnv[Any, Any, Any]) -> SelfDescribing:
+def describing(envs: Envs) -> SelfDescribing:
     """The worlds within wrappers, to be asked about themselves; ValueError for some that say nothing."""
     worlds = envs.unwrapped
     if not isinstance(worlds, SelfDescribing):

@@ -93,7 +93,7 @@ class _InOrder:
         for draw in draws:
             self._begun.pop(draw.tag, None)
 
-    def take(self) -> Iterator[bool]:
+    def drain(self) -> Iterator[bool]:
         """Hand out, and forget, what is known of those begun first."""
         while self._begun:
             number, success = next(iter(self._begun.items()))
@@ -141,7 +141,7 @@ class _StagedCurriculum(Curriculum):
         self._judge()
 
     def _judge(self) -> None:
-        for success in self._episodes.take():
+        for success in self._episodes.drain():
             self._successes.append(success)
             self._count += 1
             if self._stage < self._config.stages - 1 and self._is_over():
@@ -239,7 +239,7 @@ class _SuccessGatedCurriculum(LevelCurriculum):
         self._judge()
 
     def _judge(self) -> None:
-        for success in self._episodes.take():
+        for success in self._episodes.drain():
             self._successes.append(success)
             if len(self._successes) < self._config.episodes:
                 continue

@@ -11,18 +11,16 @@ episodes, and a world that has given them is stepped on but no longer counted.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from mmrl.arrays import BoolArray, FloatArray, IntArray, Observation
+from mmrl.arrays import BoolArray, Envs, FloatArray, IntArray, Observation
 from mmrl.evaluation.figures import Figure, figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.modality.readings import finite_rows
-
-Envs: TypeAlias = VectorEnv[Any, Any, Any]
 
 # What environments call success: Stable-Baselines3, LeRobot, Fetch; ManiSkill, Meta-World.
 SUCCESS_KEYS = ("success", "is_success")

@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 
-from mmrl.arrays import FloatArray
+from mmrl.arrays import Envs, FloatArray
 from mmrl.settings.documents import fit
 
 OverEpisode = Literal["last", "max", "mean", "sum"]
@@ -137,7 +136,7 @@ class DeclaresFigures(Protocol):
         """The figures."""
 
 
-def figures_of(envs: VectorEnv[Any, Any, Any]) -> tuple[Figure, ...]:
+def figures_of(envs: Envs) -> tuple[Figure, ...]:
     """The figures that worlds declare, whatever wraps them; () where they declare none.
 
     Raises ValueError as `require_declarable`.

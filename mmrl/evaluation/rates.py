@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from mmrl.arrays import BoolArray, FloatArray
-from mmrl.evaluation.episodes import LONGEST_EPISODE, Envs, Episodes, Policy, require_known, run_episodes
+from mmrl.arrays import BoolArray, Envs, FloatArray
+from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes, Policy, require_known, run_episodes
 from mmrl.evaluation.figures import Figure, Quartiles, quartiles_of
 from mmrl.evaluation.paired import difference_interval, mean_interval
 from mmrl.modality.foreign import flatten_observation

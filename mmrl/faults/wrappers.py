@@ -17,10 +17,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
-from mmrl.arrays import Indices
+from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.episodes import require_known
 from mmrl.faults.faults import Absent, Fault, FaultProcess, Readings
 from mmrl.modality.foreign import flatten_observation
@@ -43,7 +43,7 @@ class BrokenVectorSenses(VectorWrapper[Any, Any, Any, Any, Any]):
         ValueError: on an unknown sense, a sense whose space is no Box, and a fault that cannot befall it.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], faults: Mapping[str, Fault]) -> None:
+    def __init__(self, env: Envs, faults: Mapping[str, Fault]) -> None:
         super().__init__(env)
         self._mode = env.metadata.get("autoreset_mode")
         if not isinstance(self._mode, AutoresetMode):

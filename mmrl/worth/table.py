@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mmrl.evaluation.episodes import LONGEST_EPISODE, Envs, Episodes, Policy, episodes_from, run_episodes
+from mmrl.arrays import Envs
+from mmrl.evaluation.episodes import LONGEST_EPISODE, Episodes, Policy, episodes_from, run_episodes
 from mmrl.evaluation.figures import figures_of
 from mmrl.faults.wrappers import BrokenVectorSenses
 from mmrl.modality.foreign import flatten_observation

@@ -20,7 +20,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.help_page import EVERY_OPTION, OF_A_TRAINING, OF_AN_ABLATION, asks_for_help, show_most_used
 from mmrl_agents.settings.readers import OPTIONS, by
 from mmrl_agents.settings.recorded import config_to_dict, present_settings
-from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for, resumed
+from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for, settings_of_run
 from mmrl_agents.settings.unset import JOINED_BY_NAME, over
 from mmrl_agents.worlds.foreign_worlds import find_maker
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
@@ -184,7 +184,7 @@ def starting_point(
     """
     resume = value_of("--resume", words)
     if resume is not None:
-        return over(resumed(Path(resume), values_of("--trust", words)), document)
+        return over(settings_of_run(Path(resume), values_of("--trust", words)), document)
     if (not words and not document) or _asks_for_help_alone(words):
         return None
     env = _environment_in(words) or environment(over(GENERAL, document))

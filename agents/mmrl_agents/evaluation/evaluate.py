@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import tyro
-from gymnasium.vector import VectorEnv
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mmrl.arrays import Envs
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.rates import Report, divisor_worlds, evaluate
 from mmrl.settings.documents import fit
@@ -94,7 +94,7 @@ class EvaluateConfig:
 def reset_options(
     trained: TrainedPolicy,
     context: Mapping[str, Any],
-    worlds: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
+    worlds: gym.Env[Any, Any] | Envs,
 ) -> dict[str, Any] | None:
     """Options of `reset` with the context that the training aims at, overridden; None without any.
 

@@ -5,10 +5,8 @@ The probability is that of Machado et al. 2018, "Revisiting the Arcade Learning 
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
-from gymnasium.vector import VectorEnv
-
+from mmrl.arrays import Envs
 from mmrl.evaluation.rates import Report
 from mmrl_envs.multimodal import describing
 
@@ -17,7 +15,7 @@ STICKY = 0.25
 _LABEL = f"sticky actions {STICKY}"
 
 
-def draws_nothing(envs: VectorEnv[Any, Any, Any]) -> bool:
+def draws_nothing(envs: Envs) -> bool:
     """Whether the worlds draw nothing after the start: a deterministic policy then repeats the games of one start."""
     return describing(envs).different_games is not None
 

@@ -63,7 +63,7 @@ class NewEpisodes:
         """Let one more wait."""
         self._waiting.append(episode)
 
-    def take(self) -> list[Episode]:
+    def drain(self) -> list[Episode]:
         """Those that wait, in the order of their ends; none waits afterwards."""
         taken, self._waiting = self._waiting, []
         return taken

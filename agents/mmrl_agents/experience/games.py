@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.arrays import Indices
+from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
@@ -64,7 +63,7 @@ class Games:
 
     def __init__(
         self,
-        envs: VectorEnv[Any, Any, Any],
+        envs: Envs,
         policy: ActorCritic,
         statistics: EpisodeCounter,
         generator: torch.Generator,

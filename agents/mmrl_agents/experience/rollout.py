@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.arrays import Indices
+from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
 from mmrl.policy.actor_critic import ActorCritic
@@ -50,7 +49,7 @@ class Rollout:
 
     def __init__(
         self,
-        envs: VectorEnv[Any, Any, Any],
+        envs: Envs,
         policy: ActorCritic,
         storage: RolloutStorage,
         statistics: EpisodeCounter,

@@ -2,9 +2,9 @@
 
 from typing import Any, Protocol
 
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.arrays import Envs
 from mmrl_envs.multimodal import GroupedWorlds
 
 
@@ -22,7 +22,7 @@ class Stepping(Protocol):
 class _Together:
     """One group of all worlds, which step where the step is received."""
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(self, envs: Envs) -> None:
         self.envs, self.groups = envs, (slice(0, envs.num_envs),)
         self._actions: NDArray[Any] | None = None
 
@@ -33,6 +33,6 @@ class _Together:
         return self.envs.step(self._actions)
 
 
-def stepping(envs: VectorEnv[Any, Any, Any]) -> Stepping:
+def stepping(envs: Envs) -> Stepping:
     """The worlds as they group themselves, or else all at once."""
     return envs if isinstance(envs, GroupedWorlds) else _Together(envs)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from mmrl.arrays import Envs
 from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.policy.config import PolicyConfig
@@ -14,7 +15,7 @@ from mmrl.representation import ObjectiveConfig
 from mmrl_agents.experience.episodes import Ended, EpisodeCounter
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.machine.ranks import ALONE, Ranks
-from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.making import senses_of
 
 
 class Agent(Protocol):
@@ -147,7 +148,7 @@ class Setting:
     """The settings of the algorithm, of the class that its record names."""
     policy: PolicyConfig
     """Settings of the network."""
-    envs: Worlds
+    envs: Envs
     """Worlds to learn in."""
     seed: int
     """Of the training."""

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from mmrl.arrays import Envs
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.policies.shipped import PREFIX, pretrained_folder, pretrained_names
@@ -25,7 +26,7 @@ from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
 from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config
 from mmrl_agents.settings.recorded import config_to_dict
-from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.spec import WorldSpec
 from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
@@ -209,7 +210,7 @@ def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) ->
     return TrainedPolicy(policy.to(device).eval(), config, document, path)
 
 
-def _network(config: TrainConfig, envs: Worlds) -> Network:
+def _network(config: TrainConfig, envs: Envs) -> Network:
     """Raises ValueError for a network that no memory holds."""
     try:
         return build_network(config, envs)

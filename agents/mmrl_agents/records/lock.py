@@ -20,11 +20,11 @@ class FolderLock:
     """Holds the file `.lock` of a folder; workers do not inherit it, since they are processes of their own."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the lock; nothing is taken."""
+        """Name the lock; it is not acquired yet."""
         self.path = folder / ".lock"
         self._descriptor: int | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Raise FolderInUse where another training has it, of this process or another."""
         while self._descriptor is None:
             descriptor = self._opened()
@@ -39,7 +39,7 @@ class FolderLock:
                 os.close(descriptor)
 
     def release(self) -> None:
-        """Let go of it, if it was taken, and remove the file; whoever waits on that one notices."""
+        """Let go of it, if it was acquired, and remove the file; whoever waits on that one notices."""
         if self._descriptor is not None:
             with suppress(OSError):  # a folder that is gone or became read-only
                 self.path.unlink()

@@ -123,7 +123,7 @@ class RunFolder:
 
     def claim(self) -> None:
         """Keep other trainings out until `close`, or the end of the process; raises FolderInUse where one is in."""
-        self._lock.take()
+        self._lock.acquire()
 
     def close(self) -> None:
         """Let other trainings in."""

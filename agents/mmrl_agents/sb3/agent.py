@@ -161,7 +161,7 @@ class SB3Agent(ABC):
             "observation": self.model._last_obs,
             "episode_starts": self.model._last_episode_starts,
             "worlds": self.worlds.state_dict(),
-            "random": random_state.take(self.model),
+            "random": random_state.get_state(self.model),
         }
 
     def resume_rollout(self, state: Mapping[str, Any], options: dict[str, Any] | None) -> None:
@@ -171,7 +171,7 @@ class SB3Agent(ABC):
         self.worlds.load_state_dict(numpy_tree(state["worlds"]))
         _, self.callback = self.model._setup_learn(self._total_steps, reset_num_timesteps=False)
         self.model._total_timesteps = self._total_steps
-        random_state.restore(self.model, state["random"])
+        random_state.set_state(self.model, state["random"])
 
 
 class RolloutAgent(SB3Agent):

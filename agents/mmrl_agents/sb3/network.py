@@ -23,12 +23,13 @@ from stable_baselines3.sac.policies import Actor as SACActor
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
+from mmrl.arrays import Envs
 from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl_agents.learning.agent import Setting
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm
 from mmrl_agents.sb3.extractor import MultimodalExtractor
-from mmrl_agents.worlds.making import Worlds, action_space_of
+from mmrl_agents.worlds.making import action_space_of
 
 
 class SB3Action(NamedTuple):
@@ -237,7 +238,7 @@ def _no_step_size(remaining: float) -> float:
     return 0.0
 
 
-def _require_actions(algorithm: SB3Algorithm, name: str, envs: Worlds) -> None:
+def _require_actions(algorithm: SB3Algorithm, name: str, envs: Envs) -> None:
     space = action_space_of(envs)
     if isinstance(space, spaces.Box):
         # SB3's own checks, as errors that say what is wrong with which space; make_envs rescales all bounded actions.

@@ -10,7 +10,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 
-def take(model: BaseAlgorithm) -> dict[str, Any]:
+def get_state(model: BaseAlgorithm) -> dict[str, Any]:
     """Their states, as arrays, tensors and plain Python."""
     device = model.device
     return {
@@ -21,8 +21,8 @@ def take(model: BaseAlgorithm) -> dict[str, Any]:
     }
 
 
-def restore(model: BaseAlgorithm, state: Mapping[str, Any]) -> None:
-    """Undo `take`; a generator of another kind of device stays as it is."""
+def set_state(model: BaseAlgorithm, state: Mapping[str, Any]) -> None:
+    """Undo `get_state`; a generator of another kind of device stays as it is."""
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and model.device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"].cpu(), model.device)

@@ -19,11 +19,12 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from mmrl.arrays import Envs
 from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.sb3.extractor import MultimodalExtractor
 from mmrl_agents.sb3.infos import InfoRows
-from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.spec import WorldSpec
 
 Listener = Callable[[int, "dict[str, Any] | None", Mapping[str, Any]], None]
@@ -50,7 +51,7 @@ class WorldsVecEnv(VecEnv):
         ValueError: for worlds with another kind of autoreset.
     """
 
-    def __init__(self, envs: Worlds, listener: Listener | None = None) -> None:
+    def __init__(self, envs: Envs, listener: Listener | None = None) -> None:
         mode = envs.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
             raise ValueError(f"SB3 restarts finished worlds in the same step, these have autoreset_mode {mode}")

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from mmrl.arrays import Envs
 from mmrl.representation import objective_configs
 from mmrl.settings.documents import build
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network, Setting
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.worlds.making import Worlds, senses_of
+from mmrl_agents.worlds.making import senses_of
 
 
 def algorithm_settings(config: TrainConfig) -> Any:
@@ -16,7 +17,7 @@ def algorithm_settings(config: TrainConfig) -> Any:
     return vars(config)[algorithm.part] if algorithm.part else build(algorithm.settings, config.agent_options)
 
 
-def setting_of(config: TrainConfig, envs: Worlds) -> Setting:
+def setting_of(config: TrainConfig, envs: Envs) -> Setting:
     """A training in some worlds; ValueError where it drops senses that these lack, and for an unknown objective."""
     return Setting(
         config.agent,
@@ -31,7 +32,7 @@ def setting_of(config: TrainConfig, envs: Worlds) -> Setting:
     )
 
 
-def build_network(config: TrainConfig, envs: Worlds) -> Network:
+def build_network(config: TrainConfig, envs: Envs) -> Network:
     """The untrained network of a run, from what its worlds declare; ValueError where the settings do not fit them."""
     network: Network = find_algorithm(config.agent).network(setting_of(config, envs))
     return network

@@ -19,9 +19,9 @@ def recipe_for(env: str, agent: str | None = None, name: str = "") -> TrainConfi
     return config
 
 
-def resumed(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:
-    """The settings of the training in a folder, to go on with, as `unset.resumed` finds them."""
-    config: TrainConfig = unset.resumed(TrainConfig, folder, trust)
+def settings_of_run(folder: Path, trust: Sequence[str] = ()) -> TrainConfig:
+    """The settings of the training in a folder, to go on with, as `unset.of_run` finds them."""
+    config: TrainConfig = unset.of_run(TrainConfig, folder, trust)
     return config
 
 

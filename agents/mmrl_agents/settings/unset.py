@@ -49,7 +49,7 @@ def starting_from_a_recipe(cls: type[Config]) -> type[Config]:
 
 def _over_what_it_starts_from(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("resume") is not None:
-        return settings_over(resumed(cls, Path(given["resume"]), given.get("trust", ())), given)
+        return settings_over(of_run(cls, Path(given["resume"]), given.get("trust", ())), given)
     recipe = chosen(cls, given["env"], given.get("agent"), given.get("recipe", ""))
     # "pong" names recipes, not an environment
     return {**settings_over(recipe, given), "env": recipe.env, "recipe": recipe.recipe}
@@ -92,7 +92,7 @@ def _without_a_recipe(cls: type[Any], env: str, agent: str | None, name: str) ->
     return over(general(cls), {**find_algorithm(agent).defaults, "env": env, **worlds, "recipe": name, "agent": agent})
 
 
-def resumed(cls: type[Any], folder: Path, trust: Sequence[str] = ()) -> Any:
+def of_run(cls: type[Any], folder: Path, trust: Sequence[str] = ()) -> Any:
     """The settings of the run in a folder, to go on with.
 
     Raises FileNotFoundError where there is none, and Untrusted where its record names code that nobody allowed.

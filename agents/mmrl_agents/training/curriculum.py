@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from mmrl.arrays import Envs
 from mmrl.curriculum import CURRICULA, Curriculum, EpisodeResult, make_curriculum
 from mmrl_agents.experience.episodes import Ended
 from mmrl_agents.settings.config import TrainConfig
@@ -20,9 +20,7 @@ PREFIX = "curriculum/"
 class WorldCurriculum:
     """Hands worlds the contexts that a curriculum chooses, and the curriculum the outcome of their episodes."""
 
-    def __init__(
-        self, curriculum: Curriculum, envs: VectorEnv[Any, Any, Any], env_id: str, first_world: int = 0
-    ) -> None:
+    def __init__(self, curriculum: Curriculum, envs: Envs, env_id: str, first_world: int = 0) -> None:
         """The curriculum knows world i of `envs` as `first_world` + i.
 
         Raises ValueError where the environment takes no context, or not what the curriculum varies.
@@ -64,7 +62,7 @@ class WorldCurriculum:
 
 
 def make_world_curriculum(
-    config: TrainConfig, envs: VectorEnv[Any, Any, Any], seed: int, *, scores: bool, first_world: int = 0
+    config: TrainConfig, envs: Envs, seed: int, *, scores: bool, first_world: int = 0
 ) -> WorldCurriculum | None:
     """The curriculum of the worlds of a training run, None where its context is fixed.
 

@@ -123,7 +123,7 @@ class Trainer:
 
     def _count(self, taken: int) -> int:
         """Count the episodes that ended on any rank; returns the steps of all, of which this one has `taken`."""
-        for episode in self.ranks.gather(self._new_episodes.take()):
+        for episode in self.ranks.gather(self._new_episodes.drain()):
             self.statistics.add(episode)
         return sum(self.ranks.gather([taken]))
 

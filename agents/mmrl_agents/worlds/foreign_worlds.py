@@ -8,8 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 
+from mmrl.arrays import Envs
 from mmrl.modality.foreign import DeclaredSenses, Override, overrides_from
 from mmrl_agents.worlds.accepted import refused_arguments
 from mmrl_agents.worlds.actions import Single, unit_actions
@@ -61,7 +62,7 @@ def make_worlds(
     modalities: Mapping[str, Any],
     workers: int = 0,
     worker_timeout_s: float = TIMEOUT_S,
-) -> VectorEnv[Any, Any, Any]:
+) -> Envs:
     """N worlds side by side with SAME_STEP autoreset, bounded actions in [-1, 1] and declared senses.
 
     With `workers` they step in so many processes, replaced where they give no answer for `worker_timeout_s`.

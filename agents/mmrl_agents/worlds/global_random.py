@@ -14,7 +14,7 @@ def seed_globally(seed: int) -> None:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - environments of other packages draw from it
 
 
-def take() -> dict[str, Any]:
+def get_state() -> dict[str, Any]:
     """Their states: arrays and plain Python."""
     version, words, gauss = random.getstate()
     return {
@@ -23,8 +23,8 @@ def take() -> dict[str, Any]:
     }
 
 
-def restore(state: Mapping[str, Any]) -> None:
-    """Undo `take`."""
+def set_state(state: Mapping[str, Any]) -> None:
+    """Undo `get_state`."""
     python, saved = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     inner = {**saved["state"], "key": np.asarray(saved["state"]["key"], np.uint32)}
@@ -34,8 +34,8 @@ def restore(state: Mapping[str, Any]) -> None:
 @contextmanager
 def spared() -> Iterator[None]:
     """Leaves both as they were, whatever is drawn or seeded inside."""
-    before = take()
+    before = get_state()
     try:
         yield
     finally:
-        restore(before)
+        set_state(before)

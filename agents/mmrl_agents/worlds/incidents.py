@@ -1,10 +1,8 @@
 """Counts of what went wrong with the worlds of a training that goes on all the same."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from gymnasium.vector import VectorEnv
-
+from mmrl.arrays import Envs
 from mmrl_envs.multimodal import describing
 
 KINDS: Mapping[str, str] = {
@@ -16,7 +14,7 @@ KINDS: Mapping[str, str] = {
 """Names of the counts, and what people read."""
 
 
-def clipped_readings(envs: VectorEnv[Any, Any, Any]) -> dict[str, int]:
+def clipped_readings(envs: Envs) -> dict[str, int]:
     """Readings beyond the declared bounds by sense, of senses that had any."""
     return {name: count for name, count in describing(envs).clipped_readings.items() if count}
 

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
 
+from mmrl.arrays import Envs
 from mmrl.modality import Modality
 from mmrl.modality.foreign import overrides_from, with_encoders
 from mmrl.settings.named import joined
@@ -20,8 +20,6 @@ from mmrl_agents.worlds.foreign_worlds import find_maker, make_worlds
 from mmrl_agents.worlds.worker import TIMEOUT_S
 from mmrl_envs.multimodal import MultimodalVectorEnv, describing
 
-Worlds = VectorEnv[Any, Any, Any]
-
 
 def make_envs(
     env_id: str,
@@ -30,7 +28,7 @@ def make_envs(
     modalities: Mapping[str, Any] = MappingProxyType({}),
     workers: int = 0,
     worker_timeout_s: float = TIMEOUT_S,
-) -> Worlds:
+) -> Envs:
     """N copies of an environment with SAME_STEP autoreset and, where bounded, actions in [-1, 1].
 
     Environments of mmrl come in their own vector form, others as a SyncVectorEnv of single ones. An
@@ -87,7 +85,7 @@ def _are_mappings(*values: Any) -> bool:
     return all(isinstance(value, Mapping) for value in values)
 
 
-def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Worlds | gym.Env[Any, Any]) -> None:
+def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Envs | gym.Env[Any, Any]) -> None:
     """Raise ValueError for a context given to worlds that have none, or read nothing of it."""
     if not context:
         return
@@ -97,7 +95,7 @@ def require_context_known(env_id: str, context: Mapping[str, Any], worlds: World
     ask("require_context")(context)
 
 
-def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, workers: int) -> Worlds:
+def _with_encoders(envs: Envs, modalities: Mapping[str, Any], env_id: str, workers: int) -> Envs:
     """Worlds of ours, their senses read as asked; closed, with a ValueError, where that is not possible."""
     worlds = envs.unwrapped
     assert isinstance(worlds, MultimodalVectorEnv)
@@ -111,7 +109,7 @@ def _with_encoders(envs: Worlds, modalities: Mapping[str, Any], env_id: str, wor
     return envs
 
 
-def senses_of(envs: Worlds) -> dict[str, Modality]:
+def senses_of(envs: Envs) -> dict[str, Modality]:
     """The senses that an environment declares.
 
     Those of other packages follow from the observation space and what the run says of it.
@@ -119,12 +117,12 @@ def senses_of(envs: Worlds) -> dict[str, Modality]:
     return dict(describing(envs).modalities)
 
 
-def critic_senses_of(envs: Worlds) -> dict[str, Modality]:
+def critic_senses_of(envs: Envs) -> dict[str, Modality]:
     """The senses of a critic alone in an environment, {} for most; `info` holds the readings under these names."""
     return dict(describing(envs).critic_modalities)
 
 
-def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
+def action_space_of(envs: Envs) -> spaces.Box | spaces.Discrete:
     """The action space of one world; raises ValueError on a kind no policy has a head for."""
     space = envs.single_action_space
     if not isinstance(space, spaces.Box | spaces.Discrete):
@@ -134,7 +132,7 @@ def action_space_of(envs: Worlds) -> spaces.Box | spaces.Discrete:
     return space
 
 
-def world_settings(envs: Worlds, context: Mapping[str, Any]) -> dict[str, Any]:
+def world_settings(envs: Envs, context: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of worlds of mmrl, as they are without any option; {} for worlds of other packages.
 
     Of robots these are task, engine, rates, time limit and context, of which `context` is what the training or the

@@ -67,12 +67,12 @@ class SideBySide(SelfDescribing, SyncVectorEnv):
 
     def _generators(self) -> dict[str, Any]:
         """States of the generators that each process shares among its worlds."""
-        return {"generators": [global_random.take()]}
+        return {"generators": [global_random.get_state()]}
 
     def _restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Undo `_generators`; spread over other processes before, they go on from where they are."""
         if len(states) == 1:
-            global_random.restore(states[0])
+            global_random.set_state(states[0])
 
     def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
         # Gymnasium takes the type of a column from the first world that has the entry.

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import gymnasium as gym
 
+from mmrl.arrays import Envs
 from mmrl_agents.worlds.foreign_worlds import make_single_world
-from mmrl_agents.worlds.making import Worlds, known_as, make_envs
+from mmrl_agents.worlds.making import known_as, make_envs
 from mmrl_agents.worlds.worker import TIMEOUT_S
 
 
@@ -35,7 +36,7 @@ class WorldSpec:
         """The same worlds without workers."""
         return replace(self, workers=0)
 
-    def make(self, num_worlds: int, **changes: Any) -> Worlds:
+    def make(self, num_worlds: int, **changes: Any) -> Envs:
         """So many worlds side by side, some keyword arguments changed; raises ValueError as `make_envs`."""
         kwargs = {**self.kwargs, **changes}
         return make_envs(self.env, num_worlds, kwargs, self.modalities, self.workers, self.worker_timeout_s)

@@ -64,7 +64,7 @@ class Worker:
         self._last[row] = begun[0]
         return begun
 
-    def restore(self, row: int, state: Mapping[str, Any]) -> None:
+    def set_state(self, row: int, state: Mapping[str, Any]) -> None:
         """Put a world back as it stood."""
         self._last[row] = self.ask("set_state", row, state)
 

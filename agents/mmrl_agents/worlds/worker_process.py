@@ -63,8 +63,8 @@ def serve(connection: Connection, make: Maker, count: int) -> None:
         "step": step,
         "get_state": get_state,
         "set_state": set_state,
-        "take_generators": global_random.take,
-        "restore_generators": global_random.restore,
+        "get_generators": global_random.get_state,
+        "set_generators": global_random.set_state,
     }
     while True:
         try:

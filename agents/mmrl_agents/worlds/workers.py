@@ -102,14 +102,14 @@ class WorkerWorlds(SideBySide):
 
     def _generators(self) -> dict[str, Any]:
         with death_means_other_worlds():
-            return {"generators": [worker.ask("take_generators") for worker in self.workers]}
+            return {"generators": [worker.ask("get_generators") for worker in self.workers]}
 
     def _restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
         if len(states) != len(self.workers):
             return
         with death_means_other_worlds():
             for worker, state in zip(self.workers, states, strict=True):
-                worker.ask("restore_generators", state)
+                worker.ask("set_generators", state)
 
     def _shared(self, rows: list[Any]) -> Iterator[tuple[Worker, list[Any]]]:
         """Every worker with what is meant for its worlds."""
@@ -149,7 +149,7 @@ class RemoteWorld(gym.Env[Any, Any]):
     def set_state(self, state: Mapping[str, Any]) -> None:
         """As the world's own."""
         with death_means_other_worlds():
-            self._worker.restore(self._row, state)
+            self._worker.set_state(self._row, state)
 
 
 def _given(world: RemoteWorld) -> RemoteWorld:

@@ -20,7 +20,7 @@ HOLDER = (
     "import sys, time\n"
     "from pathlib import Path\n"
     "from mmrl_agents.records.lock import FolderLock\n"
-    "FolderLock(Path(sys.argv[1])).take()\n"
+    "FolderLock(Path(sys.argv[1])).acquire()\n"
     "print('taken', flush=True)\n"
     "time.sleep(600)\n"
 )
@@ -28,15 +28,15 @@ HOLDER = (
 
 def test_a_lock_keeps_others_out_until_it_is_released(tmp_path: Path) -> None:
     mine, yours = FolderLock(tmp_path), FolderLock(tmp_path)
-    mine.take()
-    mine.take()  # it has it already
+    mine.acquire()
+    mine.acquire()  # it has it already
     with pytest.raises(FolderInUse, match=f"{tmp_path} is being trained by another process"):
-        yours.take()
+        yours.acquire()
     mine.release()
     assert os.listdir(tmp_path) == []
-    yours.take()
+    yours.acquire()
     with pytest.raises(FolderInUse):
-        mine.take()
+        mine.acquire()
     yours.release()
 
 
@@ -45,9 +45,9 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"taken\n"
         with pytest.raises(FolderInUse):
-            FolderLock(tmp_path).take()
+            FolderLock(tmp_path).acquire()
         holder.send_signal(signal.SIGKILL)
-    FolderLock(tmp_path).take()
+    FolderLock(tmp_path).acquire()
 
 
 def test_a_lock_whose_file_was_removed_while_it_was_taken_is_taken_again(
@@ -56,7 +56,7 @@ def test_a_lock_whose_file_was_removed_while_it_was_taken_is_taken_again(
     import fcntl
 
     flock, holder = fcntl.flock, FolderLock(tmp_path)
-    holder.take()
+    holder.acquire()
 
     def late(descriptor: int, how: int) -> None:  # the holder ends between opening and locking
         monkeypatch.undo()
@@ -65,9 +65,9 @@ def test_a_lock_whose_file_was_removed_while_it_was_taken_is_taken_again(
 
     monkeypatch.setattr(fcntl, "flock", late)
     mine = FolderLock(tmp_path)
-    mine.take()
+    mine.acquire()
     with pytest.raises(FolderInUse):
-        FolderLock(tmp_path).take()
+        FolderLock(tmp_path).acquire()
     assert mine.path.exists()
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_file_is_no_lock(kind: str, tmp_path: Path) -> None:
         target.touch()
     before = target.exists()
     with pytest.raises(UnfitFile, match="not a regular file"):
-        FolderLock(run).take()
+        FolderLock(run).acquire()
     assert target.exists() == before
 
 
