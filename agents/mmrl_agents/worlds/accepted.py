@@ -1,4 +1,4 @@
-"""Which keyword arguments an environment takes, read off what makes it."""
+"""The keyword arguments that an environment takes and those it has by itself, read off what makes it."""
 
 import inspect
 import typing
@@ -20,20 +20,31 @@ def accepted_arguments(env_id: str) -> list[str]:
     Those that a function hands on, as `**kwargs`, are looked for in the class that it says it returns, those of a
     constructor in the classes that its own is derived from.
     """
+    found, all_found = _arguments(env_id.rpartition(":")[2])
+    return [name for name in found if name not in _OURS] if all_found else []
+
+
+def usual_arguments(env_id: str) -> dict[str, Any]:
+    """The arguments of a registered environment where none are given: its defaults, and what it is registered with."""
     env_id = env_id.rpartition(":")[2]
+    found, _ = _arguments(env_id)
+    defaults = {name: argument.default for name, argument in found.items() if argument.default is not argument.empty}
+    return {**defaults, **(gym.registry[env_id].kwargs if env_id in gym.registry else {})}
+
+
+def _arguments(env_id: str) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The keyword arguments of an environment, as far as they are known, and whether that is all of them."""
     if arguments := task_arguments(env_id):
-        return [name for name in arguments if name not in _OURS]
+        return arguments, True
     spec = gym.registry.get(env_id)
     maker = spec and (spec.vector_entry_point or spec.entry_point)
-    if not maker:
-        return []
-    found: dict[str, None] = {}
-    for part in _chain(load_env_creator(maker) if isinstance(maker, str) else maker):
+    found: dict[str, inspect.Parameter] = {}
+    for part in _chain(load_env_creator(maker) if isinstance(maker, str) else maker) if maker else ():
         parameters = inspect.signature(part).parameters.values()
-        found |= dict.fromkeys(parameter.name for parameter in parameters if _is_an_option(parameter))
+        found |= {one.name: one for one in parameters if _is_an_option(one) and one.name not in found}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return [name for name in found if name not in _OURS]
-    return []
+            return found, True
+    return found, False
 
 
 def refused_arguments(env_id: str, env_kwargs: Mapping[str, Any], error: Exception, name: str = "") -> ValueError:

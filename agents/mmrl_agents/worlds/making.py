@@ -15,7 +15,7 @@ from mmrl.modality import Modality
 from mmrl.modality.foreign import overrides_from, with_encoders
 from mmrl.settings.named import joined
 from mmrl_agents.records.refusals import raised_by_us
-from mmrl_agents.worlds.accepted import refused_arguments
+from mmrl_agents.worlds.accepted import refused_arguments, usual_arguments
 from mmrl_agents.worlds.foreign_worlds import find_maker, make_worlds
 from mmrl_agents.worlds.worker import TIMEOUT_S
 from mmrl_envs.multimodal import MultimodalVectorEnv, describing
@@ -41,9 +41,10 @@ def make_envs(
     could be read in more ways than one, and on workers for environments of mmrl.
     """
     module, _, name = env_id.rpartition(":")
-    name, env_kwargs = known_as(name, env_kwargs)
     try:
-        if find_maker(env_id) is None and gym.spec(name).vector_entry_point is not None:
+        maker = find_maker(env_id)  # imports the module, which registers an id
+        name, env_kwargs = known_as(name, env_kwargs)
+        if maker is None and gym.spec(name).vector_entry_point is not None:
             envs = gym.make_vec(name, num_envs=num_worlds, **env_kwargs)
             if isinstance(envs.unwrapped, MultimodalVectorEnv):
                 return _with_encoders(envs, modalities, env_id, workers)
@@ -72,17 +73,19 @@ def known_as(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[str, dict[str,
     """
     atari = _ATARI.fullmatch(env_id)
     if atari is None:
-        usual = gym.registry[env_id].kwargs if env_id in gym.registry else {}
-        # settings within a mapping join those it is registered with, of which Gymnasium would keep none
-        shared = [name for name, value in env_kwargs.items() if _are_mappings(usual.get(name), value)]
-        within = {name: joined(usual[name], env_kwargs[name]) for name in shared}
-        return env_id, {**env_kwargs, **within}
+        return env_id, _over_the_usual(env_id, env_kwargs)
     game = re.sub(r"(?<=[A-Za-z])(?=[0-9]?[A-Z])", "_", atari["game"]).lower()
     return "mmrl/Atari-v0", {"game": game, **env_kwargs}
 
 
-def _are_mappings(*values: Any) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
+def _over_the_usual(env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments given, those within a mapping joined with the usual ones, of which Python would keep none."""
+    mappings = {name: value for name, value in given.items() if isinstance(value, Mapping)}
+    if not mappings:
+        return dict(given)
+    find_maker(env_id)  # as above
+    usual = {name: value for name, value in usual_arguments(env_id).items() if name in mappings}
+    return {**given, **joined(usual, mappings)}
 
 
 def require_context_known(env_id: str, context: Mapping[str, Any], worlds: Envs | gym.Env[Any, Any]) -> None:

@@ -131,11 +131,11 @@ def make_single(*, task: str, **kwargs: Any) -> RobotEnv:
     return RobotEnv(made, **others)
 
 
-def task_arguments(env_id: str) -> list[str]:
-    """Names of the keyword arguments with which the worlds of a registered task are made; none of another id."""
+def task_arguments(env_id: str) -> dict[str, inspect.Parameter]:
+    """The keyword arguments with which the worlds of a registered task are made, by name; none of another id."""
     from mmrl_envs.vector_env import RobotVectorEnv
 
-    return [*_options(_loaded(_registered[env_id].task)), *_options(RobotVectorEnv)] if env_id in _registered else []
+    return {**_options(_loaded(_registered[env_id].task)), **_options(RobotVectorEnv)} if env_id in _registered else {}
 
 
 def _made(task: str, kwargs: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
@@ -157,5 +157,5 @@ def _loaded(task: str) -> Any:
     return maker
 
 
-def _options(maker: Any) -> tuple[str, ...]:
-    return tuple(inspect.signature(maker).parameters)
+def _options(maker: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(maker).parameters
