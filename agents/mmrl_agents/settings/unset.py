@@ -61,8 +61,15 @@ def general(cls: type[Any]) -> Any:
 
 
 def of_recipe(cls: type[Any], env: str, recipe: Recipe, name: str) -> Any:
-    """A training of a recipe; `env` is the environment where the recipe names none."""
-    return over(general(cls), {"env": env, **recipe, "recipe": name})
+    """A training of a recipe; `env` is the environment where the recipe names none.
+
+    Raises ValueError, naming both, for a recipe that does not fit the settings of a training.
+    """
+    try:
+        return over(general(cls), {"env": env, **recipe, "recipe": name})
+    except Exception as error:  # of anybody's package
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"the recipe {name!r} of {env}: {reason}") from error
 
 
 def chosen(cls: type[Any], env: str, agent: str | None, name: str) -> Any:
