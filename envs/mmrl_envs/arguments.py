@@ -53,6 +53,15 @@ def numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     return tuple(number(f"{name}[{i}]", value) for i, value in enumerate(values))
 
 
+def shown(value: Any) -> str:
+    """A value that is no object of the wanted kind, as a message shows it: of a class also how to come by an object."""
+    return (
+        f"{value!r}, which is a class: give an object, {value.__name__}(...)"
+        if isinstance(value, type)
+        else repr(value)
+    )
+
+
 def number_array(name: str, values: Any) -> NDArray[Any]:
     """An array of numbers; ValueError for words, bytes, dates, complex numbers, records and masked arrays."""
     array = np.asarray(values)

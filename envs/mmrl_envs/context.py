@@ -144,6 +144,13 @@ def with_defaults(parameters: Sequence[Parameter | Choice], defaults: Mapping[st
     return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in parameters]
 
 
+class DrawnContext(dict[str, FloatArray]):
+    """Drawn values (n,) by the name of a parameter; one that does not exist is answered with those that do."""
+
+    def __missing__(self, name: str) -> FloatArray:
+        raise ValueError(f"the context has no {name!r}; its parameters are {', '.join(sorted(self)) or 'none'}")
+
+
 class WorldContexts:
     """The present setting of every parameter, and the draws from it.
 
@@ -228,7 +235,7 @@ class WorldContexts:
         """Names of the groups in which parameters are drawn."""
         return tuple(dict.fromkeys(parameter.group for parameter in self.parameters.values()))
 
-    def draw(self, worlds: IntArray, streams: Mapping[str, Streams]) -> dict[str, FloatArray]:
+    def draw(self, worlds: IntArray, streams: Mapping[str, Streams]) -> DrawnContext:
         """Values for the coming episodes of some worlds, each (n,); a `Choice` gives indices.
 
         One uniform number is drawn for every parameter, fixed or not, so that fixing one leaves the others
@@ -238,7 +245,7 @@ class WorldContexts:
             worlds: which, (n,).
             streams: the random stream of each group.
         """
-        drawn: dict[str, FloatArray] = {}
+        drawn = DrawnContext()
         for group in self.groups:
             names = [name for name, parameter in self.parameters.items() if parameter.group == group]
             uniform = streams[group].uniform(worlds, (len(names),))

@@ -148,7 +148,9 @@ def test_a_scene_without_a_camera_for_spectators_says_what_to_add() -> None:
 
 
 def test_what_is_no_task_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"a task must be a mmrl_envs\.task\.Task, got <class .*Door"):
+    with pytest.raises(
+        ValueError, match=r"a task must be a mmrl_envs\.task\.Task, got <class .*: give an object, Door\("
+    ):
         RobotVectorEnv(Door, N)  # type: ignore[arg-type]  # refused
 
 
@@ -185,6 +187,15 @@ def started(**changes: Any) -> Callable[..., Start]:
 def test_a_wrong_start_is_named(begin: Callable[..., Any], message: str) -> None:
     envs = RobotVectorEnv(variant(begin=begin), N, physics_hz=100)
     with pytest.raises(ValueError, match=message):
+        envs.reset(seed=0)
+
+
+def test_a_context_that_is_misspelled_is_answered_with_the_parameters() -> None:
+    def begin(self: Task, worlds: np.ndarray, context: Mapping[str, np.ndarray], streams: Streams) -> Start:
+        return Start(context["wyde"][:, None])
+
+    envs = RobotVectorEnv(variant(begin=begin), N, physics_hz=100)
+    with pytest.raises(ValueError, match=rf"the context has no 'wyde'; its parameters are .*\b{WIDE.name}\b"):
         envs.reset(seed=0)
 
 

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
 from mmrl.offers import load
+from mmrl_envs.arguments import shown
 from mmrl_envs.sensors.base import Sensor
 from mmrl_envs.sensors.spec import parse_sensor
 
@@ -51,9 +52,9 @@ def make_sensor(sensor: str | Sensor) -> Sensor:
     """
     made = _from_text(sensor) if isinstance(sensor, str) else sensor
     if not isinstance(made, Sensor):
-        raise TypeError(f"sensor {sensor!r} must give a mmrl_envs.sensors.Sensor, got {made!r}")
+        raise TypeError(f"sensor {sensor!r} must give a mmrl_envs.sensors.Sensor, got {shown(made)}")
     if not isinstance(made.modality, Modality):
-        raise TypeError(f"the modality of {made!r} must be a mmrl.modality.Modality, got {made.modality!r}")
+        raise TypeError(f"the modality of {made!r} must be a mmrl.modality.Modality, got {shown(made.modality)}")
     if "." in made.modality.name:
         raise ValueError(f"the name of a sensor's modality must have no dot, got {made.modality.name!r}")
     return made

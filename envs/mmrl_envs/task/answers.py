@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure, require_declarable
 from mmrl.streams import Streams
-from mmrl_envs.arguments import whole
+from mmrl_envs.arguments import shown, whole
 from mmrl_envs.context import Choice, Parameter
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.base import Robot
@@ -32,7 +32,7 @@ _ROUNDING = 1e-4
 def checked_task(task: Task) -> Task:
     """The task itself. Raises ValueError where it declares something other than `Task` asks for."""
     if not isinstance(task, Task):
-        raise ValueError(f"a task must be a mmrl_envs.task.Task, got {task!r}")
+        raise ValueError(f"a task must be a mmrl_envs.task.Task, got {shown(task)}")
     name = type(task).__name__
     _require_robot(task)
     _require_all(f"{name}.figures", task.figures, Figure)
@@ -207,7 +207,7 @@ def _require_robot(task: Task) -> None:
     if not isinstance(robot, Robot):
         raise ValueError(
             f"{type(task).__name__}.robot must be a mmrl_envs.robots.base.Robot, such as "
-            f"mmrl_envs.robots.tool_arm.ToolArm(tool_length=0.2), got {robot!r}"
+            f"mmrl_envs.robots.tool_arm.ToolArm(tool_length=0.2), got {shown(robot)}"
         )
 
 
@@ -216,4 +216,4 @@ def _require_all(what: str, entries: Any, kind: Any) -> None:
     wrong = next((entry for entry in entries if not isinstance(entry, kind)), None) if plain else entries
     if not plain or wrong is not None:
         name = " or ".join(entry.__name__ for entry in get_args(kind) or (kind,))
-        raise ValueError(f"{what} must be a sequence of {name}, got {wrong!r}")
+        raise ValueError(f"{what} must be a sequence of {name}, got {shown(wrong)}")

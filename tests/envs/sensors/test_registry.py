@@ -95,7 +95,9 @@ def test_what_is_no_sensor_is_refused() -> None:
     register_sensor("number", lambda: 3)  # type: ignore[arg-type, return-value]  # a user's mistake
     with pytest.raises(TypeError, match=r"sensor 'number' must give a .*Sensor, got 3"):
         make_sensor("number")
-    with pytest.raises(TypeError, match=r"must give a .*Sensor, got <class .*Whisker"):
+    with pytest.raises(
+        TypeError, match=r"must give a .*Sensor, got <class .*, which is a class: give an object, Whisker\("
+    ):
         make_sensor(Whisker)  # type: ignore[arg-type]  # the class instead of an object
 
 
