@@ -1,7 +1,7 @@
 """Offers of installed packages through entry points, and packages that cannot be imported."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -30,3 +30,22 @@ def usable(points: Iterable[EntryPoint]) -> Iterator[tuple[EntryPoint, Any]]:
             warnings.warn(str(error), PackageUnusable, stacklevel=3)
             continue
         yield point, offered
+
+
+def by_name(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    """The entry points of each name; one that a package has twice, as where it is installed twice, counts once."""
+    named: dict[str, dict[str, EntryPoint]] = {}
+    for point in points:
+        named.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: list(values.values()) for name, values in named.items()}
+
+
+def claimed_by(points: Sequence[EntryPoint]) -> str:
+    """The sentence about a name that several packages offer, for something else each."""
+    claims = " and ".join(map(origin_of, points))
+    return f"{points[0].name!r} of {points[0].group} is offered by {claims}: uninstall all but one of them"
+
+
+def origin_of(point: EntryPoint) -> str:
+    """The package of an entry point, as far as it is known, and the place in it."""
+    return point.value if point.dist is None else f"{point.dist.name} ({point.value})"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mmrl.offers import usable
+from mmrl.offers import by_name, claimed_by, origin_of, usable
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
@@ -218,18 +218,31 @@ def register_algorithm(algorithm: Algorithm[Any]) -> None:
 def algorithms() -> dict[str, Algorithm[Any]]:
     """All algorithms by name: those that come with the package, were registered, or are offered by installed packages.
 
-    Warns of packages that cannot be imported. Raises ValueError where one offers something else, or two claim a name.
+    Warns of packages that cannot be imported; `refused_offers` are left out.
     """
-    for point, offered in usable(entry_points(group=ENTRY_POINT_GROUP)):
-        if not isinstance(offered, Algorithm) or offered.name != point.name:
-            raise ValueError(f"{point.value} must be an Algorithm of the name {point.name!r}, it is {offered!r}")
-        register_algorithm(offered)
+    refused_offers()
     return dict(_registered)
 
 
+def refused_offers() -> dict[str, str]:
+    """Register what installed packages offer; the answer is why that is refused of some, by name."""
+    refused: dict[str, str] = {}
+    for name, points in by_name(entry_points(group=ENTRY_POINT_GROUP)).items():
+        if len(points) > 1:
+            refused[name] = claimed_by(points)
+            continue
+        for point, offered in usable(points):
+            if not isinstance(offered, Algorithm) or offered.name != name:
+                refused[name] = f"{origin_of(point)} must be an Algorithm of the name {name!r}, it is {offered!r}"
+            elif (known := _registered.setdefault(name, offered)) is not offered:
+                refused[name] = f"{origin_of(point)} offers {name!r}, which is taken by another: {known.summary}"
+    return refused
+
+
 def find_algorithm(name: str) -> Algorithm[Any]:
-    """The algorithm of a name; ValueError naming those there are."""
-    found = _registered.get(name) or algorithms().get(name)
-    if found is None:
-        raise ValueError(f"there is no agent {name!r}; there are {', '.join(algorithms())}")
-    return found
+    """The algorithm of a name; ValueError naming those there are, or why what a package offers is refused."""
+    if name not in _registered:
+        refused = refused_offers()
+        if name not in _registered:
+            raise ValueError(refused.get(name, f"there is no agent {name!r}; there are {', '.join(_registered)}"))
+    return _registered[name]

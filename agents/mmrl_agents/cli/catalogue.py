@@ -5,30 +5,43 @@ It asks the things themselves, so it loads torch and MuJoCo where it needs them;
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from typing import Any
 
 
 def _environments() -> Iterable[tuple[str, str]]:
     import gymnasium as gym
 
+    from mmrl_agents.cli.overview import environments, offers_of_packages
     from mmrl_agents.recipes import all_recipes
-    from mmrl_envs.tasks.registry import registrations
 
-    tasks, recipes = registrations(), all_recipes()
+    sentences, recipes = environments(offers_of_packages()), all_recipes()
     ours = [name for name, spec in gym.registry.items() if spec.namespace == "mmrl"]
-    for name in sorted({*ours, *recipes, *tasks}):
-        named = f"recipes: {', '.join(recipes[name])}" if name in recipes else ""
-        yield name, " ".join(filter(None, (tasks[name].help if name in tasks else "", named)))
+    for name in sorted({*ours, *recipes, *sentences}):
+        named = f"recipes: {', '.join(map(_with_its_steps, recipes[name].items()))}" if name in recipes else ""
+        yield name, " ".join(filter(None, (sentences.get(name, ""), named)))
+
+
+def _with_its_steps(recipe: tuple[str, Mapping[str, Any]]) -> str:
+    """A recipe by name, with the steps of its training where it says them."""
+    name, settings = recipe
+    steps = settings.get("total_steps")
+    return f"{name} ({steps:,} steps)" if isinstance(steps, int) else name
 
 
 def _sensors() -> Iterable[tuple[str, str]]:
     from mmrl_envs import make_sensor, sensor_names
 
     for name in sensor_names():
-        modality = make_sensor(name).modality
+        try:
+            sensor = make_sensor(name)
+        except (TypeError, ValueError) as error:  # of anybody's package
+            yield name, f"Cannot be used: {error}"
+            continue
+        modality = sensor.modality
         unit = ", ".join(filter(None, dict.fromkeys(modality.units)))
         rate = f"{modality.rate_hz:g} Hz, {type(modality.encoder).__name__}"
         kind = f"{modality.window_shape} {modality.dtype}{f' in {unit}' if unit else ''} at {rate}"
-        yield name, f"{kind}: {_first_line(make_sensor(name))}"
+        yield name, f"{kind}: {_first_line(sensor)}"
 
 
 def _context() -> Iterable[tuple[str, str]]:
@@ -76,9 +89,10 @@ def _objectives() -> Iterable[tuple[str, str]]:
 
 
 def _agents() -> Iterable[tuple[str, str]]:
-    from mmrl_agents.algorithms import algorithms
+    from mmrl_agents.algorithms import algorithms, refused_offers
 
-    return ((name, algorithm.summary) for name, algorithm in algorithms().items())
+    yield from ((name, algorithm.summary) for name, algorithm in algorithms().items())
+    yield from refused_offers().items()
 
 
 def _curricula() -> Iterable[tuple[str, str]]:

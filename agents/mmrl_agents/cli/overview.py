@@ -4,6 +4,7 @@ The words and sentences are read from the sources: importing every sensor, fusio
 torch, which takes seconds.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mmrl.offers import by_name, claimed_by
 from mmrl_agents.records.terminal import say
 from mmrl_agents.settings.sources import calls_in, modules_in, table_in
 
@@ -33,9 +35,9 @@ class Topic:
 
 def environments(offers: Offers) -> Rows:
     """The tasks and games of the suite, environments with a recipe, and the tasks of installed packages."""
-    recipes = [name for module in modules_in("mmrl_agents.recipes") for name in table_in(module, "RECIPES")]
+    recipes = [table_in(module, "RECIPES") for module in modules_in("mmrl_agents.recipes")]
     tasks = {name: sentence for name, _, sentence in calls_in("mmrl_envs.tasks", "register_task")}
-    rows = {**dict.fromkeys(recipes, "With a recipe."), **table_in("mmrl_envs.atari", "GAMES"), **tasks}
+    rows = {**ChainMap(*recipes), **table_in("mmrl_envs.atari", "GAMES"), **tasks}
     return dict(sorted({**rows, **_tasks_of_packages(offers)}.items()))
 
 
@@ -71,11 +73,9 @@ def objectives(offers: Offers) -> Rows:
 
 def agents(offers: Offers) -> Rows:
     """The learning algorithms, those that installed packages offer among them."""
-    return {
-        **{name: summary for name, _, summary in calls_in("mmrl_agents.algorithms", "Algorithm")},
-        **table_in("mmrl_agents.learning.sb3_algorithms", "SB3_ALGORITHMS"),
-        **_offered(offers, "mmrl.algorithms"),
-    }
+    native = {name: summary for name, _, summary in calls_in("mmrl_agents.algorithms", "Algorithm")}
+    ours = native | table_in("mmrl_agents.learning.sb3_algorithms", "SB3_ALGORITHMS")
+    return {**ours, **_offered(offers, "mmrl.algorithms"), **ours}  # which no offer displaces
 
 
 def curricula(offers: Offers) -> Rows:
@@ -119,5 +119,8 @@ def show_overview(console: Console) -> None:
 
 
 def _offered(offers: Offers, group: str) -> Rows:
-    """The offers of installed packages by name, with the place of each."""
-    return {point.name: f"Of another package, {point.value}." for point in offers if point.group == group}
+    """The offers of installed packages by name, with the place of each, or the packages that claim one name."""
+    claims = by_name(point for point in offers if point.group == group)
+    return {
+        name: claimed_by(of) if len(of) > 1 else f"Of another package, {of[0].value}." for name, of in claims.items()
+    }

@@ -65,7 +65,7 @@ REINFORCE_VALUE = {
     "reinforce": {**REINFORCE["reinforce"], "learning_rate": 2e-3, "eps": 1e-5, "baseline": "value"},
     "policy": {**REINFORCE["policy"], "separate_critic": True},
 }
-"""The same with a value network of its own as the baseline."""
+"""Pong by the published policy gradient, with a value network of its own as the baseline."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {

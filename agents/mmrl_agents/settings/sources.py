@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -29,8 +29,8 @@ def documented(config: type) -> dict[str, str]:
 def table_in(module: str, name: str) -> dict[str, str]:
     """The words of a table that a module writes as `name = {"word": value, ...}`, each with the sentence of its value.
 
-    The sentence of a value is its first argument where that is text, else the first line of the docstring of the class
-    in it.
+    The sentence of a value is its first argument where that is text, else that of what is named in it: the first line
+    of the docstring of a class, the first paragraph of the text under a constant.
     """
     body = ast.parse(_text_of(module)).body if name in _text_of(module) else []
     values = [node.value for node in body if isinstance(node, ast.Assign | ast.AnnAssign) and name in _names(node)]
@@ -76,8 +76,24 @@ def _sentence(module: str, value: ast.expr) -> str:
     if _text(first):
         return _text(first)
     return next(
-        filter(None, (_docstring(module, part.id) for part in ast.walk(value) if isinstance(part, ast.Name))), ""
+        filter(None, (_explained(module, part.id) for part in ast.walk(value) if isinstance(part, ast.Name))), ""
     )
+
+
+def _explained(module: str, name: str) -> str:
+    return _docstring(module, name) or _texts_under(module).get(name, "")
+
+
+@cache
+def _texts_under(module: str) -> Mapping[str, str]:
+    """The first paragraphs of the texts under the constants of a module of ours, by the name of the constant."""
+    body = ast.parse(_text_of(module)).body if module.partition(".")[0] in PACKAGES else []
+    return {
+        name: " ".join(_text(below.value).partition("\n\n")[0].split())
+        for above, below in pairwise(body)
+        if isinstance(above, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr)
+        for name in _names(above)
+    }
 
 
 def _docstring(module: str, name: str) -> str:

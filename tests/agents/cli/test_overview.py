@@ -45,6 +45,21 @@ def test_it_has_every_environment_with_the_sentence_of_its_task() -> None:
         assert rows[name] == task.help
 
 
+def test_an_environment_of_another_package_has_a_sentence_and_steps(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    sentence = "A pole to balance on a cart: a reward of 1 for each step that it stands, of 500 at most."
+    rows = TOPICS["environments"].rows(offers_of_packages())
+    assert rows["CartPole-v1"] == sentence
+    others = [rows[name] for name in all_recipes() if name not in registrations()]
+    assert len(set(others)) == len(others) > 5
+    assert main(["list", "environments"]) == 0
+    said = capsys.readouterr().out
+    assert f"{sentence} recipes: default (60,000 steps)" in said
+    assert "recipes: fast (640,000 steps), standard (640,000 steps), reinforce (4,000,000 steps)" in said
+
+
 def test_it_shows_every_kind_with_its_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["list"]) == 0

@@ -204,5 +204,53 @@ def test_an_installed_package_offers_one(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(algorithms, "entry_points", lambda group: [offered] if group == "mmrl.algorithms" else [])
     assert find_algorithm("cross-entropy") is CROSS_ENTROPY
     monkeypatch.setattr(EntryPoint, "load", lambda self: CrossEntropyAgent)
+    monkeypatch.delitem(algorithms._registered, "cross-entropy")
     with pytest.raises(ValueError, match="must be an Algorithm of the name 'cross-entropy', it is"):
-        algorithms.algorithms()
+        find_algorithm("cross-entropy")
+
+
+OFFER = """
+from mmrl_agents.algorithms import Algorithm
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_agent import PPOAgent
+ALGORITHM = Algorithm("twice", "By {0}.", PPOConfig, PPOAgent)
+"""
+
+
+def offer(folder: Path, package: str, name: str = "twice") -> None:
+    """What pip leaves of a package that offers one algorithm."""
+    (folder / f"{package}.py").write_text(OFFER.format(package))
+    metadata = folder / f"{package}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[mmrl.algorithms]\n{name} = {package}:ALGORITHM\n")
+
+
+def test_a_name_that_two_packages_offer_is_refused_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("one_of_a_test", "other_of_a_test"):
+        offer(tmp_path, package)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    one, other = (f"{package} ({package}:ALGORITHM)" for package in ("one_of_a_test", "other_of_a_test"))
+    either = (f"{one} and {other}", f"{other} and {one}")
+    clash = [f"'twice' of mmrl.algorithms is offered by {both}: uninstall all but one of them" for both in either]
+    for command in (["list"], ["list", "agents"], ["train", "CartPole-v1", "--agent", "twice"]):
+        status = main(command)
+        said = capsys.readouterr()
+        assert any(sentence in said.out + said.err for sentence in clash), said
+        assert (status, "sb3-sac" in said.out) == ((0, True) if command[0] == "list" else (2, False))
+
+
+def test_a_name_of_ours_stays_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offer(tmp_path, "third_of_a_test", "ppo")
+    (tmp_path / "third_of_a_test.py").write_text(OFFER.format("third").replace('"twice"', '"ppo"'))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["list", "agents"]) == 0
+    said = capsys.readouterr().out
+    assert "third_of_a_test (third_of_a_test:ALGORITHM) offers 'ppo', which is taken by another: Proximal" in said
+    assert find_algorithm("ppo").summary.startswith("Proximal")
