@@ -98,3 +98,10 @@ class Dice(Plain):
 
     def reward(self) -> float:
         return random.random()
+
+
+class Open(gym.Env[Any, Any]):
+    """Says nothing of the arguments that it takes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Takes anything."""

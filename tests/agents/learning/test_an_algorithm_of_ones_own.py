@@ -218,7 +218,7 @@ ALGORITHM = Algorithm("twice", "By {0}.", PPOConfig, PPOAgent)
 
 
 def offer(folder: Path, package: str, name: str = "twice") -> None:
-    """What pip leaves of a package that offers one algorithm."""
+    """The files that pip leaves of a package that offers one algorithm."""
     (folder / f"{package}.py").write_text(OFFER.format(package))
     metadata = folder / f"{package}-1.0.dist-info"
     metadata.mkdir()

@@ -16,17 +16,12 @@ from mmrl_agents.worlds.making import known_as, make_envs
 from mmrl_envs.tasks import registry
 from mmrl_envs.tasks.peg_insertion import PegInsertion
 from mmrl_envs.tasks.registry import register_task
-from tests.toys.plain import Plain
+from tests.toys.plain import Open, Plain
 
 
 class Derived(Plain):
     def __init__(self, width: int, *, colour: str = "red", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-
-
-class Open(Plain):
-    def __init__(self, **kwargs: Any) -> None:
-        """Takes anything."""
 
 
 def make(size: int = 3, **kwargs: Any) -> Derived:
