@@ -17,7 +17,7 @@ MOST_ENTRIES = 18
 NOT_OF_THE_FIELD = {"told", "defeat", "trouble", "take_up", "carry_on", "player"}
 """Names for which the field has others: reported, last_error, resume, policy."""
 
-IS_AN_ENVIRONMENT = re.compile(r"(.*\.)?(Env|\w*VectorEnv|GroupedWorlds|(Vector)?Wrapper)\b")
+IS_AN_ENVIRONMENT = re.compile(r"(.*\.)?(Env|\w*VectorEnv|GroupedWorlds)\b")
 """A base class, as it is written."""
 
 

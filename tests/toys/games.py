@@ -1,4 +1,4 @@
-"""Games of stated lengths, which keep every action that they were given."""
+"""Games of stated lengths, which show where they are and keep every action that they were given."""
 
 from __future__ import annotations
 
@@ -56,3 +56,23 @@ class Lost(Count):
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)
         return observation, reward, terminated, truncated, info | {LOST: terminated and self.game == 0}
+
+
+class Clock(gym.Env[Any, Any]):
+    """Shows its world, the episode and the step; every third step ends an episode, every second episode by a limit."""
+
+    observation_space = spaces.Box(0, np.inf, (3,), np.float32)
+    action_space = spaces.Discrete(2)
+    episode = -1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.world = self.world if seed is None else seed
+        self.episode, self.now = self.episode + 1, 0
+        return np.array([self.world, self.episode, 0], np.float32), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.now += 1
+        over, limited = self.now == 3, self.episode % 2 == 1
+        reward = 10.0 * self.episode + self.now
+        return np.array([self.world, self.episode, self.now], np.float32), reward, over and not limited, over, {}

@@ -1,4 +1,4 @@
-"""Small problems that a policy can learn: to recall, to aim, to guess a sign, to multiply, to find, to catch."""
+"""Small problems that a policy can learn: to recall, aim, guess a sign, multiply, push, find and catch."""
 
 from __future__ import annotations
 
@@ -109,6 +109,34 @@ class Lock(gym.Env[Readings, NDArray[np.float32]]):
         left, right = self.bits
         lamp = np.full((2, 2, 1), 9, np.uint8)
         return {"left": np.array([left], np.float32), "right": np.array([right], np.float32), "lamp": lamp}
+
+
+class Cart(gym.Env[Any, Any]):
+    """A cart to be pushed to the middle of a rail within 20 steps; it knows where it is and how fast."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - of Gymnasium
+    observation_space = spaces.Box(-2, 2, (2,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.state, self.steps = self.np_random.uniform([-1, -0.5], [1, 0.5]), 0
+        return self.state.astype(np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        place, speed = self.state
+        speed = np.clip(speed + 0.3 * float(action[0]), -1.5, 1.5)
+        place = place + 0.2 * speed
+        self.state, self.steps = np.array([place, speed]), self.steps + 1
+        off = bool(abs(place) > 1.5)
+        near = bool(abs(place) < 0.2)
+        return self.state.astype(np.float32), -(place**2) - 10.0 * off, off, self.steps == 20, {"is_success": near}
+
+    def render(self) -> Any:
+        return np.full((64, 64, 3), 99, np.uint8)
 
 
 class Nearest(gym.Env[Any, Any]):

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmrl.arrays import BoolArray, IntArray
+from mmrl.arrays import BoolArray, Envs, IntArray
 from mmrl.evaluation.figures import figures_of
 from mmrl.modality.foreign import flatten_observation
 from mmrl.policy.q_network import QNetwork
@@ -30,7 +29,7 @@ class TransitionCollector:
 
     def __init__(
         self,
-        envs: VectorEnv[Any, Any, Any],
+        envs: Envs,
         network: QNetwork,
         states: QStates,
         statistics: EpisodeCounter,

@@ -1,8 +1,5 @@
 """Transitions as they are kept, and as they are collected: each leads to where its episode went on."""
 
-from typing import Any
-
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -16,6 +13,7 @@ from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.q_states import StatesOfEncodings, StatesOfReadings, encodings
 from mmrl_agents.experience.transition_collector import TransitionCollector
 from mmrl_agents.experience.transitions import GrowingRows, Steps, Transitions
+from tests.toys.games import Clock
 
 
 def test_rows_are_added_without_end() -> None:
@@ -54,26 +52,6 @@ def test_states_may_be_made_of_something_else_later() -> None:
     other = some().with_columns({"seen": np.arange(4.0)[:, None]})
     assert other.states(other.steps.after)[0]["seen"].tolist() == [[1], [2], [3]]
     assert other.states(np.array([1]))[1].tolist() == [[0, 1, 0]]
-
-
-class Clock(gym.Env[Any, Any]):
-    """Shows its world, the episode and the step; every third step ends an episode, every second episode by a limit."""
-
-    observation_space = spaces.Box(0, np.inf, (3,), np.float32)
-    action_space = spaces.Discrete(2)
-    episode = -1
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.world = self.world if seed is None else seed
-        self.episode, self.now = self.episode + 1, 0
-        return np.array([self.world, self.episode, 0], np.float32), {}
-
-    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.now += 1
-        over, limited = self.now == 3, self.episode % 2 == 1
-        reward = 10.0 * self.episode + self.now
-        return np.array([self.world, self.episode, self.now], np.float32), reward, over and not limited, over, {}
 
 
 def collector(remembered: int = 0) -> TransitionCollector:

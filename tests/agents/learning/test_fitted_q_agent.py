@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
-from gymnasium import spaces
 from rich.console import Console
 
 from mmrl.policy.config import PolicyConfig
@@ -18,42 +16,15 @@ from mmrl_agents.policies.trained import export, load_policy
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from mmrl_agents.watching.watch import WatchConfig, watch_run
+from tests.toys.lessons import Cart
 from tests.trainings import json_lines
 
 ENV_ID = "Cart-v0"
 
 
-class Cart(gym.Env[Any, Any]):
-    """A cart to be pushed to the middle of a rail within 20 steps; it knows where it is and how fast."""
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - of Gymnasium
-    observation_space = spaces.Box(-2, 2, (2,), np.float32)
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self, render_mode: str | None = None) -> None:
-        self.render_mode = render_mode
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.state, self.steps = self.np_random.uniform([-1, -0.5], [1, 0.5]), 0
-        return self.state.astype(np.float32), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        place, speed = self.state
-        speed = np.clip(speed + 0.3 * float(action[0]), -1.5, 1.5)
-        place = place + 0.2 * speed
-        self.state, self.steps = np.array([place, speed]), self.steps + 1
-        off = bool(abs(place) > 1.5)
-        near = bool(abs(place) < 0.2)
-        return self.state.astype(np.float32), -(place**2) - 10.0 * off, off, self.steps == 20, {"is_success": near}
-
-    def render(self) -> Any:
-        return np.full((64, 64, 3), 99, np.uint8)
-
-
 @pytest.fixture(autouse=True)
 def _registered() -> Any:
-    gym.register(ENV_ID, entry_point=lambda **kwargs: Cart(**kwargs))
+    gym.register(ENV_ID, entry_point=Cart)
     yield
     del gym.registry[ENV_ID]
 
