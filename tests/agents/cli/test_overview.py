@@ -1,6 +1,7 @@
 """The overview of `mmrl list`, which reads sources, shows what importing finds."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,21 @@ def test_an_environment_of_another_package_has_a_sentence_and_steps(
     said = capsys.readouterr().out
     assert f"{sentence} recipes: default (60,000 steps)" in said
     assert "recipes: fast (640,000 steps), standard (640,000 steps), reinforce (4,000,000 steps)" in said
+
+
+def test_a_sensor_that_cannot_be_made_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = tmp_path / "sonar-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: sonar\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[mmrl.sensors]\nsonar = no_module_of_a_test:Sonar\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["list", "sensors"]) == 0
+    said = capsys.readouterr().out
+    assert "Cannot be used: 'sonar' of the installed packages' mmrl.sensors cannot be imported" in said
+    assert " force_torque " in said
 
 
 def test_it_shows_every_kind_with_its_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
