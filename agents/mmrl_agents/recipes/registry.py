@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl_agents.recipes import classic, foreign, peg_insertion, pong, slot_car, toddler
+from mmrl_agents.recipes import classic, foreign, peg_insertion, pong, slot_car, toddler, wipe
 from mmrl_envs.tasks.registry import registrations
 
 Recipe = Mapping[str, Any]
@@ -20,6 +20,7 @@ _OURS: Mapping[str, Mapping[str, Recipe]] = {
     **pong.RECIPES,
     **slot_car.RECIPES,
     **toddler.RECIPES,
+    **wipe.RECIPES,
 }
 
 

@@ -73,3 +73,16 @@ register_task(
     help="Walk on two curved feet, driven in the ankles alone, and do not fall.",
     control_hz=25,
 )
+
+# Two thirds of the usual stride, twice the usual lead: the arm can press with 30 N, so that nothing but the policy
+# keeps the board whole. The lamp differs, because how bright the board is would tell how it leans. The soft ball needs
+# no physics at 1 kHz.
+register_task(
+    "mmrl/Wipe-v0",
+    "mmrl_envs.tasks.wipe:Wipe",
+    max_episode_steps=100,
+    help="Wipe a stain off a board of unknown height and tilt: see where it is, feel how hard to press.",
+    defaults={"light_azimuth_rad": (-pi, pi), "light_intensity": (0.7, 1.3)},
+    impedance={"step_m": 0.004, "lead_m": 0.015},
+    physics_hz=500,
+)
