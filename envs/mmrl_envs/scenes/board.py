@@ -19,7 +19,7 @@ MOST_DOTS = 12
 """D, the dots of a whole stain."""
 DOT_SIDE = 0.011
 """Of a dot, which is a square, metres."""
-_HALF = (0.17, 0.17, 0.005)  # so wide that the camera of the hand never sees an edge, which would give away the tilt
+_HALF = (0.17, 0.17, 0.005)  # so wide that the camera of the hand hardly ever sees an edge, which would tell the tilt
 _SUNK = 0.006
 """How deep a dot that is wiped away lies within the board, metres."""
 # What wipes is soft: 8 N press it in by half a millimetre. It touches the board and nothing else.
@@ -110,7 +110,8 @@ def scattered(middle: FloatArray, radius: FloatArray, drawn: FloatArray) -> Floa
         drawn: numbers in [0, 1), (n, D, 2).
     """
     away, angle = radius[:, None] * np.sqrt(drawn[:, :, 0]), 2 * np.pi * drawn[:, :, 1]
-    return middle[:, None] + away[:, :, None] * np.stack([np.cos(angle), np.sin(angle)], axis=2)
+    places: FloatArray = middle[:, None] + away[:, :, None] * np.stack([np.cos(angle), np.sin(angle)], axis=2)
+    return places
 
 
 def _tilted(tilt: FloatArray) -> FloatArray:

@@ -77,9 +77,16 @@ class WipeReward:
 
 def _hand_camera() -> Camera:
     """48 x 48 pixels, of which a dot is 3 wide."""
-    conv, view = ImageConv(kernels=(6, 4, 3), strides=(3, 2, 1)), HAND_VIEW
-    place = {"position": view.position, "target": view.target, "up": view.up, "fovy": view.fovy}
-    return Camera(height=48, width=48, encoder=conv, **place)
+    view = HAND_VIEW
+    return Camera(
+        height=48,
+        width=48,
+        position=view.position,
+        target=view.target,
+        up=view.up,
+        fovy=view.fovy,
+        encoder=ImageConv(kernels=(6, 4, 3), strides=(3, 2, 1)),
+    )
 
 
 def _rough_proprioception() -> Proprioception:

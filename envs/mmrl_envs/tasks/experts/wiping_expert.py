@@ -97,16 +97,16 @@ class WipingExpert:
 def _to_nearest_red(pictures: NDArray[np.uint8], above: FloatArray) -> FloatArray:
     """Ways in W from the tip to the nearest red on a board that is so far below it, metres, (N, 2); 0 without red."""
     height, width = pictures.shape[1:3]
-    red = _red(pictures).reshape(len(pictures), -1)
+    red = _red(pictures)  # (N, P)
     places = _places_on_board(_rays(height, width), above)  # (N, P, 2)
     distance = np.where(red, np.linalg.norm(places, axis=2), np.inf)
     nearest = places[np.arange(len(places)), distance.argmin(axis=1)]
-    return np.where(red.any(axis=1)[:, None], nearest, 0.0)
+    return np.where(red.any(axis=1, keepdims=True), nearest, 0.0)
 
 
 def _red(pictures: NDArray[np.uint8]) -> BoolArray:
-    """Pixels of the stain, (N, H, W): red by whatever light."""
-    r, g, b = np.moveaxis(pictures.astype(np.int64), 3, 0)
+    """Pixels of the stain, row by row, (N, P): red by whatever light."""
+    r, g, b = np.moveaxis(pictures.reshape(len(pictures), -1, 3).astype(np.int64), 2, 0)
     red: BoolArray = (r > 2 * np.maximum(g, b)) & (r > 20)
     return red
 
