@@ -19,6 +19,8 @@ SHIPPED_SENSES = mmrl_envs.sensor_names()
 """Those of the suite: other tests register more."""
 GAMES: dict[str, dict[str, Any]] = {"mmrl/Pong-v0": {}, "mmrl/Atari-v0": {"game": "breakout"}}
 """Arguments without which a game is none."""
+WORDLESS = 0.85
+"""Size of actions that end no episode by themselves."""
 
 
 def _of(env_id: str, engine: str) -> Any:
@@ -54,7 +56,8 @@ def actions(num_steps: int, num_worlds: int, space: Any, seed: int = 5) -> np.nd
     random = [np.random.default_rng([seed, i]) for i in range(num_worlds)]
     if isinstance(space, spaces.Discrete):
         return np.stack([rng.integers(0, space.n, num_steps) for rng in random], axis=1)
-    columns = [rng.uniform(-1, 1, (num_steps, *space.shape)) for rng in random]
+    # an action near 1 may be a word that ends the episode
+    columns = [rng.uniform(-WORDLESS, WORDLESS, (num_steps, *space.shape)) for rng in random]
     return np.stack(columns, axis=1).astype(np.float32)
 
 

@@ -86,3 +86,13 @@ register_task(
     impedance={"step_m": 0.004, "lead_m": 0.015},
     physics_hz=500,
 )
+
+# Strides of a millimetre: 20 mm/s at most. The lead lets the arm press with more than the socket bears, so that nothing
+# but the policy keeps the force down.
+register_task(
+    "mmrl/ClickPlug-v0",
+    "mmrl_envs.tasks.click_plug:ClickPlug",
+    max_episode_steps=120,
+    help="Push a plug until a hidden bolt clicks, no further, and say done.",
+    impedance={"step_m": 0.001, "lead_m": 0.02},
+)
