@@ -2,8 +2,8 @@
 
 A dot of the stain goes where the ball passes over it and presses with 4 to 12 N on average over a control step. Above
 25 N, at any physics step, it scratches the board, and the episode cannot succeed any more. How high the board is and
-how far it leans is drawn anew in every episode; together they are worth +-11 mm under the ball, and a millimetre is
-worth a newton or two, so that no place to press at is known beforehand.
+how far it leans is drawn anew in every episode; together they are worth up to 14 mm under the ball, and a millimetre
+is worth two newtons, so that no place to press at is known beforehand.
 
 Letters: N = worlds, n = those being reset, D = dots.
 """
@@ -43,6 +43,9 @@ TOOL_LENGTH = ADAPTER_LENGTH + 0.14
 """From the flange to the lowest point of the ball, metres."""
 HANDLE_MASS, BALL_MASS = 0.06, 0.06
 """In kilograms."""
+MOST_LEAST_N, SCRATCH_N = 10.0, 25.0
+"""Newtons: the largest force from which dots may be wiped, and the least that may scratch. Contexts keep to either side
+of them, so that there always are forces that wipe and do not scratch."""
 NEIGHBOURS = 3
 """Dots left, the nearest first, that the critic is given."""
 HAND_VIEW = Mount("wrist", (0.05, 0.0, ADAPTER_LENGTH), (0.025, 0.0, TOOL_LENGTH), (1.0, 0.0, 0.0), 70.0)
@@ -120,9 +123,9 @@ class Wipe(Task):
         Parameter("start_y_m", (-0.01, 0.01), -0.04, 0.04, "place of the ball at the start"),
         Parameter("start_z_m", (0.03, 0.05), 0.02, 0.08, "height of the ball above the usual board at the start"),
         Parameter("friction", 0.3, 0.0, 1.0, "sliding friction of ball and board"),
-        Parameter("least_press_n", 4.0, 0.5, 10.0, "force from which a dot is wiped away"),
-        Parameter("most_press_n", 12.0, 10.0, 100.0, "force up to which a dot is wiped away"),
-        Parameter("scratch_n", 25.0, 10.0, 500.0, "force above which the board is scratched"),
+        Parameter("least_press_n", 4.0, 0.5, MOST_LEAST_N, "force from which a dot is wiped away"),
+        Parameter("most_press_n", 12.0, MOST_LEAST_N, SCRATCH_N, "force up to which a dot is wiped away"),
+        Parameter("scratch_n", SCRATCH_N, SCRATCH_N, 500.0, "force above which the board is scratched"),
     )
     figures = (
         Figure("wiped_share", "", "last", "high", "Dots wiped away as a share of those of the stain.", score=True),
@@ -139,6 +142,11 @@ class Wipe(Task):
         impedance: Impedance | Mapping[str, Any] | None = None,
     ) -> None:
         self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
+        if self.impedance.max_force_n < MOST_LEAST_N:
+            raise ValueError(
+                f"stiffness times lead_m of the impedance must be at least {MOST_LEAST_N:g} N, as wiping may take, "
+                f"got {self.impedance.max_force_n:g}"
+            )
         self.robot = ToolArm(TOOL_LENGTH, ImpedanceController(self.impedance))
         if not isinstance(reward_weights or {}, Mapping):
             raise ValueError(f"reward_weights are a mapping from names to weights, got {reward_weights!r}")
@@ -171,7 +179,8 @@ class Wipe(Task):
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
         """Lays board and stain, and puts the ball above them."""
-        self._limits[worlds] = self._checked_limits(context)
+        limits = (context[name] for name in ("least_press_n", "most_press_n", "scratch_n"))
+        self._limits[worlds] = np.stack([*limits], axis=1)
         tilt = np.stack([context["tilt_x_rad"], context["tilt_y_rad"]], axis=1)
         self._lean[worlds] = np.concatenate([tilt, context["board_z_m"][:, None]], axis=1)
         middle = np.stack([context["stain_x_m"], context["stain_y_m"]], axis=1)
@@ -190,21 +199,6 @@ class Wipe(Task):
         lowest[worlds] = start[:, :3]
         self._contact[worlds] = self._boards.seen_from(lowest)[worlds]
         return Start(self.robot.joints_at(start), setpoint=start)
-
-    def _checked_limits(self, context: Mapping[str, FloatArray]) -> FloatArray:
-        """Least and most force that wipes and force that scratches, (n, 3). Raises ValueError where none can wipe."""
-        least, most, scratch = (context[name] for name in ("least_press_n", "most_press_n", "scratch_n"))
-        if (wrong := scratch < most).any():
-            raise ValueError(
-                f"context 'scratch_n' must be at least 'most_press_n', {most[wrong][0]:g} N, got {scratch[wrong][0]:g}"
-            )
-        reach = self.impedance.max_force_n
-        if (least > reach).any():
-            raise ValueError(
-                f"context 'least_press_n' must be at most {reach:g} N, the stiffness of the impedance times its "
-                f"lead_m, got {least.max():g}"
-            )
-        return np.stack([least, most, scratch], axis=1)
 
     def assess(self) -> Outcome:
         """Wipes what the ball has passed over, and judges it."""
