@@ -1,12 +1,14 @@
 """How often a script wipes the board clean, with and without its senses: `python -m benchmarks.wiping`.
 
 `WipingExpert` acts on observations alone. The second row presses to where the board would be in a plan; the third sees
-a black picture. `--picture PATH` draws an instant of an episode, as a film and by the camera of the hand, instead.
+a black picture. Instead, `--picture PATH` draws an instant of an episode, as a film and by the camera of the hand, and
+`--speed` prints environment steps per second of processor time, in 64 worlds with the usual senses.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -96,21 +98,45 @@ def draw(path: Path) -> None:
     envs.close()
 
 
+def speed(rounds: int = 5) -> float:
+    """Environment steps per second of processor time in the fastest of some rounds, the ball wandering on the board."""
+    envs = gym.make_vec(ENV, num_envs=64, num_threads=1)
+    envs.reset(seed=0)
+    actions = np.random.default_rng(0).uniform(-1, 1, (100, 64, 3)).astype(np.float32)
+    actions[:, :, 2] -= 0.3
+    spent = []
+    for _ in range(rounds):
+        start = time.process_time()
+        for action in actions:
+            envs.step(action.clip(-1, 1))
+        spent.append(time.process_time() - start)
+    envs.close()
+    return actions.shape[0] * actions.shape[1] / min(spent)
+
+
+def compare(episodes: int, seed: int) -> None:
+    """Run each contender on the same episodes and print the table."""
+    table = Table("script", "success, 95 % Wilson interval", *(f"mean {f.heading}" for f in Wipe.figures))
+    for name, make_act in track(CONTENDERS.items(), ENV):
+        rate, means = finished(make_act, episodes, seed)
+        table.add_row(name, str(rate), *(f"{mean:.2f}" for mean in means))
+    Console().print(table)
+
+
 def main() -> None:
-    """Run each contender on the same episodes and print the table, or draw the picture."""
+    """Run each contender on the same episodes and print the table, or do what the options ask for instead."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=10_000)
+    parser.add_argument("--speed", action="store_true", help="measure the speed of the worlds")
     parser.add_argument("--picture", type=Path, help="file to draw into")
     options = parser.parse_args()
     if options.picture:
         draw(options.picture)
-        return
-    table = Table("script", "success, 95 % Wilson interval", *(f"mean {f.heading}" for f in Wipe.figures))
-    for name, make_act in track(CONTENDERS.items(), ENV):
-        rate, means = finished(make_act, options.episodes, options.seed)
-        table.add_row(name, str(rate), *(f"{mean:.2f}" for mean in means))
-    Console().print(table)
+    elif options.speed:
+        Console().print(f"{speed():,.0f} environment steps per second of processor time")
+    else:
+        compare(options.episodes, options.seed)
 
 
 if __name__ == "__main__":
