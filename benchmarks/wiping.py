@@ -111,7 +111,7 @@ def speed(rounds: int = 5) -> float:
             envs.step(action.clip(-1, 1))
         spent.append(time.process_time() - start)
     envs.close()
-    return actions.shape[0] * actions.shape[1] / min(spent)
+    return float(actions.shape[0] * actions.shape[1] / min(spent))
 
 
 def compare(episodes: int, seed: int) -> None:
