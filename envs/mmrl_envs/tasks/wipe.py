@@ -208,18 +208,13 @@ class Wipe(Task):
         least, most, scratch = self._limits.T
         was, gap, some_left = self._contact.copy(), self._gap(), self._left.any(axis=1)
         self._observe(np.concatenate([force.mean(axis=1), mean[:, None]], axis=1))
-        nearer = gap - self._gap()
-        presses = (mean >= least) & (mean <= most)
-        passed = self._boards.distances(was[:, :2], self._contact[:, :2]) <= WIPE_RADIUS
-        wiped = self._left & passed & presses[:, None]
-        self._left &= ~wiped
-        self._hide(wiped.any(axis=1))
+        nearer, presses = gap - self._gap(), (mean >= least) & (mean <= most)
+        wiped = self._wipe(was, presses)
         scratches = (peak > scratch) & ~self._scratched
         self._scratched |= scratches
-        clean = ~self._left.any(axis=1)
-        success = clean & ~self._scratched
+        success = ~self._left.any(axis=1) & ~self._scratched
         excess = np.clip(peak / most - 1.0, 0.0, 1.0)
-        amounts = (wiped.sum(axis=1), nearer, presses & some_left, success, excess, scratches)
+        amounts = (wiped, nearer, presses & some_left, success, excess, scratches)
         terms = {name: vars(self._weights)[name] * each for name, each in zip(self.reward_terms, amounts, strict=True)}
         figures = {
             "wiped_share": 1.0 - self._left.sum(axis=1) / self._stain,
@@ -229,6 +224,16 @@ class Wipe(Task):
         }
         return Outcome(np.sum(list(terms.values()), axis=0), success, figures=figures, reward_terms=terms)
 
+    def _wipe(self, was: FloatArray, presses: BoolArray) -> IntArray:
+        """Takes away the dots on the way from where the balls were (N, 3), where they press; how many, (N,)."""
+        passed = self._boards.distances(was[:, :2], self._contact[:, :2]) <= WIPE_RADIUS
+        wiped = self._left & passed & presses[:, None]
+        self._left &= ~wiped
+        if len(worlds := np.flatnonzero(wiped.any(axis=1))):
+            self._boards.show(worlds, self._left[worlds])
+        number: IntArray = wiped.sum(axis=1)
+        return number
+
     def _observe(self, force: FloatArray) -> None:
         """Takes forces (N, 4), and where the ball is."""
         self._force[:] = force
@@ -236,12 +241,6 @@ class Wipe(Task):
         middle = self.world.recorded("tip_position")[:, -1] - BALL_RADIUS * self.world.recorded("tip_zaxis")[:, -1]
         self._contact[:] = self._boards.seen_from(middle)
         self._contact[:, 2] -= BALL_RADIUS
-
-    def _hide(self, changed: BoolArray) -> None:
-        """Takes the dots that are no longer left out of sight, in the worlds that have changed, (N,)."""
-        worlds = np.flatnonzero(changed)
-        if len(worlds):
-            self._boards.show(worlds, self._left[worlds])
 
     def _gap(self) -> FloatArray:
         """Distance to the nearest dot left, aside and in height, metres, 0 where none is left, (N,)."""
