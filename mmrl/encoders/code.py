@@ -16,31 +16,47 @@ from mmrl.modality import FrameCodes, Modality
 from mmrl.normalization import RunningStatistics
 
 _DARKEST = 1.0  # grey levels: a frame that is darker on average counts as if it were not
+_LEAST = 1e-6  # of the deviation of a pixel, where none ever changed
+_SHARPEST = 1e-6  # pixels
 
 
 class FrameScale(nn.Module):
-    """Frames less their mean, one picture for all, in the mean deviation of a pixel.
+    """Blurred frames less their mean, one picture for all, in the mean deviation of a pixel.
 
-    First each is divided by its own brightness, so that a lamp that is turned up changes nothing.
+    First each is divided by its own brightness, so that a lamp that is turned up changes nothing. The blur lets frames
+    of one thing at two places near each other look alike, as far as it reaches, and averages the noise of pixels.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, height: int, width: int, blur: float) -> None:
         super().__init__()
         self.statistics = RunningStatistics((height, width))
+        self.register_buffer("rows", _blurring(height, blur), persistent=False)
+        self.register_buffer("columns", _blurring(width, blur).T, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (F, H, W), row by row."""
-        bright = self._bright(x)
-        deviation = self.statistics.var.mean().sqrt().to(bright.dtype)
-        return (bright - self.statistics.mean.to(bright.dtype)) / deviation.clamp(min=1e-6)
+        blurred = self._blurred(x)
+        deviation = self.statistics.var.mean().sqrt().to(blurred.dtype)
+        return (blurred - self.statistics.mean.to(blurred.dtype)) / deviation.clamp(min=_LEAST)
 
     def update(self, x: Tensor) -> None:
         """Learn from new images (B, H, W, C)."""
-        self.statistics.update(self._bright(x))
+        self.statistics.update(self._blurred(x))
 
-    def _bright(self, x: Tensor) -> Tensor:
+    def _blurred(self, x: Tensor) -> Tensor:
         frames = x.float().permute(0, 3, 1, 2).flatten(0, 1)  # (B, H, W, C) -> (F, H, W)
-        return frames / frames.mean(dim=(1, 2), keepdim=True).clamp(min=_DARKEST)
+        bright = frames / frames.mean(dim=(1, 2), keepdim=True).clamp(min=_DARKEST)
+        return self.rows @ (bright @ self.columns)
+
+
+def _blurring(pixels: int, blur: float) -> Tensor:
+    """The matrix that blurs columns of so many pixels: the shares (to, from) of a Gaussian, each row of which is 1."""
+    place = torch.arange(float(pixels))
+    shares = torch.exp(-0.5 * ((place.unsqueeze(1) - place) / max(blur, _SHARPEST)).square())
+    return shares / shares.sum(dim=1, keepdim=True)
 
 
 class CodeEncoder(Encoder):
@@ -53,7 +69,7 @@ class CodeEncoder(Encoder):
         super().__init__()
         height, width, self.frames = modality.shape
         self.features = spec.size * self.frames
-        self.scale = FrameScale(height, width)
+        self.scale = FrameScale(height, width, spec.blur)
         layers: list[nn.Module] = []
         inputs = 1
         for channels in spec.channels:
@@ -83,7 +99,7 @@ class CodeDecoder(Decoder):
     def __init__(self, spec: FrameCodes, modality: Modality) -> None:
         super().__init__()
         height, width, self.frames = modality.shape
-        self.scale = FrameScale(height, width)
+        self.scale = FrameScale(height, width, spec.blur)
         sizes = (spec.size, *reversed(spec.hidden))
         self.layers = nn.Sequential(*mlp(sizes, nn.ReLU), nn.Linear(sizes[-1], math.prod((height, width))))
 

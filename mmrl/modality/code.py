@@ -1,5 +1,6 @@
 """Images (H, W, C) of one channel a frame, each brought to a code of a few numbers."""
 
+import math
 from dataclasses import dataclass
 
 from mmrl.modality.declaration import EncoderSpec, Modality, require_units
@@ -23,8 +24,13 @@ class FrameCodes(EncoderSpec):
     hidden: tuple[int, ...] = (256, 64)
     """Sizes of the layers between convolutions and code."""
 
+    blur: float = 3.0
+    """Deviation in pixels of the Gaussian that frames are blurred by before all else, 0 for none."""
+
     def __post_init__(self) -> None:
         fit(self, "FrameCodes.")
+        if not 0 <= self.blur < math.inf:
+            raise ValueError(f"FrameCodes.blur must be finite and not negative, got {self.blur}")
         require_units("FrameCodes.size", (self.size,))
         require_units("FrameCodes.channels", self.channels)
         require_units("FrameCodes.hidden", self.hidden)

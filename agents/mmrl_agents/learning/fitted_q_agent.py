@@ -13,7 +13,7 @@ from mmrl_agents.experience.q_states import StatesOfEncodings, StatesOfReadings,
 from mmrl_agents.experience.transition_collector import TransitionCollector
 from mmrl_agents.learning.agent import Resources, Setting
 from mmrl_agents.learning.fitted_q import FittedQ
-from mmrl_agents.learning.teaching import MINIBATCH, teach
+from mmrl_agents.learning.teaching import READ_AT_ONCE, teach
 from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.worlds.making import action_space_of
 
@@ -38,21 +38,16 @@ class FittedQAgent:
     scores_episodes = False
 
     def __init__(self, setting: Setting, network: QNetwork, resources: Resources) -> None:
-        _require_no_dropout(setting)
-        self.network, self.config = network, setting.settings
-        self._envs, self._shuffling, self._total_steps = setting.envs, resources.shuffling, setting.total_steps
+        _require_simple(setting, resources)
+        self.network, self.config, self._shuffling = network, setting.settings, resources.shuffling
         self.fitted_q = FittedQ(network, self.config, resources.shuffling)
-        states = StatesOfReadings(network)
-        states.require_room(self._random_steps if network.objectives else setting.total_steps)
+        states, random_steps = StatesOfReadings(network), self.config.random_steps * setting.envs.num_envs
+        states.require_room(random_steps if network.objectives else setting.total_steps)
         self.collector = TransitionCollector(setting.envs, network, states, resources.statistics, resources.acting)
         self.start = self.collector.start
         self._epsilon = self.config.epsilon
         self._shown = 0  # states that running statistics have learned from
         self._losses: dict[str, float] = {}  # of the objectives, once they have taught
-
-    @property
-    def _random_steps(self) -> int:
-        return int(self.config.random_steps * self._envs.num_envs)
 
     @property
     def last_error(self) -> str:
@@ -80,7 +75,7 @@ class FittedQAgent:
 
     def _keep_encodings(self) -> None:
         readings = {name: column.rows for name, column in self.collector.transitions.columns.items()}
-        self.collector.change_states(StatesOfEncodings(self.network), encodings(self.network, readings, MINIBATCH))
+        self.collector.change_states(StatesOfEncodings(self.network), encodings(self.network, readings, READ_AT_ONCE))
 
     def _show_new_states(self) -> None:
         """Let running statistics learn from the states that were not shown yet."""
@@ -136,7 +131,10 @@ class FittedQAgent:
         self.collector.load_rollout_state(numpy_tree(state))
 
 
-def _require_no_dropout(setting: Setting) -> None:
+def _require_simple(setting: Setting, resources: Resources) -> None:
+    """Raise ValueError where senses would be taken away, or several processes would train one network."""
     if setting.dropped:
         shares = ", ".join(f"{sense} {share}" for sense, share in setting.dropped.items())
         raise ValueError(f"{setting.algorithm} always trains with all senses, so sense_dropout must be 0: {shares}")
+    if resources.ranks.count > 1:
+        raise ValueError(f"{setting.algorithm} trains in one process, got {resources.ranks.count} ranks")

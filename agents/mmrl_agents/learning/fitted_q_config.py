@@ -40,7 +40,7 @@ class FittedQConfig:
     """Passes over the readings of the random steps in which objectives teach the encoders, which then stay as they
     are."""
     teaching_rate: float = 1e-3
-    """Step size of Adam in these passes."""
+    """Step size of Adam in the first of these passes, which falls to 0 from one to the next."""
 
     def __post_init__(self) -> None:
         fit(self, "fitted_q.")

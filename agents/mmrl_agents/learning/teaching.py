@@ -18,8 +18,9 @@ from mmrl.policy.q_network import QNetwork
 from mmrl.representation import Objective
 from mmrl_agents.experience.transitions import Transitions
 
-MINIBATCH = 64
-_LARGE = 1024  # readings that running statistics learn from at once
+_MINIBATCH = 16
+READ_AT_ONCE = 256
+"""Readings that are looked at together where nothing is learned from them by gradients."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def teach(
         network: has objectives.
         transitions: between states of readings.
         epochs: passes over the readings that transitions begin with.
-        learning_rate: of Adam.
+        learning_rate: of Adam, at the start; it falls to 0 from pass to pass.
         generator: shuffles; on the CPU.
 
     Returns:
@@ -52,15 +53,16 @@ def teach(
         ValueError: where a loss is not finite.
     """
     numbers = transitions.steps.before
-    for lesson in _lessons(network, transitions, torch.arange(len(numbers)), _LARGE):
+    for lesson in _lessons(network, transitions, torch.arange(len(numbers)), READ_AT_ONCE):
         update_statistics(network, lesson.observations)
     optimizer = torch.optim.Adam([*network.perception.parameters(), *network.objectives.parameters()], learning_rate)
     losses = dict[str, float]()
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        optimizer.param_groups[0]["lr"] = learning_rate * (1 - epoch / epochs)
         order = torch.randperm(len(numbers), generator=generator)
-        losses = _pass(network, optimizer, _lessons(network, transitions, order, MINIBATCH))
+        losses = _pass(network, optimizer, _lessons(network, transitions, order, _MINIBATCH))
     with torch.no_grad():
-        for lesson in _lessons(network, transitions, torch.arange(len(numbers)), _LARGE):
+        for lesson in _lessons(network, transitions, torch.arange(len(numbers)), READ_AT_ONCE):
             network.normalizer.update(network.see(lesson.observations))
     return losses
 

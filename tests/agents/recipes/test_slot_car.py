@@ -8,6 +8,9 @@ import pytest
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
+from mmrl_agents.policies.trained import load_policy
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
@@ -58,3 +61,19 @@ def test_its_sense_is_judged(run: Path) -> None:
 def test_it_is_filmed(run: Path, tmp_path: Path) -> None:
     film = watch_run(WatchConfig(run=str(run), output=tmp_path / "film.mp4", episodes=1), Console(file=StringIO()))
     assert film.stat().st_size > 1000
+
+
+def test_fitted_q_goes_through_the_same_doors(tmp_path: Path) -> None:
+    """A code first, then values; what is saved holds codes in place of pictures, and acts without the decoder."""
+    recipe = recipe_for(ENV_ID, name="fitted_q")
+    settings = replace(recipe.fitted_q, random_steps=4, num_steps=6, teaching_epochs=1, iterations=1, epochs=2)
+    short = replace(recipe, fitted_q=settings, num_worlds=2, total_steps=32, threads=1, device="cpu")
+    run = trained_quietly(replace(short, evaluate_episodes=0, run_dir=tmp_path / "run"))
+    state = load_checkpoint(RunFolder(run).checkpoint("last"))
+    assert list(state["agent"]["transitions"]["columns"]) == ["seen"]
+    assert any(name.startswith("objectives.autoencoder") for name in state["policy"])
+    loaded = load_policy(run, checkpoint="last").policy
+    assert not any(name.startswith("objectives.") for name in loaded.state_dict())
+    assert loaded.state_size == 6  # of the newest action, one of six voltages
+    judge = EvaluateConfig(run=str(run), episodes=2, num_worlds=2, device="cpu", checkpoint="last")
+    assert evaluate_run(judge, Console(file=StringIO())).rows

@@ -45,6 +45,17 @@ VALUES = replace(
     ppo=PPOConfig(),
     fitted_q=FittedQConfig(random_steps=20, num_steps=16, iterations=2, epochs=3, fit="adam", remembered_actions=1),
 )
+TAUGHT = TrainConfig(
+    env="mmrl/SlotCar-v0",
+    recipe="fitted_q",
+    num_worlds=2,
+    total_steps=240,
+    env_kwargs={"max_episode_steps": 7},
+    fitted_q=FittedQConfig(
+        random_steps=5, num_steps=6, iterations=2, epochs=3, remembered_actions=1, teaching_epochs=1
+    ),
+    device="cpu",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +93,21 @@ def under(name: str, **options: Any) -> TrainConfig:
         replace(POLE, env="Pendulum-v1", env_kwargs={"max_episode_steps": 21}),
         GAMES,
         VALUES,
+        TAUGHT,
     ],
-    ids=["peg", "camera", "gated", "progress", "prioritized", "staged games", "pole", "pendulum", "games", "values"],
+    ids=[
+        "peg",
+        "camera",
+        "gated",
+        "progress",
+        "prioritized",
+        "staged games",
+        "pole",
+        "pendulum",
+        "games",
+        "values",
+        "values of encodings",
+    ],
 )
 def test_a_restored_run_goes_on_bit_for_bit(config: TrainConfig, tmp_path: Path) -> None:
     if config.curriculum == "staged":

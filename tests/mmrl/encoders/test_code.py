@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from mmrl.encoders import build_decoder, build_encoder
 from mmrl.encoders.code import CodeEncoder, FrameScale
 from mmrl.modality import FrameCodes, Modality
 
-SMALL = FrameCodes(size=2, channels=(4,), kernel=3, hidden=(8,))
+SMALL = FrameCodes(size=2, channels=(4,), kernel=3, hidden=(8,), blur=0.5)
 
 
 def frames(rows: int = 5, channels: int = 2) -> torch.Tensor:
@@ -19,7 +20,7 @@ def sense(spec: FrameCodes = SMALL, channels: int = 2) -> Modality:
 
 
 def test_frames_differ_from_their_mean_by_one_on_average() -> None:
-    scale, images = FrameScale(9, 7), frames()
+    scale, images = FrameScale(9, 7, 0.5), frames()
     scale.update(images)
     scaled = scale(images)
     assert scaled.shape == (10, 9, 7)
@@ -27,8 +28,20 @@ def test_frames_differ_from_their_mean_by_one_on_average() -> None:
     assert float(scaled.square().mean()) == pytest.approx(1, abs=1e-4)
 
 
+def test_frames_are_blurred_by_a_gaussian() -> None:
+    """Away from the borders, where there is nothing beyond to be blurred in."""
+    image = torch.full((1, 31, 31, 1), 100.0)
+    image[0, 15, 14] = 200.0
+    blurred = FrameScale(31, 31, 1.5)(image)[0].numpy()
+    bright = (image / image.mean())[0, ..., 0].numpy()
+    inside = slice(8, -8)
+    assert blurred[inside, inside] == pytest.approx(gaussian_filter(bright, 1.5, truncate=6)[inside, inside], abs=1e-4)
+    sharp = FrameScale(31, 31, 0.0)(image)[0].numpy()
+    assert sharp == pytest.approx(bright, abs=1e-5)
+
+
 def test_a_brighter_lamp_changes_nothing() -> None:
-    scale, images = FrameScale(9, 7), frames()
+    scale, images = FrameScale(9, 7, 0.5), frames()
     scale.update(images)
     torch.testing.assert_close(scale(images.float() * 1.25), scale(images), rtol=1e-4, atol=1e-4)
 
@@ -61,6 +74,7 @@ def test_the_decoder_gives_back_each_channel_from_its_code() -> None:
         (lambda: sense(FrameCodes()), r"2 convolutions of 7 x 7 pixels need at least 19 a side, got \(9, 7\)"),
         (lambda: Modality("pose", (3,), 10, SMALL), r"'pose': FrameCodes reads uint8 images \(H, W, C\) without"),
         (lambda: FrameCodes(size=0), r"FrameCodes\.size"),
+        (lambda: FrameCodes(blur=-1), r"FrameCodes\.blur must be finite and not negative, got -1"),
     ],
 )
 def test_what_has_no_code_is_refused(make: object, message: str) -> None:

@@ -24,7 +24,7 @@ def test_a_spot_on_a_ring_is_found_by_two_numbers() -> None:
     ) ** 2
     pictures = 60 + 150 * torch.exp(-away / 3) + 4 * torch.randn(256, 12, 12)
     film = {"film": pictures.clamp(0, 255).to(torch.uint8).unsqueeze(-1)}
-    spec = FrameCodes(size=2, channels=(8,), kernel=5, hidden=(64, 32))
+    spec = FrameCodes(size=2, channels=(8,), kernel=5, hidden=(64, 32), blur=1.0)
     perception = Perception({"film": Modality("film", (12, 12, 1), 10, spec, dtype="uint8")}, features=0)
     objective = Autoencoder(sense="film").start(perception, perception.modalities)
     perception.update_statistics(film)
