@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks.slot_code import Codes, nearest_errors_cm
-from benchmarks.slot_laps import constant_share
 
 
 def test_the_error_of_a_place_goes_the_short_way_round() -> None:
@@ -12,7 +11,3 @@ def test_the_error_of_a_place_goes_the_short_way_round() -> None:
     asked = Codes(np.array([[0.1, 0.0], [0.9, 0.2], [-1.0, 0.0]]), np.array([0.15, 2.7, 4.95]))
     # 5 cm on, 30 cm back, and from 4.95 m on a track of 5 m to 0.1 m: 15 cm.
     assert nearest_errors_cm(known, asked, 5.0) == pytest.approx([5, 30, 15])
-
-
-def test_the_best_constant_voltage_is_slower_than_the_optimum() -> None:
-    assert constant_share("loopy") == pytest.approx(0.79, abs=0.01)
