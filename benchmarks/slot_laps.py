@@ -43,7 +43,7 @@ WORLDS = 32
 
 
 @dataclass(frozen=True)
-class Judged:
+class DriveResult:
     """A policy after some driving."""
 
     driving_s: float
@@ -58,17 +58,17 @@ class Judged:
     """Share of the episodes in which the car left its slot."""
 
 
-def judged(trainer: Trainer, worlds: Any, episodes: int, cpu_s: float) -> Judged:
+def judged(trainer: Trainer, worlds: Any, episodes: int, cpu_s: float) -> DriveResult:
     """The best actions of a policy in fixed episodes."""
     trainer.policy.eval()
     policy = TorchPolicy(trainer.policy, worlds.single_action_space)
     table = evaluate(worlds, lambda: policy, episodes, seed=0).rows[0].episodes
     lap = float(np.median(table.figures["lap_time"]))
     share, off = table.figures["share_of_optimum"].mean(), table.figures["times_off"].mean()
-    return Judged(trainer.step / CONTROL_HZ, cpu_s, float(share), lap if np.isfinite(lap) else None, float(off))
+    return DriveResult(trainer.step / CONTROL_HZ, cpu_s, float(share), lap if np.isfinite(lap) else None, float(off))
 
 
-def training(config: TrainConfig, every_s: float, most_s: float, episodes: int) -> Iterator[Judged]:
+def training(config: TrainConfig, every_s: float, most_s: float, episodes: int) -> Iterator[DriveResult]:
     """Trains until the cars have driven for `most_s`, and judges whenever they have driven for `every_s` again."""
     most = min(config.total_steps, most_s * CONTROL_HZ)
     worlds = config.worlds.in_this_process().make(WORLDS)
@@ -93,17 +93,17 @@ def constant_share(track: str) -> float:
     return float(laps["optimal_lap_s"] / laps["constant_lap_s"])
 
 
-def known_courses(path: Path, track: str) -> dict[str, list[Judged]]:
+def known_courses(path: Path, track: str) -> dict[str, list[DriveResult]]:
     """The results in a file, by recipe; none where there is no file. ValueError where they are of another track."""
     if not path.exists():
         return {}
     document = json.loads(path.read_text())
     if document["track"] != track:
         raise ValueError(f"{path} is of the track {document['track']}, asked for is {track}: name another file")
-    return {name: [Judged(**point) for point in course] for name, course in document["recipes"].items()}
+    return {name: [DriveResult(**point) for point in course] for name, course in document["recipes"].items()}
 
 
-def show(courses: Mapping[str, Sequence[Judged]]) -> None:
+def show(courses: Mapping[str, Sequence[DriveResult]]) -> None:
     """One line for every time that a policy was judged."""
     table = Table("recipe", "driving", "CPU s", "share of optimum, %", "lap s", "off, %")
     for name, course in courses.items():
@@ -114,7 +114,7 @@ def show(courses: Mapping[str, Sequence[Judged]]) -> None:
     Console().print(table)
 
 
-def draw(path: Path, courses: Mapping[str, Sequence[Judged]], constant: float) -> None:
+def draw(path: Path, courses: Mapping[str, Sequence[DriveResult]], constant: float) -> None:
     """Share of the optimum by minutes of driving."""
     figure, axes = plt.subplots(figsize=(7, 4), dpi=100)
     for number, (name, course) in enumerate(courses.items()):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.slot_laps import Judged, constant_share, known_courses
+from benchmarks.slot_laps import DriveResult, constant_share, known_courses
 
-POINTS = [Judged(900.0, 12.5, 0.61, None, 0.5), Judged(1800.0, 25.0, 0.9, 2.4, 0.0)]
+POINTS = [DriveResult(900.0, 12.5, 0.61, None, 0.5), DriveResult(1800.0, 25.0, 0.9, 2.4, 0.0)]
 
 
 def test_courses_on_record_come_back(tmp_path: Path) -> None:
