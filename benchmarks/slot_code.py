@@ -85,14 +85,16 @@ def nearest_errors_cm(known: Codes, asked: Codes, length_m: float) -> FloatArray
     """How far round the track the places of pictures (B,) are from those of the known ones with the nearest codes."""
     _, nearest = KDTree(known.code).query(asked.code)
     apart = (known.place_m[nearest] - asked.place_m + length_m / 2) % length_m - length_m / 2
-    return 100 * np.abs(apart)
+    errors: FloatArray = 100 * np.abs(apart)
+    return errors
 
 
 def draw(path: Path, codes: Codes, slot: Slot, title: str) -> None:
     """The ring of codes beside the track, both coloured by the place."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), dpi=100)
-    colours = {"c": codes.place_m, "cmap": "twilight_shifted", "vmin": 0.0, "vmax": slot.length}
-    left.scatter(*codes.code.T, s=4, **colours)
+    colours: dict[str, Any] = {"c": codes.place_m, "cmap": "twilight_shifted", "vmin": 0.0, "vmax": slot.length}
+    first, second = codes.code.T
+    left.scatter(first, second, s=4, **colours)
     left.set(xlabel="first number of the code", ylabel="second number", title=title)
     _draw_places(right, slot)
     figure.colorbar(right.collections[0], ax=right, label="place along the track, m", shrink=0.7)
@@ -102,7 +104,8 @@ def draw(path: Path, codes: Codes, slot: Slot, title: str) -> None:
 
 def _draw_places(axes: Axes, slot: Slot) -> None:
     place = np.linspace(0, slot.length, len(slot.points), endpoint=False)
-    axes.scatter(*slot.points.T, s=12, c=place, cmap="twilight_shifted", vmin=0.0, vmax=slot.length)
+    x, y = slot.points.T
+    axes.scatter(x, y, s=12, c=place, cmap="twilight_shifted", vmin=0.0, vmax=slot.length)
     axes.set(xlim=(0, BOARD_M[0]), ylim=(0, BOARD_M[1]), aspect="equal", xlabel="m", ylabel="m", title="the track")
 
 
