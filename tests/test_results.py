@@ -1,11 +1,8 @@
-"""Published figures: none is older than the physics it speaks of, but those on the list of what to measure again."""
+"""Published figures: none is older than the physics it speaks of."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from mmrl_envs.physics.version import PHYSICS_VERSION
 
@@ -31,15 +28,5 @@ def old_results() -> set[str]:
     return {n for n, d in documents.items() if is_of_the_robot(n) and physics_of(d) != PHYSICS_VERSION}
 
 
-def to_be_measured_again() -> set[str]:
-    path = RESULTS / "README.md"
-    return set(re.findall(r"^- `([^`]+)`", path.read_text(), re.MULTILINE)) if path.exists() else set()
-
-
-def test_old_results_are_those_that_are_to_be_measured_again() -> None:
-    assert old_results() == to_be_measured_again()
-
-
-@pytest.mark.skipif(not to_be_measured_again(), reason="every figure is of the present physics")
-def test_the_page_of_results_says_that_some_figures_are_old() -> None:
-    assert "(results/README.md)" in (ROOT / "docs" / "results.md").read_text()
+def test_no_published_figure_is_older_than_the_physics_it_speaks_of() -> None:
+    assert old_results() == set()
