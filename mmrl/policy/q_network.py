@@ -187,12 +187,19 @@ class QNetwork(nn.Module):
 
     @torch.no_grad()
     def follow_targets(self, targets: Tensor) -> None:
-        """Let the network predict targets (any shape) less their mean, in their deviations; no value changes by it."""
+        """Let the network predict targets (any shape) less their mean, in their deviations; no value changes by it.
+
+        Where all targets are equal, all values become that: nothing else would be on the scale of no deviation.
+        """
         std, mean = torch.std_mean(targets.double(), correction=0)
-        std = std.clamp(min=_STD_MIN)
         last = cast(nn.Linear, self.critic[-1])
-        last.weight.mul_(self.value_std / std)
-        last.bias.mul_(self.value_std).add_(self.value_mean - mean).div_(std)
+        if std < _STD_MIN:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            std = std.clamp(min=_STD_MIN)
+        else:
+            last.weight.mul_(self.value_std / std)
+            last.bias.mul_(self.value_std).add_(self.value_mean - mean).div_(std)
         self.value_mean.copy_(mean)
         self.value_std.copy_(std)
 

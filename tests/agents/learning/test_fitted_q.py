@@ -184,6 +184,22 @@ def test_values_stay_what_they_are_while_the_scale_of_targets_changes() -> None:
     torch.testing.assert_close(network.values(seen, network.first(5)), before, rtol=1e-4, atol=1e-4)
 
 
+def test_targets_that_are_all_equal_are_met_and_learned_on_from() -> None:
+    """A pole that gets 1 for every step: at first all targets are 1, whatever is done."""
+    network = network_on(1, torch.arange(2), hidden=(8,))
+    network.follow_targets(torch.ones(6))
+    place = np.linspace(-1, 1, 6)[:, None]
+    seen = network.see({"state": torch.from_numpy(place.astype(np.float32))})
+    assert network.values(seen, network.first(6)).flatten().tolist() == [1.0] * 12
+    # To the right each step ends it, to the left none does: 1 against 1 / (1 - 0.5).
+    action = np.array([0, 1] * 3)
+    states, transitions = batch_of(network, place, action, place, np.ones(6), action)
+    config = FittedQConfig(gamma=0.5, iterations=12, epochs=40, learning_rate=1e-2)
+    FittedQ(network, config, torch.Generator()).update(states, transitions)
+    found = network.values(seen, network.first(6)).detach().numpy()
+    assert found == pytest.approx(np.tile([2.0, 1.0], (6, 1)), abs=0.05)
+
+
 def test_the_error_of_a_part_is_its_share_of_that_of_the_whole() -> None:
     network = network_on(1, torch.arange(2), hidden=(4,))
     place = np.arange(6.0)[:, None]
