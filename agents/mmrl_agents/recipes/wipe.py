@@ -7,7 +7,7 @@ from typing import Any
 WIPE: Mapping[str, Any] = {
     "env": "mmrl/Wipe-v0",
     "num_worlds": 64,
-    "total_steps": 120_000,
+    "total_steps": 200_000,
     "ppo": {
         "learning_rate": 1e-3,
         "final_learning_rate": 1e-4,
