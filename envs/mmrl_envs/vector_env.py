@@ -34,7 +34,7 @@ from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.spectator import Spectator
 from mmrl_envs.sensors import Sensor, make_sensors
 from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
-from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter
+from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter, without_absent
 from mmrl_envs.sensors.world_view import WorldView
 from mmrl_envs.task import Task
 from mmrl_envs.task.answers import Answers, checked_controls, checked_task
@@ -113,7 +113,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
         parameters = [*task.parameters, *VIEWING, *map(noise_parameter, self.modalities)]
-        self.context = WorldContexts(with_defaults(parameters, defaults or {}), num_envs, context)
+        usual = without_absent(defaults or {}, task.senses, self.modalities)
+        self.context = WorldContexts(with_defaults(parameters, usual), num_envs, context)
         self._given_context = dict(context or {})
         self._viewing = Viewing(self.world)
         self.controller = task.robot.controller.start(self.world, control_hz)

@@ -5,7 +5,8 @@ Letters: N = worlds, n = a subset, S = physics steps per control step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.context import Parameter
 from mmrl_envs.physics.world import World
-from mmrl_envs.sensors import Sensor
+from mmrl_envs.sensors import Sensor, make_sensor, sensor_names
 from mmrl_envs.sensors.base import View
 from mmrl_envs.sensors.installation import read_checked
 from mmrl_envs.sensors.sensing import ModalityBuffer
@@ -106,6 +107,13 @@ def noise_parameter(sense: str) -> Parameter:
     """The context parameter that adds noise to a sense."""
     what = f"standard deviation added to {sense}, in its noise units"
     return Parameter(_noise_name(sense), 0.0, 0.0, MAX_NOISE, what, group=f"sense/{sense}")
+
+
+def without_absent(defaults: Mapping[str, Any], usual: Iterable[str | Sensor], chosen: Iterable[str]) -> dict[str, Any]:
+    """Defaults of the context without the noise of senses, usual ones of the task or known by name, not chosen."""
+    known = {*sensor_names(), *(make_sensor(sensor).modality.name for sensor in usual)}
+    absent = {_noise_name(sense) for sense in known.difference(chosen)}
+    return {name: value for name, value in defaults.items() if name not in absent}
 
 
 def _noise_name(sense: str) -> str:

@@ -89,6 +89,18 @@ def test_the_limit_is_sensed_and_the_height_is_not() -> None:
         np.testing.assert_allclose(seen[name][0], seen[name][1], atol=1e-9)
 
 
+@pytest.mark.parametrize("left", ["hole_estimate", "force_limit", "force_torque", "proprioception"])
+def test_it_can_be_had_without_each_of_its_senses(left: str) -> None:
+    """The noise that proprioception has by default is no context where proprioception is not there."""
+    senses = [sense for sense in PegInsertionGentle.senses if sense != left]
+    envs = make(2, sensors=senses)
+    seen, _ = envs.reset(seed=0)
+    assert set(seen) == set(senses)
+    assert f"{left}_noise" not in envs.context_parameters
+    with pytest.raises(ValueError, match="proprioception_nois'] among the defaults"):
+        make(1, sensors=senses, defaults={"proprioception_nois": 1.0})
+
+
 def test_the_critic_knows_limit_height_and_whether_the_block_is_whole() -> None:
     envs = make(2, context={"force_limit_n": np.array([30.0, 50.0]), "block_z_m": 0.005})
     envs.reset(seed=0)
