@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl_agents.recipes import classic, foreign, peg_insertion, pong, slot_car, toddler, wipe
+from mmrl_agents.recipes import classic, click_plug, foreign, peg_insertion, pong, slot_car, toddler, wipe
 from mmrl_envs.tasks.registry import registrations
 
 Recipe = Mapping[str, Any]
@@ -16,6 +16,7 @@ NO_RECIPE = "none"
 _OURS: Mapping[str, Mapping[str, Recipe]] = {
     **peg_insertion.RECIPES,
     **classic.RECIPES,
+    **click_plug.RECIPES,
     **foreign.RECIPES,
     **pong.RECIPES,
     **slot_car.RECIPES,
