@@ -51,7 +51,7 @@ def main(episodes: int, seed: int) -> None:
     table = Table("script", "success")
     table.add_row("feels the click", str(success(envs, ClickFeeler(episodes, step_m=step_m(envs)).act, seed)))
     for depth in track(DEPTHS_MM, transient=True):
-        guesser = DepthGuesser(episodes, step_m=step_m(envs), depth_m=depth / 1000)
+        guesser = DepthGuesser(episodes, step_m=step_m(envs), stop_m=depth / 1000)
         table.add_row(f"says done {depth:g} mm deep", str(success(envs, guesser.act, seed)))
     Console().print(table)
 

@@ -82,7 +82,7 @@ def test_an_expert_that_feels_the_click_succeeds() -> None:
 def test_one_that_stops_at_the_mean_depth_succeeds_in_a_third_of_the_cases() -> None:
     """Detents lie evenly within 6 mm, of which 2 mm are near enough."""
     depth = 0.010 + RIDGE_ABOVE_TIP + CLICK_BELOW + MOST_PAST_M / 2
-    assert 0.1 <= successes(DepthGuesser, depth_m=depth).mean() <= 0.6
+    assert 0.1 <= successes(DepthGuesser, stop_m=depth).mean() <= 0.6
 
 
 def test_it_clicks_where_the_ridge_leaves_the_bolt_and_the_wrench_has_it() -> None:

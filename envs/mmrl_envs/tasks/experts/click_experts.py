@@ -89,12 +89,12 @@ class DepthGuesser(_Pusher):
     Args:
         num_worlds: N.
         step_m: displacement of a full action in metres.
-        depth_m: the depth of the tip.
+        stop_m: the depth of the tip in metres.
     """
 
-    def __init__(self, num_worlds: int, *, step_m: float, depth_m: float) -> None:
+    def __init__(self, num_worlds: int, *, step_m: float, stop_m: float) -> None:
         super().__init__(num_worlds, step_m=step_m)
-        self._depth = depth_m
+        self._depth = stop_m
 
     def _is_in(self, observation: Mapping[str, NDArray[Any]], depth: FloatArray) -> BoolArray:
         deep: BoolArray = np.greater_equal(depth, self._depth)
