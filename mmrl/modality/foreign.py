@@ -216,7 +216,7 @@ def _encoder(name: str, override: Mapping[str, Any], usual: EncoderSpec) -> Enco
     known_specs = {**specs(), type(usual).__name__: type(usual)}
     chosen = override.get("encoder", type(usual).__name__)
     if chosen not in known_specs:
-        raise ValueError(f"observation {name!r}: no encoder {chosen!r}; there are {', '.join(specs())}")
+        raise ValueError(f"observation {name!r}: no encoder {chosen!r}; there are {', '.join(sorted(specs()))}")
     options = {key: value for key, value in override.items() if key not in _OF_THE_KEY}
     known = [field.name for field in fields(known_specs[chosen])]
     for option in options:

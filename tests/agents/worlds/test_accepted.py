@@ -14,7 +14,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.accepted import accepted_arguments
 from mmrl_agents.worlds.making import known_as, make_envs
 from mmrl_envs.tasks import registry
-from mmrl_envs.tasks.peg_insertion import PegInsertion
+from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.tasks.registry import register_task
 from tests.toys.plain import Open, Plain
 
