@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
-from mmrl.settings.documents import build, fit
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
@@ -41,6 +40,7 @@ from mmrl_envs.scenes.click_socket import (
 from mmrl_envs.scenes.workcell import WORKSPACE, make_bench
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.task import Outcome, Start, Task
+from mmrl_envs.task.weights import RewardWeights, weights_with
 
 MOST_FORCE_N = 25.0
 """Contact force in newtons above which the socket breaks."""
@@ -56,7 +56,7 @@ _MM = 1e-3
 
 
 @dataclass(frozen=True)
-class ClickReward:
+class ClickReward(RewardWeights):
     """Weights of the terms of the reward."""
 
     nearing: float = 0.1
@@ -73,13 +73,6 @@ class ClickReward:
     """Once, when done is said without success."""
     broken: float = -1.0
     """Once, when the socket breaks."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a weight that is no finite number."""
-        fit(self, "reward_weights.")
-        for name, weight in vars(self).items():
-            if not np.isfinite(weight):
-                raise ValueError(f"reward_weights.{name} must be finite, got {weight}")
 
 
 class ClickPlug(Task):
@@ -128,7 +121,7 @@ class ClickPlug(Task):
         impedance: Impedance | Mapping[str, Any] | None = None,
         done_above: float = 0.9,
     ) -> None:
-        self.weights = build(ClickReward, reward_weights or {}, "reward_weights.")
+        self.weights = weights_with(ClickReward, reward_weights)
         self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
         controller = SayingDone(ImpedanceController(self.impedance), done_above)
         self.robot = ToolArm(ADAPTER_LENGTH + PLUG_LENGTH, controller)

@@ -22,7 +22,6 @@ from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.modality.image import ImageConv
 from mmrl.modality.noise import Gaussian
-from mmrl.settings.documents import build, fit
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
@@ -34,6 +33,7 @@ from mmrl_envs.scenes.workcell import make_bench
 from mmrl_envs.sensors.camera import Camera, Mount
 from mmrl_envs.sensors.proprioception import Proprioception
 from mmrl_envs.task import Outcome, Start, Task
+from mmrl_envs.task.weights import RewardWeights, weights_with
 
 BALL_RADIUS = 0.010
 """Of the ball, metres."""
@@ -54,7 +54,7 @@ the ball touches it."""
 
 
 @dataclass(frozen=True)
-class WipeReward:
+class WipeReward(RewardWeights):
     """Weights of the terms of the reward of a control step."""
 
     wiped: float = 0.3
@@ -69,13 +69,6 @@ class WipeReward:
     """For a force that is twice the largest one that wipes, in proportion to the excess, which counts up to that."""
     scratch: float = -1.0
     """In the moment in which the board is scratched."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a weight that is no finite number."""
-        fit(self, "reward_weights.")
-        for name, weight in vars(self).items():
-            if not np.isfinite(weight):
-                raise ValueError(f"reward_weights.{name} must be finite, got {weight}")
 
 
 def _hand_camera() -> Camera:
@@ -148,9 +141,7 @@ class Wipe(Task):
                 f"got {self.impedance.max_force_n:g}"
             )
         self.robot = ToolArm(TOOL_LENGTH, ImpedanceController(self.impedance))
-        if not isinstance(reward_weights or {}, Mapping):
-            raise ValueError(f"reward_weights are a mapping from names to weights, got {reward_weights!r}")
-        self._weights = build(WipeReward, reward_weights or {}, "reward_weights.")
+        self._weights = weights_with(WipeReward, reward_weights)
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         """The bench with the arm, its ball, and the board with its dots."""

@@ -25,9 +25,10 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
 from mmrl_envs.scenes.workcell import WORKSPACE
 from mmrl_envs.task import Outcome, Start, Task
+from mmrl_envs.task.weights import weights_with
 from mmrl_envs.tasks.peg import geometry, pegs, scene
 from mmrl_envs.tasks.peg.context import SHAPE_NAMES, peg_parameters
-from mmrl_envs.tasks.peg.reward import TERMS, Insertion, dense_reward, keypoint_distances
+from mmrl_envs.tasks.peg.reward import TERMS, DenseReward, Insertion, keypoint_distances
 from mmrl_envs.tasks.peg.yaw import fold_yaw, wrap
 
 TOOL_LENGTH = ADAPTER_LENGTH + pegs.PEG_LENGTH
@@ -78,7 +79,7 @@ class PegInsertion(Task):
             raise ValueError(f"unknown reward {reward!r}; rewards are {list(REWARDS)}")
         self.impedance = impedance if isinstance(impedance, Impedance) else impedance_with(impedance or {})
         self.robot = ToolArm(TOOL_LENGTH, ImpedanceController(self.impedance, action))
-        self.dense = dense_reward(reward_weights) if reward == "dense" else None
+        self.dense = weights_with(DenseReward, reward_weights) if reward == "dense" else None
         self.reward_terms = tuple(TERMS) if self.dense else ()
         if reward_weights and self.dense is None:
             raise ValueError(

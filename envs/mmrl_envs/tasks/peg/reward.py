@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mmrl.arrays import BoolArray, FloatArray
-from mmrl.settings.documents import build, fit
+from mmrl_envs.task.weights import RewardWeights
 from mmrl_envs.tasks.peg import pegs
 
 _ENGAGED_DEPTH = 0.002
@@ -24,7 +24,7 @@ _SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class DenseReward:
+class DenseReward(RewardWeights):
     """Weights of the terms; the reward of a control step is a tenth of their weighted sum."""
 
     near: float = 1.0
@@ -38,13 +38,6 @@ class DenseReward:
     """Depth of the tip as a share of that of the hole, at most 1."""
     success: float = 2.0
     """1 while the task is fulfilled."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a weight that is no finite number."""
-        fit(self, "reward_weights.")
-        for name, weight in vars(self).items():
-            if not np.isfinite(weight):
-                raise ValueError(f"reward_weights.{name} must be finite, got {weight}")
 
     def __call__(self, insertion: Insertion) -> tuple[FloatArray, dict[str, FloatArray]]:
         """The reward (N,), and what each term adds to it, name -> (N,)."""
@@ -118,13 +111,6 @@ TERMS: Mapping[str, Callable[[Insertion], FloatArray]] = MappingProxyType(
     {term.__name__: term for term in (near, low, engaged, inserted, success)}
 )
 """The terms by name, in the order in which they are summed."""
-
-
-def dense_reward(weights: Mapping[str, float] | None) -> DenseReward:
-    """The dense reward, some weights changed. Raises ValueError for an unknown name, and lists those there are."""
-    if not isinstance(weights or {}, Mapping):
-        raise ValueError(f"reward_weights are a mapping from names to weights, got {weights!r}")
-    return build(DenseReward, weights or {}, "reward_weights.")
 
 
 def closeness(distance: FloatArray, sharpness: float) -> FloatArray:
