@@ -37,6 +37,7 @@ from mmrl_envs.scenes.click_socket import (
     add_socket,
     place_bolts,
 )
+from mmrl_envs.scenes.friction import write_sliding
 from mmrl_envs.scenes.workcell import WORKSPACE, make_bench
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.task import Outcome, Start, Task
@@ -166,9 +167,7 @@ class ClickPlug(Task):
         self._mouth[worlds] = mouth
         self.world.write("mocap_pos", worlds, (mouth + WORKSPACE)[:, None])
         place_bolts(self.world, worlds, context["detent_depth_m"], context["bolt_stiffness_n_m"])
-        frictions = np.tile(self.world.template.geom_friction[self._contact_geoms], (len(worlds), 1, 1))
-        frictions[:, :, 0] = context["friction"][:, None]
-        self.world.write("geom_friction", worlds, frictions, self._contact_geoms)
+        write_sliding(self.world, worlds, self._contact_geoms, context["friction"])
         angle = 2 * np.pi * streams.uniform(worlds, ())
         away = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         self._estimate_error[worlds] = away * context["hole_estimate_error_m"][:, None]

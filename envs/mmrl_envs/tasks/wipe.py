@@ -28,6 +28,7 @@ from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impe
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, HAND, ToolArm
 from mmrl_envs.scenes.board import MOST_DOTS, SOFT, StainedBoards, add_board, scattered
+from mmrl_envs.scenes.friction import write_sliding
 from mmrl_envs.scenes.groups import ARM_GROUP, SCENE_GROUP
 from mmrl_envs.scenes.workcell import make_bench
 from mmrl_envs.sensors.camera import Camera, Mount
@@ -181,9 +182,7 @@ class Wipe(Task):
         self._stain[worlds] = np.rint(context["dots"])
         self._left[worlds] = np.arange(MOST_DOTS) < self._stain[worlds, None]
         self._boards.show(worlds, self._left[worlds])
-        friction = np.tile(self.world.template.geom_friction[self._touching], (len(worlds), 1, 1))
-        friction[:, :, 0] = context["friction"][:, None]
-        self.world.write("geom_friction", worlds, friction, self._touching)
+        write_sliding(self.world, worlds, self._touching, context["friction"])
         start = np.stack([*(context[f"start_{axis}_m"] for axis in "xyz"), np.zeros(len(worlds))], axis=1)
         self._scratched[worlds], self._force[worlds], self._velocity[worlds] = False, 0.0, 0.0
         lowest = np.zeros_like(self._contact)

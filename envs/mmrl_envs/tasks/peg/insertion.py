@@ -23,6 +23,7 @@ from mmrl.streams import Streams
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
+from mmrl_envs.scenes.friction import write_sliding
 from mmrl_envs.scenes.workcell import WORKSPACE
 from mmrl_envs.task import Outcome, Start, Task
 from mmrl_envs.task.weights import weights_with
@@ -155,10 +156,7 @@ class PegInsertion(Task):
     def _shape_worlds(self, worlds: IntArray, chosen: IntArray, clearance: FloatArray, friction: FloatArray) -> None:
         """Gives worlds (n,) the scene of a shape (n,), and contacts of a clearance in metres and a friction, (n,)."""
         scene.choose_shapes(self.world, worlds, chosen, clearance)
-        usual = self.world.template.geom_friction[self._contact_geoms]
-        frictions = np.tile(usual, (len(worlds), 1, 1))
-        frictions[:, :, 0] = friction[:, None]
-        self.world.write("geom_friction", worlds, frictions, self._contact_geoms)
+        write_sliding(self.world, worlds, self._contact_geoms, friction)
 
     def assess(self) -> Outcome:
         """Reward, success, contact forces and depth of the tip."""
