@@ -7,33 +7,22 @@ never knows that it has landed; the third takes the estimate as if it were exact
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-import mmrl_envs  # noqa: F401  # registers the environments
+from benchmarks.scripts import Act, MakeAct, play, step_m
 from mmrl.arrays import Observation
-from mmrl.evaluation.rates import Rate
 from mmrl_envs.tasks.experts.spiral_search import SENSES, SpiralSearch
-from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV = "mmrl/PegInsertionBlind-v0"
 DOWNWARD = -0.3
 """Share of a full action with which the third row pushes."""
-
-Act = Callable[[Observation], NDArray[np.float32]]
-
-
-def step_m(envs: RobotVectorEnv) -> float:
-    """Displacement of a full action in metres."""
-    assert isinstance(envs.task, PegInsertion)
-    return envs.task.impedance.step_m
 
 
 def by_feel(envs: RobotVectorEnv) -> Act:
@@ -59,24 +48,11 @@ def straight_down(envs: RobotVectorEnv) -> Act:
     return act
 
 
-CONTENDERS: Mapping[str, Callable[[RobotVectorEnv], Act]] = {
+CONTENDERS: Mapping[str, MakeAct] = {
     "spiral, all senses": by_feel,
     "spiral, without touch": without_touch,
     "straight down on the estimate": straight_down,
 }
-
-
-def successes(make_act: Callable[[RobotVectorEnv], Act], episodes: int, seed: int) -> int:
-    """Episodes, one a world, that end in success."""
-    envs = gym.make_vec(ENV, num_envs=episodes, sensors=SENSES)
-    assert isinstance(envs, RobotVectorEnv)
-    seen, _ = envs.reset(seed=seed)
-    act = make_act(envs)
-    while True:
-        seen, _, terminated, truncated, info = envs.step(act(seen))
-        if (terminated | truncated).all():
-            envs.close()
-            return int(info["final_info"]["is_success"].sum())
 
 
 def main() -> None:
@@ -87,8 +63,8 @@ def main() -> None:
     options = parser.parse_args()
     table = Table("contender", "success, 95 % Wilson interval")
     for name, make_act in track(CONTENDERS.items(), ENV):
-        count = successes(make_act, options.episodes, options.seed)
-        table.add_row(name, str(Rate(count, options.episodes)))
+        success, _ = play(ENV, make_act, options.episodes, options.seed, sensors=SENSES)
+        table.add_row(name, str(success))
     Console().print(table)
 
 

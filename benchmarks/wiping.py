@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import gymnasium as gym
@@ -23,19 +23,12 @@ from rich.progress import track
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from benchmarks.spiral_search import Act
-from mmrl.evaluation.rates import Rate
+from benchmarks.scripts import Act, MakeAct, play, step_m
 from mmrl_envs.tasks.experts.wiping_expert import ByForce, ToPlan, WipingExpert
 from mmrl_envs.tasks.wipe import Wipe
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV = "mmrl/Wipe-v0"
-
-
-def step_m(envs: RobotVectorEnv) -> float:
-    """Displacement of a full action in metres."""
-    assert isinstance(envs.task, Wipe)
-    return envs.task.impedance.step_m
 
 
 def seeing_and_feeling(envs: RobotVectorEnv) -> Act:
@@ -54,25 +47,11 @@ def without_the_camera(envs: RobotVectorEnv) -> Act:
     return lambda seen: act({**seen, "camera": np.zeros_like(seen["camera"])})
 
 
-CONTENDERS: Mapping[str, Callable[[RobotVectorEnv], Act]] = {
+CONTENDERS: Mapping[str, MakeAct] = {
     "camera and wrench": seeing_and_feeling,
     "without the wrench, to a plan": without_the_wrench,
     "without the camera": without_the_camera,
 }
-
-
-def finished(make_act: Callable[[RobotVectorEnv], Act], episodes: int, seed: int) -> tuple[Rate, list[float]]:
-    """Success in episodes, one a world, and the mean of each figure."""
-    envs = gym.make_vec(ENV, num_envs=episodes)
-    assert isinstance(envs, RobotVectorEnv)
-    seen, _ = envs.reset(seed=seed)
-    act = make_act(envs)
-    while True:
-        seen, _, terminated, truncated, info = envs.step(act(seen))
-        if (terminated | truncated).all():
-            final = info["final_info"]
-            envs.close()
-            return Rate(int(final["is_success"].sum()), episodes), [final[f.name].mean() for f in Wipe.figures]
 
 
 def draw(path: Path) -> None:
@@ -118,8 +97,8 @@ def compare(episodes: int, seed: int) -> None:
     """Run each contender on the same episodes and print the table."""
     table = Table("script", "success, 95 % Wilson interval", *(f"mean {f.heading}" for f in Wipe.figures))
     for name, make_act in track(CONTENDERS.items(), ENV):
-        rate, means = finished(make_act, episodes, seed)
-        table.add_row(name, str(rate), *(f"{mean:.2f}" for mean in means))
+        success, figures = play(ENV, make_act, episodes, seed)
+        table.add_row(name, str(success), *(f"{values.mean():.2f}" for values in figures.values()))
     Console().print(table)
 
 
