@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from mmrl.settings.effects import require_effect
 from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.context_picture import draw_contexts
+from mmrl_agents.records.lock import FolderInUse
 from mmrl_agents.records.run_status import FAILED, FINISHED, INTERRUPTED, RUNNING, RunStatus, write_status
 from mmrl_agents.records.runs import RunFolder, run_name
 from mmrl_agents.records.terminal import say, terminal
@@ -26,6 +27,8 @@ from mmrl_agents.training.progress import TrainingProgress, headline
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
 from mmrl_agents.worlds.trust import marked_config, trusted_state
+
+_MOST_IN_A_SECOND = 100
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,18 @@ def open_run(config: TrainConfig) -> RunFolder:
             )
         claim(run)
         return run
+    if config.run_dir is not None:
+        return _new_run(config.run_dir)
     name = run_name(config.env, config.agent, config.seed, datetime.now())
-    run = RunFolder.create(config.run_dir or config.runs_root / name)
+    for suffix in ("", *(f"_{number}" for number in range(2, _MOST_IN_A_SECOND))):
+        with suppress(FileExistsError, FolderInUse):  # another training of the same second has it
+            return _new_run(config.runs_root / f"{name}{suffix}")
+    return _new_run(config.runs_root / f"{name}_{_MOST_IN_A_SECOND}")
+
+
+def _new_run(path: Path) -> RunFolder:
+    """A new folder, claimed for this training."""
+    run = RunFolder.create(path)
     claim(run)
     try:
         RunFolder.create(run.path)  # refuses it where another training has begun, and ended, in between

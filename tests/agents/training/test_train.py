@@ -61,6 +61,15 @@ def logged_steps(run: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def test_trainings_that_begin_in_one_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmrl_agents.training.train.run_name", lambda *_: "CartPole-v1_ppo_20300102-030405_s1")
+    unnamed = short(tmp_path, run_dir=None, runs_root=tmp_path / "runs")
+    folders = [quietly(unnamed)[0].run_dir.name for _ in range(3)]
+    assert folders == [f"CartPole-v1_ppo_20300102-030405_s1{suffix}" for suffix in ("", "_2", "_3")]
+    with pytest.raises(FileExistsError, match="choose another --run-dir"):
+        train(short(tmp_path, run_dir=tmp_path / "runs" / folders[0]))
+
+
 def test_a_run_leaves_config_curves_and_checkpoints(tmp_path: Path) -> None:
     result, text = quietly(short(tmp_path))
     assert result.steps == 160
