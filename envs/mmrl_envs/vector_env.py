@@ -33,9 +33,9 @@ from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.spectator import Spectator
 from mmrl_envs.sensors import Sensor, make_sensors
-from mmrl_envs.sensors.installation import bytes_of_a_world, compile_scenes
-from mmrl_envs.sensors.senses import Senses, critic_senses, noise_parameter, without_absent
-from mmrl_envs.sensors.world_view import WorldView
+from mmrl_envs.sensors.sensing.installation import bytes_of_a_world, compile_scenes
+from mmrl_envs.sensors.sensing.senses import Senses, critic_senses, noise_parameter, without_absent
+from mmrl_envs.sensors.sensing.world_view import WorldView
 from mmrl_envs.task import Task
 from mmrl_envs.task.answers import Answers, checked_controls, checked_task
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from mmrl.modality.foreign import overrides_from
 from mmrl_agents.records.marks import FIELD, canonical, is_ours, mark
-from mmrl_envs.sensors.spec import parse_sensor
+from mmrl_envs.sensors.sensing.spec import parse_sensor
 
 _KIND = "config.json"
 _OURS = "mmrl/"

@@ -15,7 +15,7 @@ from mmrl.modality import Modality
 from mmrl.offers import load
 from mmrl_envs.arguments import shown
 from mmrl_envs.sensors.base import Sensor
-from mmrl_envs.sensors.spec import parse_sensor
+from mmrl_envs.sensors.sensing.spec import parse_sensor
 
 ENTRY_POINT_GROUP = "mmrl.sensors"
 
@@ -44,7 +44,7 @@ def sensor_names() -> tuple[str, ...]:
 
 
 def make_sensor(sensor: str | Sensor) -> Sensor:
-    """The sensor of that name, freshly made, with options where the text has some (`mmrl_envs.sensors.spec`).
+    """The sensor of that name, freshly made, with options where the text has some (`mmrl_envs.sensors.sensing.spec`).
 
     A ready `Sensor` is checked and returned as it is.
 

@@ -19,8 +19,8 @@ from mmrl_envs.context import Parameter
 from mmrl_envs.physics.world import World
 from mmrl_envs.sensors import Sensor, make_sensor, sensor_names
 from mmrl_envs.sensors.base import View
-from mmrl_envs.sensors.installation import read_checked
-from mmrl_envs.sensors.sensing import ModalityBuffer
+from mmrl_envs.sensors.sensing.buffer import ModalityBuffer
+from mmrl_envs.sensors.sensing.installation import read_checked
 
 Look = Callable[[Indices, Indices | None], View]
 """The view of some worlds (n,) after those of the S physics steps that an array names, None at a reset."""

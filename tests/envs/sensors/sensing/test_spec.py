@@ -10,7 +10,7 @@ import pytest
 import mmrl_envs
 from mmrl.modality import MLP, ImageConv
 from mmrl_envs import make_sensor
-from mmrl_envs.sensors.spec import SensorSpec, parse_sensor
+from mmrl_envs.sensors.sensing.spec import SensorSpec, parse_sensor
 
 
 def test_a_text_is_read_as_a_name_with_options() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmrl.modality import Custom, Modality
 from mmrl.modality.noise import Bias, Chain, Dropout, Gaussian, Quantisation
 from mmrl.streams import Streams
-from mmrl_envs.sensors.sensing import ModalityBuffer
+from mmrl_envs.sensors.sensing.buffer import ModalityBuffer
 
 CLOCK = Modality("clock", (1,), 1000, Custom("user.networks:make"))
 PHYSICS_HZ, CONTROL_HZ = 1000, 20
