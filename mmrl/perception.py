@@ -94,11 +94,9 @@ class Perception(nn.Module):
         ValueError where the fusion remembers and `memory` is not that of these rows.
         """
         present = {} if present is None else present
-        encodings = {
-            name: self.encoder(name)(blanked(observation[name], present.get(name)))
-            for name in self._shapes
-            if name in observation
-        }
+        readings = {name: blanked(observation[name], present.get(name)) for name in self._shapes if name in observation}
+        encodings = {name: self.encoder(name)(reading) for name, reading in readings.items()}
+        present = self._of_tokens(readings, present)
         if not isinstance(self.fusion, RecurrentFusion):
             return Seen(encodings, self.fusion(encodings, present), None)
         rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
@@ -107,6 +105,15 @@ class Perception(nn.Module):
         masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
         fused, state = self.fusion.unroll(steps, masks, state, start)
         return Seen(encodings, fused.flatten(0, 1), state)
+
+    def _of_tokens(self, readings: Inputs, present: Presence) -> Presence:
+        """Masks (B,) of the senses, and in place of some those of their tokens, (B, K_s), of which some are missing."""
+        masks = dict(present)
+        for name, reading in readings.items():
+            tokens = self.encoder(name).mask(reading)
+            if tokens is not None:
+                masks[name] = tokens & present[name].unsqueeze(1) if name in present else tokens
+        return masks
 
     @torch.no_grad()
     def update_statistics(self, observation: Inputs, present: Presence | None = None) -> None:

@@ -12,12 +12,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
 from mmrl.encoders.clock import Clock
 from mmrl.modality import Modality
+
+
+class Unplaced(NamedTuple):
+    """The shape of tokens in no order, which a fusion must not tell apart by where they stand."""
+
+    tokens: int
+    """K."""
+    features: int
+    """D."""
 
 
 class Encoder(nn.Module, ABC):
@@ -28,11 +37,19 @@ class Encoder(nn.Module, ABC):
 
     features: int
     tokens: int | None = None
+    places: bool = True
+    """Whether it means something where among the tokens one stands: not in a set."""
 
     @property
     def size(self) -> int | tuple[int, int]:
         """Shape of one row of the output: D, or (K, D) for tokens."""
-        return self.features if self.tokens is None else (self.tokens, self.features)
+        if self.tokens is None:
+            return self.features
+        return (self.tokens, self.features) if self.places else Unplaced(self.tokens, self.features)
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        """Which tokens of readings (B, *window_shape) stand for something, bool (B, tokens); None where all do."""
+        return None
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...

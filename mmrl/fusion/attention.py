@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmrl.encoders import Encoder, build_token_encoder
+from mmrl.encoders import Encoder, Unplaced, build_token_encoder
 from mmrl.encoders.layers import orthogonal_
 from mmrl.fusion.base import Encodings, Fusion, FusionOptions, Size, require_whole_numbers, sense_key
 from mmrl.inputs import Presence
@@ -31,7 +31,8 @@ def _require_divisible(options: FusionOptions, dim: int, heads: int) -> None:
 class TokenFusion(Fusion, ABC):
     """Embeds tokens as ViLT does: a linear map, a vector for the place of the token and one for its sense.
 
-    The tokens of an absent sense are masked.
+    Tokens in no order, those of a set, get none for their place. The tokens of an absent sense are masked, and so are
+    missing ones of one that is there.
     """
 
     reads_tokens = True
@@ -40,7 +41,8 @@ class TokenFusion(Fusion, ABC):
         super().__init__(sizes, features)
         shapes = {sense_key(name): shape for name, shape in self.shapes.items()}
         self.embeddings = nn.ModuleDict({key: nn.Linear(size, dim) for key, (_, size) in shapes.items()})
-        self.positions = nn.ParameterDict({key: _small(count, dim) for key, (count, _) in shapes.items()})
+        placed = [sense_key(name) for name, size in sizes.items() if not isinstance(size, Unplaced)]
+        self.positions = nn.ParameterDict({key: _small(shapes[key][0], dim) for key in placed})
         self.types = nn.ParameterDict({key: _small(dim) for key in shapes})
         self.norm = nn.LayerNorm(dim)
         self.pool = nn.Linear(dim, features)
@@ -56,7 +58,9 @@ class TokenFusion(Fusion, ABC):
         tokens, masks = [], []
         for name, (part, mask) in self.masked(features, present).items():
             key = sense_key(name)
-            tokens.append(self.embeddings[key](part) + self.positions[key] + self.types[key])
+            embedded = self.embeddings[key](part)
+            placed = embedded + self.positions[key] if key in self.positions else embedded
+            tokens.append(placed + self.types[key])
             masks.append(mask.expand(-1, part.shape[1]))
         rows = masks[0].shape[0]
         leading = first.expand(rows, 1, -1).to(tokens[0].dtype)

@@ -55,7 +55,7 @@ class Fusion(nn.Module, ABC):
 
     A sense may be absent in some rows (`present[name]` is false there) or in all of them (no
     encoding under its name). What an absent sense's rows hold, NaN included, must change neither the
-    output nor any gradient.
+    output nor any gradient. Where tokens can be missing one by one, its mask is (B, K_s).
     """
 
     options_type: ClassVar[type[FusionOptions]] = FusionOptions
@@ -110,7 +110,7 @@ class Fusion(nn.Module, ABC):
         return parts
 
     def masked(self, features: Encodings, present: Presence | None) -> dict[str, tuple[Tensor, Tensor]]:
-        """Encodings and masks (B, 1) in the order of the senses; zeros and false where there is no encoding."""
+        """Encodings and masks, (B, 1) or (B, K_s), in the order of the senses; zeros and false where there is none."""
         present = present or {}
         rows, like = count_rows(features, present), next(self.parameters())
         parts = {}
@@ -118,7 +118,7 @@ class Fusion(nn.Module, ABC):
             given = features[name].view(rows, *shape) if name in features else like.new_zeros(rows, *shape)
             here = torch.full((rows,), name in features, device=given.device)
             mask = present.get(name, here)
-            parts[name] = torch.where(_along(mask, shape), given, 0), mask.unsqueeze(1)
+            parts[name] = torch.where(_along(mask, shape), given, 0), mask if mask.dim() == 2 else mask.unsqueeze(1)
         return parts
 
 
@@ -140,5 +140,5 @@ def count_rows(features: Encodings, present: Presence) -> int:
 
 
 def _along(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """(B,) -> (B, 1) or (B, 1, 1), which reaches over rows of that shape."""
-    return mask.view(-1, *(1,) * len(shape))
+    """(B,) or (B, K) -> (B, 1), (B, 1, 1) or (B, K, 1), which reaches over rows of that shape."""
+    return mask.view(*mask.shape, *(1,) * (1 + len(shape) - mask.dim()))

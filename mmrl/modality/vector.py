@@ -55,7 +55,7 @@ class MLP(EncoderSpec):
                 f"modality {modality.name!r}: MLP reads vectors (d,) or windows (T, d), "
                 f"got readings of shape {modality.shape}"
             )
-        require_scales_fit("MLP.squash", self.squash, modality)
+        require_scales_fit("MLP.squash", self.squash, modality.name, modality.shape[-1])
 
 
 def require_scales(name: str, squash: Squash) -> None:
@@ -66,13 +66,11 @@ def require_scales(name: str, squash: Squash) -> None:
             raise ValueError(f"{name} must be finite scales > 0, got {scale}")
 
 
-def require_scales_fit(name: str, squash: Squash, modality: Modality) -> None:
-    """Raise ValueError where a scale per feature does not fit the features of `modality`."""
+def require_scales_fit(name: str, squash: Squash, sense: str, features: int) -> None:
+    """Raise ValueError, naming the sense, where a scale per feature does not fit so many features."""
     for scale in squash:
-        if isinstance(scale, tuple) and len(scale) != modality.shape[-1]:
-            raise ValueError(
-                f"modality {modality.name!r}: {name} gives {len(scale)} values for {modality.shape[-1]} features"
-            )
+        if isinstance(scale, tuple) and len(scale) != features:
+            raise ValueError(f"modality {sense!r}: {name} gives {len(scale)} values for {features} features")
 
 
 def read_vector(space: Space) -> Reading:

@@ -39,7 +39,7 @@ class TemporalConv(EncoderSpec):
                 f"modality {modality.name!r}: TemporalConv reads windows (T, d) and needs "
                 f"history >= 1, got shape {modality.shape} and history {modality.history}"
             )
-        require_scales_fit("TemporalConv.squash", self.squash, modality)
+        require_scales_fit("TemporalConv.squash", self.squash, modality.name, modality.shape[-1])
 
 
 def read_window(space: Space) -> Reading:
