@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mmrl.offers import by_name, claimed_by, origin_of, usable
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
+from mmrl.settings.offers import by_name, claimed_by, origin_of, usable
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
 from mmrl_agents.learning.fitted_q_agent import FittedQAgent, q_network
 from mmrl_agents.learning.fitted_q_config import FittedQConfig

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmrl.offers import by_name, claimed_by
+from mmrl.settings.offers import by_name, claimed_by
 from mmrl_agents.records.terminal import say
 from mmrl_agents.settings.sources import calls_in, modules_in, table_in
 

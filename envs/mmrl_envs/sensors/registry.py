@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from mmrl.modality import Modality
-from mmrl.offers import load
+from mmrl.settings.offers import load
 from mmrl_envs.arguments import shown
 from mmrl_envs.sensors.base import Sensor
 from mmrl_envs.sensors.sensing.spec import parse_sensor

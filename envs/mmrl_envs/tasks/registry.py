@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from mmrl.offers import usable
+from mmrl.settings.offers import usable
 
 if TYPE_CHECKING:
     from mmrl_envs.robot_env import RobotEnv

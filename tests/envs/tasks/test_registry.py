@@ -8,7 +8,7 @@ import gymnasium as gym
 import pytest
 
 import mmrl_envs
-from mmrl.offers import PackageUnusable
+from mmrl.settings.offers import PackageUnusable
 from mmrl_envs.tasks import registry
 from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.tasks.registry import register_task, registrations, task_arguments
