@@ -60,7 +60,7 @@ def test_code_runs(block: str) -> None:
 
 
 def test_the_shipped_policy_succeeds_in_ten_lines() -> None:
-    (block,) = [block for block in PYTHON_BLOCKS if "load_policy" in block]
+    (block,) = [block for block in PYTHON_BLOCKS if "mmrl.load" in block]
     names = after(block)
     assert len(block.strip().splitlines()) <= 11
     assert names["info"]["is_success"].all()

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from mmrl.inputs import Memory
+from mmrl.modality import Modality
 from mmrl.modality.readings import checked_readings
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.machine.cpu import use_threads
@@ -41,6 +42,16 @@ class TorchPolicy:
         self._state = torch.zeros(0, policy.state_size, device=self._device)
         self._generator = torch.Generator(self._device).manual_seed(seed)
         self._bounds = (action_space.low, action_space.high) if isinstance(action_space, spaces.Box) else None
+
+    @property
+    def modalities(self) -> Mapping[str, Modality]:
+        """The senses that it reads, by name."""
+        return self.policy.modalities
+
+    @property
+    def worlds(self) -> NDArray[np.intp]:
+        """Indices of the worlds of which it remembers something."""
+        return np.arange(len(self._state))
 
     @torch.inference_mode()
     def act(
@@ -81,10 +92,14 @@ class TorchPolicy:
         self,
         observation: Mapping[str, ArrayLike],
         present: Mapping[str, NDArray[np.bool_]] | None = None,
+        senses: Mapping[str, Modality] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """An observation and what of it is present, as the network takes them, on its device."""
+        """An observation and what of it is present, as the network takes them, on its device.
+
+        `senses` are those that may be in it, by default those of the actor.
+        """
         masks = {name: np.asarray(mask, np.bool_) for name, mask in (present or {}).items()}
-        readings = checked_readings(observation, masks, self.policy.modalities)
+        readings = checked_readings(observation, masks, self.policy.modalities if senses is None else senses)
         obs, known = (
             {name: torch.as_tensor(array, device=self._device) for name, array in arrays.items()}
             for arrays in (readings, masks)

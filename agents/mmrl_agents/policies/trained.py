@@ -12,6 +12,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from gymnasium import spaces
 from torch import Tensor
 
 from mmrl.arrays import Envs
@@ -40,6 +41,8 @@ class TrainedPolicy:
     document: dict[str, Any]
     source: Path
     """The file its weights came from."""
+    action_space: spaces.Space[Any]
+    """That of one world."""
 
     @property
     def env_id(self) -> str:
@@ -204,10 +207,11 @@ def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) ->
         with unpacking(path):
             require_same_senses(path, stored.senses, present)
         policy = _network(replace(config, objectives={}), envs)  # they teach, and nobody acts by them
+        space = envs.single_action_space
     finally:
         envs.close()
     load_weights(policy, stored.weights, path)
-    return TrainedPolicy(policy.to(device).eval(), config, document, path)
+    return TrainedPolicy(policy.to(device).eval(), config, document, path, space)
 
 
 def _network(config: TrainConfig, envs: Envs) -> Network:
