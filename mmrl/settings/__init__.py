@@ -1,1 +1,1 @@
-"""Settings: by name, as frozen dataclasses, and which of them have an effect."""
+"""Settings: by name, as frozen dataclasses, which of them have an effect, and what installed packages offer."""
