@@ -33,7 +33,7 @@ def trained(
     of_critic = {"privileged": Modality("privileged", (privileged_size,), 20, Unencoded())} if privileged_size else {}
     policy = ActorCritic({"eye": EYE, "touch": TOUCH}, space, PolicyConfig(), of_critic).eval()
     torch.nn.init.normal_(policy.head.linear.weight)
-    return TrainedPolicy(policy, config, {}, Path())
+    return TrainedPolicy(policy, config, {}, Path(), space)
 
 
 def looking_into(policy: TrainedPolicy, space: spaces.Box | spaces.Discrete = CHOICES) -> Introspection:
