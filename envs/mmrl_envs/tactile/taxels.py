@@ -1,0 +1,126 @@
+"""The taxels of a flat soft pad: how depth spreads over them, and how a force and a moment are shared among them.
+
+Every taxel i at r_i has a share w_i of the force, by the depth of what stands over it: the normal force is F_n w_i, and
+the shear w_i (F_t + m z x (r_i - c) / J), where c = sum w r is the centre of pressure, m the moment about the normal
+through it and J = sum w |r - c|^2. So taxels add up to the force, and to the moment about the normal.
+
+Frame: that of the pad, its origin in the middle of the surface, z out of it. Forces on the pad, but for the normal one,
+which is positive where the pad is pressed. Row i of a map lies at v_i, column j at u_j, both ascending.
+
+Letters: n = pads, k = taxels to a side, s = samples to a side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmrl.arrays import BoolArray, FloatArray
+from mmrl_envs.tactile.glove import glove_mask
+
+SAMPLES = 2
+"""Samples of depth to the side of a taxel: a taxel feels its area, not its middle."""
+_NOTHING = 1e-12
+"""Depth in metres, and mean square distance in square metres, below which there is none."""
+
+
+@dataclass(frozen=True)
+class Taxels:
+    """A grid of k x k taxels on a pad."""
+
+    size: tuple[float, float]
+    """Of the pad along x and y, metres."""
+    resolution: int
+    """k."""
+    blur_m: float
+    """Standard deviation in metres of the Gaussian by which the soft surface spreads depth."""
+    masked: bool = False
+    """Whether taxels are those of the glove alone, which has 32 to a side."""
+
+    @cached_property
+    def columns(self) -> FloatArray:
+        """Places of the samples along x, (s,) metres."""
+        return _middles(self.size[0], self.resolution * SAMPLES)
+
+    @cached_property
+    def rows(self) -> FloatArray:
+        """Places of the samples along y, (s,) metres."""
+        return _middles(self.size[1], self.resolution * SAMPLES)
+
+    @cached_property
+    def places(self) -> FloatArray:
+        """Middles of the taxels, x and y in metres, (k, k, 2)."""
+        x, y = np.meshgrid(*(_middles(side, self.resolution) for side in self.size))
+        return np.stack([x, y], axis=2)
+
+    @cached_property
+    def there(self) -> BoolArray:
+        """Which of the taxels there are, (k, k)."""
+        return glove_mask() if self.masked else np.ones((self.resolution, self.resolution), np.bool_)
+
+    @cached_property
+    def _spreading(self) -> tuple[FloatArray, FloatArray]:
+        return tuple(_spreading(side, self.resolution, self.blur_m) for side in self.size)  # type: ignore[return-value]  # of two
+
+    def shares(self, depth: FloatArray) -> FloatArray:
+        """Shares (n, k, k) of the taxels in a force, which add up to 1, by depths (n, s, s) of the samples in metres.
+
+        Where no sample is deep, the whole force is that of the taxel at the one which is nearest to being so.
+        """
+        along_x, along_y = self._spreading
+        felt = along_y @ np.maximum(depth, 0.0) @ along_x.T
+        felt = np.where(self.there, felt, 0.0)
+        total = felt.sum(axis=(1, 2), keepdims=True)
+        nothing = total[:, 0, 0] <= _NOTHING
+        if nothing.any():
+            felt[nothing], total[nothing] = self._nearest(depth[nothing]), 1.0
+        shares: FloatArray = felt / total
+        return shares
+
+    def _nearest(self, depth: FloatArray) -> FloatArray:
+        """1 at the taxel of the deepest sample, or next to it, else 0, (n, k, k)."""
+        s, k = depth.shape[1], self.resolution
+        row, column = np.divmod(depth.reshape(len(depth), -1).argmax(axis=1), s)
+        place = np.stack([self.columns[column], self.rows[row]], axis=1)
+        away = np.linalg.norm(self.places - place[:, None, None], axis=3)
+        nearest = np.where(self.there, away, np.inf).reshape(len(depth), -1).argmin(axis=1)
+        one: FloatArray = (np.arange(k * k) == nearest[:, None]).reshape(-1, k, k).astype(np.float64)
+        return one
+
+    def forces(self, shares: FloatArray, force: FloatArray, moment: FloatArray) -> FloatArray:
+        """Normal force and two shears of every taxel in newtons, (n, k, k, 3).
+
+        Args:
+            shares: of the taxels, (n, k, k).
+            force: normal force, and force along x and y, on the pads, (n, 3) newtons.
+            moment: about the pads' normals through their middles, (n,) N m. A single taxel bears none but that of its
+                force.
+        """
+        centre = np.einsum("nij,ijd->nd", shares, self.places)
+        lever = self.places - centre[:, None, None]  # (n, k, k, 2)
+        inertia = np.einsum("nij,nijd->n", shares, lever**2)
+        about_centre = moment - centre[:, 0] * force[:, 2] + centre[:, 1] * force[:, 1]
+        turning = np.divide(about_centre, inertia, out=np.zeros_like(inertia), where=inertia > _NOTHING)
+        shear = force[:, None, None, 1:] + turning[:, None, None, None] * lever[..., ::-1] * (-1.0, 1.0)
+        normal = np.broadcast_to(force[:, None, None, :1], (*shares.shape, 1))
+        forces: FloatArray = shares[..., None] * np.concatenate([normal, shear], axis=3)
+        return forces
+
+
+def _middles(side: float, number: int) -> FloatArray:
+    """Middles of so many parts of a side about zero, metres, (number,)."""
+    middles: FloatArray = ((np.arange(number) + 0.5) / number - 0.5) * side
+    return middles
+
+
+def _spreading(side: float, resolution: int, blur: float) -> NDArray[np.float64]:
+    """Parts of a sample that are spread over each taxel, (k, s): the Gaussian about it, integrated over the taxel."""
+    from scipy.special import ndtr  # takes longer to import than all of mmrl_envs
+
+    edges = (np.arange(resolution + 1) / resolution - 0.5) * side
+    below = ndtr((edges[:, None] - _middles(side, resolution * SAMPLES)) / blur)
+    spread: NDArray[np.float64] = np.diff(below, axis=0)
+    return spread
