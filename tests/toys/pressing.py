@@ -73,7 +73,7 @@ class Press(Robot):
     """Attributes of the geom of the pad that differ."""
     hangs: bool = False
     """Whether the body hangs on the pad by springs, in place of servos."""
-    controller: Direct = Direct(JOINTS, REACH, (0.0,) * 6, STIFFNESS, 20.0)
+    controller: Direct = field(default_factory=lambda: Direct(JOINTS, REACH, (0.0,) * 6, STIFFNESS, 20.0))
     joints: Sequence[str] = JOINTS
     mounts: Mapping[str, str] = field(default_factory=lambda: {"pad": "pad", "side": "side"})
 
@@ -121,7 +121,10 @@ class Pressing(Task):
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         spec = mujoco.MjSpec()
         spec.option.timestep, spec.option.gravity = 1.0 / physics_hz, [0, 0, 0]
-        spec.option.cone, spec.option.integrator = mujoco.mjtCone.mjCONE_ELLIPTIC, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        spec.option.cone, spec.option.integrator = (
+            mujoco.mjtCone.mjCONE_ELLIPTIC,
+            mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
+        )
         self.robot.install(spec)
         return [spec]
 

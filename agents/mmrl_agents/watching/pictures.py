@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
+from mmrl_agents.watching.force_maps import CHANNELS, draw_forces
 from mmrl_agents.watching.frames import Picture
 from mmrl_agents.watching.panels import Pixels
 from mmrl_agents.watching.saliency import overlay
@@ -19,15 +20,23 @@ def picture_of(
     Three channels are red, green and blue, other numbers frames in grey of which the last is the newest. Integers are
     shown from their lower bound, black, to the upper one, white; floats from the lower bound, white, to the upper
     one, black, so that near is bright in a depth image. Where a bound is infinite the image's own extreme takes its
-    place.
+    place. Newtons are pads, of three channels each: pressure is bright, and shear an arrow.
     """
     if not plugged:
         return Picture(sense.name, None)
     image = observed[-1] if sense.history is not None else observed
+    if _is_of_pads(sense):
+        pads, brightest = draw_forces(image)
+        return Picture(f"{sense.name}, bright is {brightest:.2g} N", pads)
     image = image if image.ndim == 3 else image[..., None]
     rgb = _stretched(image, sense)
     rgb = rgb if rgb.shape[-1] == 3 else np.repeat(rgb[..., -1:], 3, axis=-1)
     return Picture(sense.name, rgb if heat is None else overlay(rgb, heat), note)
+
+
+def _is_of_pads(sense: Modality) -> bool:
+    """Whether what is sensed are forces on the taxels of pads, by the declared units."""
+    return set(sense.units) == {"N"} and len(sense.shape) == 3 and sense.shape[2] % CHANNELS == 0
 
 
 def _stretched(image: NDArray[Any], sense: Modality) -> Pixels:

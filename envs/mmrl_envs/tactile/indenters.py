@@ -16,6 +16,9 @@ import numpy as np
 
 from mmrl.arrays import FloatArray
 
+_SAME = 1e-12
+"""Distance in metres that is none."""
+
 
 class Indenter(ABC):
     """A shape whose lowest point is the origin."""
@@ -35,7 +38,7 @@ class PressedBall(Indenter):
     def distance(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         away = points - (0.0, 0.0, self.radius)
         far = np.linalg.norm(away, axis=1)
-        return far - self.radius, away / np.maximum(far, 1e-12)[:, None]
+        return far - self.radius, away / np.maximum(far, _SAME)[:, None]
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class PressedEdge(Indenter):
         slope = np.sqrt(0.5)
         normal = np.array([[slope, 0, -slope], [-slope, 0, -slope], [0, 1, 0], [0, -1, 0]])
         beyond = points @ normal.T - (0.0, 0.0, self.length / 2, self.length / 2)
-        nearest = beyond.argmax(axis=1)
-        return beyond[np.arange(len(points)), nearest], normal[nearest]
+        distance = beyond.max(axis=1)
+        out = (beyond > distance[:, None] - _SAME) @ normal  # where two faces are as near, between both
+        return distance, out / np.maximum(np.linalg.norm(out, axis=1), _SAME)[:, None]
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,11 @@ class PressedTorus(Indenter):
     """Radius of the tube, metres."""
 
     def distance(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        aside = np.maximum(np.linalg.norm(points[:, :2], axis=1), 1e-12)[:, None]
-        circle = np.concatenate([points[:, :2] / aside * self.ring, np.full((len(points), 1), self.tube)], axis=1)
-        away = points - circle
+        aside = np.linalg.norm(points[:, :2], axis=1)[:, None]
+        outward = np.where(aside > _SAME, points[:, :2] / np.maximum(aside, _SAME), (1.0, 0.0))
+        away = points - np.concatenate([outward * self.ring, np.full((len(points), 1), self.tube)], axis=1)
         far = np.linalg.norm(away, axis=1)
-        return far - self.tube, away / np.maximum(far, 1e-12)[:, None]
+        return far - self.tube, away / np.maximum(far, _SAME)[:, None]
 
 
 INDENTERS: Mapping[str, Indenter] = MappingProxyType(

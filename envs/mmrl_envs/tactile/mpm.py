@@ -3,13 +3,14 @@
     python -m mmrl_envs.tactile.mpm --picture docs/images/tactile_mpm.png
 
 The moving least squares material point method (Hu et al. 2018), as Wang et al., "Elastic Tactile Simulation Towards
-Tactile-Visual Perception" (ACM Multimedia 2021), use it for a tactile sensor; what they read is the displacement of the
-surface. Particles carry velocity, its gradient and the deformation F; a grid of nodes takes their momentum by quadratic
-B-splines, and gives velocities back. The material is neo-Hookean: t = mu (F F^T - I) + lambda log(det F) I, the Kirchhoff
-stress. The back of the pad is glued. Nodes in the shape take on its velocity along the normal, and across it as far as
-Coulomb's friction carries; the momentum that they lose is the force on the pad there.
+Tactile-Visual Perception" (ACM Multimedia 2021), use it for a tactile sensor; what they read is the displacement of
+the surface. Particles carry velocity, its gradient and the deformation F; a grid of nodes takes their momentum by
+quadratic B-splines, and gives velocities back. The material is neo-Hookean: t = mu (F F^T - I) + lambda log(det F) I,
+the Kirchhoff stress. The back of the pad is glued. Nodes in the shape take on its velocity along the normal, and across
+it as far as Coulomb's friction carries; the momentum that they lose is the force on the pad there.
 
-Forces come to rest within 10 % with the size of the cells, patterns within 1 %: compare patterns.
+With cells twice as large forces are down to a third of those of the stored maps, patterns to a correlation of 0.95 and
+more: compare patterns.
 
 Letters: p = particles, g = nodes of the grid, k = taxels to a side.
 """
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +189,7 @@ class ElasticParticles:
 def press(pad: SoftPad, shape: Indenter) -> Iterator[FloatArray]:
     """Maps (k, k, 5) of a shape that is pressed, and of the same then moved along x.
 
-    Channels: pressure and the two shears in newtons a taxel, then the displacement of the surface along x and y in metres.
+    Channels: pressure and the two shears in newtons a taxel, then the shift of the surface along x and y in metres.
     """
     particles, place = ElasticParticles(pad), np.zeros(3)
     for way in (np.array([0.0, 0.0, -PRESSED_M]), np.array([SHEARED_M, 0.0, 0.0])):
@@ -238,12 +240,14 @@ def draw(maps: Mapping[str, FloatArray], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, grid = plt.subplots(2, len(maps), figsize=(2.1 * len(maps), 4.6), dpi=100, layout="constrained")
+    at = np.arange(RESOLUTION)
+    figure, grid = plt.subplots(2, len(maps), figsize=(1.9 * len(maps), 4.2), dpi=100, layout="constrained")
     for (name, each), column in zip(maps.items(), grid.T, strict=True):
-        for axes, x, y, title in ((column[0], 1, 2, "force"), (column[1], 3, 4, "displacement")):
+        for axes, first, title in ((column[0], 1, "force"), (column[1], 3, "shift of the surface")):
             axes.imshow(each[..., 0], origin="lower", cmap="viridis")
-            axes.quiver(each[::2, ::2, x], each[::2, ::2, y], color="white", scale_units="inches")
-            axes.set_title(f"{name}, {title}", fontsize=7)
+            arrows = each[..., first : first + 2]
+            axes.quiver(at, at, *np.moveaxis(arrows, 2, 0), color="white", scale=np.abs(arrows).max() * 6, width=0.008)
+            axes.set_title(f"{name}:\n{title}", fontsize=8)
             axes.set_axis_off()
     figure.savefig(path)
 
@@ -256,7 +260,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="file to draw them into")
     options = parser.parse_args()
     maps = simulate(SoftPad(cell_m=options.cell_mm * 1e-3))
-    np.savez_compressed(options.output, **{name: each.astype(np.float32) for name, each in maps.items()})
+    rounded: dict[str, Any] = {name: each.astype(np.float32) for name, each in maps.items()}
+    np.savez_compressed(options.output, **rounded)
     table = Table("shape", "pressed with", "dragged with", "largest shift of the surface")
     for name, each in maps.items():
         force, shift = each[..., :2].sum(axis=(0, 1)), np.abs(each[..., 3:]).max() * 1e3

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from mmrl.arrays import BoolArray, FloatArray
 from mmrl_envs.tactile.glove import glove_mask
 
-SAMPLES = 2
-"""Samples of depth to the side of a taxel: a taxel feels its area, not its middle."""
+SAMPLES = 32
+"""s, of pads of at most 32 taxels to a side, each of which has a whole number of them: a taxel feels its area."""
 _NOTHING = 1e-12
 """Depth in metres, and mean square distance in square metres, below which there is none."""
 
@@ -40,21 +40,33 @@ class Taxels:
     masked: bool = False
     """Whether taxels are those of the glove alone, which has 32 to a side."""
 
+    @property
+    def samples(self) -> int:
+        """s, samples of depth to a side."""
+        return self.resolution * max(1, SAMPLES // self.resolution)
+
     @cached_property
     def columns(self) -> FloatArray:
         """Places of the samples along x, (s,) metres."""
-        return _middles(self.size[0], self.resolution * SAMPLES)
+        return _middles(self.size[0], self.samples)
 
     @cached_property
     def rows(self) -> FloatArray:
         """Places of the samples along y, (s,) metres."""
-        return _middles(self.size[1], self.resolution * SAMPLES)
+        return _middles(self.size[1], self.samples)
+
+    @cached_property
+    def _x(self) -> FloatArray:
+        return _middles(self.size[0], self.resolution)
+
+    @cached_property
+    def _y(self) -> FloatArray:
+        return _middles(self.size[1], self.resolution)
 
     @cached_property
     def places(self) -> FloatArray:
         """Middles of the taxels, x and y in metres, (k, k, 2)."""
-        x, y = np.meshgrid(*(_middles(side, self.resolution) for side in self.size))
-        return np.stack([x, y], axis=2)
+        return np.stack(np.meshgrid(self._x, self._y), axis=2)
 
     @cached_property
     def there(self) -> BoolArray:
@@ -63,7 +75,7 @@ class Taxels:
 
     @cached_property
     def _spreading(self) -> tuple[FloatArray, FloatArray]:
-        return tuple(_spreading(side, self.resolution, self.blur_m) for side in self.size)  # type: ignore[return-value]  # of two
+        return tuple(_spreading(side, self.resolution, self.samples, self.blur_m) for side in self.size)  # type: ignore[return-value]  # of two
 
     def shares(self, depth: FloatArray) -> FloatArray:
         """Shares (n, k, k) of the taxels in a force, which add up to 1, by depths (n, s, s) of the samples in metres.
@@ -71,8 +83,11 @@ class Taxels:
         Where no sample is deep, the whole force is that of the taxel at the one which is nearest to being so.
         """
         along_x, along_y = self._spreading
-        felt = along_y @ np.maximum(depth, 0.0) @ along_x.T
-        felt = np.where(self.there, felt, 0.0)
+        deep = np.maximum(depth, 0.0, dtype=along_x.dtype)
+        felt = (along_y @ (deep.reshape(-1, self.samples) @ along_x.T).reshape(len(depth), self.samples, -1)).astype(
+            np.float64
+        )
+        felt *= self.there
         total = felt.sum(axis=(1, 2), keepdims=True)
         nothing = total[:, 0, 0] <= _NOTHING
         if nothing.any():
@@ -90,24 +105,27 @@ class Taxels:
         one: FloatArray = (np.arange(k * k) == nearest[:, None]).reshape(-1, k, k).astype(np.float64)
         return one
 
-    def forces(self, shares: FloatArray, force: FloatArray, moment: FloatArray) -> FloatArray:
-        """Normal force and two shears of every taxel in newtons, (n, k, k, 3).
+    def share_out(self, shares: FloatArray, force: FloatArray, moment: FloatArray, out: FloatArray) -> None:
+        """Gives every taxel its normal force and two shears, newtons.
 
         Args:
             shares: of the taxels, (n, k, k).
             force: normal force, and force along x and y, on the pads, (n, 3) newtons.
             moment: about the pads' normals through their middles, (n,) N m. A single taxel bears none but that of its
                 force.
+            out: (n, k, k, 3), which is written.
         """
-        centre = np.einsum("nij,ijd->nd", shares, self.places)
-        lever = self.places - centre[:, None, None]  # (n, k, k, 2)
-        inertia = np.einsum("nij,nijd->n", shares, lever**2)
-        about_centre = moment - centre[:, 0] * force[:, 2] + centre[:, 1] * force[:, 1]
-        turning = np.divide(about_centre, inertia, out=np.zeros_like(inertia), where=inertia > _NOTHING)
-        shear = force[:, None, None, 1:] + turning[:, None, None, None] * lever[..., ::-1] * (-1.0, 1.0)
-        normal = np.broadcast_to(force[:, None, None, :1], (*shares.shape, 1))
-        forces: FloatArray = shares[..., None] * np.concatenate([normal, shear], axis=3)
-        return forces
+        x, y = self._x, self._y
+        by_column, by_row = shares.sum(axis=1), shares.sum(axis=2)  # (n, k) each
+        centre_x, centre_y = by_column @ x, by_row @ y
+        inertia = by_column @ x**2 - centre_x**2 + by_row @ y**2 - centre_y**2
+        about_centre = moment - centre_x * force[:, 2] + centre_y * force[:, 1]
+        turning = np.divide(about_centre, inertia, out=np.zeros_like(inertia), where=inertia > _NOTHING)[:, None]
+        along_x = force[:, 1:2] - turning * (y - centre_y[:, None])  # (n, k) by row
+        along_y = force[:, 2:] + turning * (x - centre_x[:, None])  # by column
+        np.multiply(shares, force[:, 0, None, None], out=out[..., 0])
+        np.multiply(shares, along_x[:, :, None], out=out[..., 1])
+        np.multiply(shares, along_y[:, None, :], out=out[..., 2])
 
 
 def _middles(side: float, number: int) -> FloatArray:
@@ -116,11 +134,11 @@ def _middles(side: float, number: int) -> FloatArray:
     return middles
 
 
-def _spreading(side: float, resolution: int, blur: float) -> NDArray[np.float64]:
+def _spreading(side: float, resolution: int, samples: int, blur: float) -> NDArray[np.float64]:
     """Parts of a sample that are spread over each taxel, (k, s): the Gaussian about it, integrated over the taxel."""
     from scipy.special import ndtr  # takes longer to import than all of mmrl_envs
 
     edges = (np.arange(resolution + 1) / resolution - 0.5) * side
-    below = ndtr((edges[:, None] - _middles(side, resolution * SAMPLES)) / blur)
+    below = ndtr((edges[:, None] - _middles(side, samples)) / blur)
     spread: NDArray[np.float64] = np.diff(below, axis=0)
     return spread

@@ -52,3 +52,30 @@ def test_heat_lies_over_the_picture_alone() -> None:
     grey = picture.pixels[0, 0]
     assert np.argwhere((picture.pixels != grey).any(axis=2)).tolist() == [[7, 8]]
     assert picture_of(colour, image, False, heat).pixels is None
+
+
+def test_newtons_are_pads_side_by_side_with_pressure_bright_and_y_up() -> None:
+    pads = Modality("touch", (16, 16, 6), 20.0, ImageConv((8,), (3,), (2,)), low=-9.0, high=9.0, unit="N")
+    forces = np.zeros((16, 16, 6), np.float32)
+    forces[2, 5, 0] = 0.4  # low on the first pad
+    forces[12, 9, 3] = 0.2  # high on the second, half as bright
+    picture = picture_of(pads, forces, plugged=True)
+    assert picture.title == "touch, bright is 0.4 N"
+    assert picture.pixels is not None
+    shown = picture.pixels.astype(int)
+    assert shown.shape == (96, 192, 3)  # 6 pixels a taxel
+    brightest = shown.sum(axis=2) == 253 + 231 + 37
+    assert np.unique(np.argwhere(brightest) // 6, axis=0).tolist() == [[13, 5]]
+    assert shown[3 * 6, 96 + 9 * 6].tolist() == [33, 145, 140]
+
+
+def test_an_arrow_goes_the_way_of_the_shear() -> None:
+    pad = Modality("touch", (8, 8, 3), 20.0, ImageConv((8,), (3,), (2,)), low=-9.0, high=9.0, unit="N")
+    forces = np.zeros((8, 8, 3), np.float32)
+    forces[4, 4, 1:] = 0.3, 0.3  # right and up
+    shown = picture_of(pad, forces, plugged=True).pixels
+    assert shown is not None
+    white = np.argwhere((shown == 255).all(axis=2)) - (3.5 * 24, 4.5 * 24)  # from the middle of the taxel
+    assert white[:, 1].max() > 20 > -2 > white[:, 0].min() + 20
+    assert white[:, 1].min() >= -1
+    assert white[:, 0].max() <= 1

@@ -20,7 +20,7 @@ CELL = 2 * HALF_PAD / 16
 
 
 class Contacts(Sensor):
-    """Each of eight contacts of pad and body by itself: force in its own frame, place, normal, tangent; the pad's pose."""
+    """Each of eight contacts by itself: force in its own frame, place, normal, tangent; then the pose of the pad."""
 
     newest_only = True
     modality = Modality("contacts", shape=(8 * 13 + 7,), rate_hz=20, encoder=Unencoded())
@@ -205,4 +205,3 @@ def test_a_saved_state_goes_on_with_the_same_readings() -> None:
         envs.step(PRESS)
     twin.set_state(envs.get_state())
     np.testing.assert_array_equal(envs.step(PRESS)[0]["tactile"], twin.step(PRESS)[0]["tactile"])
-

@@ -84,7 +84,7 @@ def test_shapes_without_an_exact_depth_are_refused_by_name() -> None:
     caps = np.array([(0, 1, 2), (0, 2, 3), (0, 3, 5), (3, 4, 5)])
     sides = [(i, (i + 1) % 6, (i + 1) % 6 + 6) for i in range(6)] + [(i, (i + 1) % 6 + 6, i + 6) for i in range(6)]
     stairs = mesh(corners, [*caps[:, ::-1], *(caps + 6), *sides])
-    with pytest.raises(ValueError, match="'shape' is not convex: a triangle lies .* mm inside its hull, at most"):
+    with pytest.raises(ValueError, match=r"'shape' is not convex: a triangle lies .* mm inside its hull, at most"):
         solids_of([compiled(stairs)], "object", 1)
     with pytest.raises(ValueError, match="'object' is of kind ellipsoid; a pad feels boxes"):
         solids_of([compiled(geom("ellipsoid", 0.01, 0.02, 0.03))], "object", 1)
