@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmrl_envs.sensors.force_torque import ForceTorque
     from mmrl_envs.sensors.hole_estimate import HoleEstimate
     from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
-    from mmrl_envs.sensors.tactile_pad import TactilePad
+    from mmrl_envs.sensors.tactile.pad import TactilePad
 
 _LOADED_WHEN_NAMED = {
     "Camera": "mmrl_envs.sensors.camera",
@@ -37,7 +37,7 @@ _LOADED_WHEN_NAMED = {
     "JointProprioception": "mmrl_envs.sensors.proprioception",
     "Proprioception": "mmrl_envs.sensors.proprioception",
     "Sensor": "mmrl_envs.sensors",
-    "TactilePad": "mmrl_envs.sensors.tactile_pad",
+    "TactilePad": "mmrl_envs.sensors.tactile.pad",
     "View": "mmrl_envs.sensors",
     "make_sensor": "mmrl_envs.sensors",
     "register_sensor": "mmrl_envs.sensors",

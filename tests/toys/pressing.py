@@ -20,7 +20,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 
 JOINTS = ("x", "y", "z", "roll", "pitch", "yaw")
 REACH = (0.02, 0.02, 0.05, 1.0, 1.0, 1.0)
-"""What an action of 1 asks of each joint: metres, then radians."""
+"""Target of each joint under an action of 1: metres, then radians."""
 HALF_PAD = 0.012
 """Half the side of the pad, metres."""
 STIFFNESS = 200.0

@@ -11,7 +11,7 @@ from mmrl_envs.sensors.hole_estimate import HoleEstimate
 from mmrl_envs.sensors.imu import Imu
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
 from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
-from mmrl_envs.sensors.tactile_pad import TactilePad
+from mmrl_envs.sensors.tactile.pad import TactilePad
 
 __all__ = ["SENSORS", "Sensor", "View", "make_sensor", "make_sensors", "register_sensor", "sensor_names"]
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mmrl_envs.tactile.glove import GLOVE_TAXELS, glove_mask
-from mmrl_envs.tactile.taxels import SAMPLES, Taxels
+from mmrl_envs.sensors.tactile.glove import GLOVE_TAXELS, glove_mask
+from mmrl_envs.sensors.tactile.taxels import SAMPLES, Taxels
 
 SIZE = (0.024, 0.030)
 FINITE = st.floats(-50, 50)

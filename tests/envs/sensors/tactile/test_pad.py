@@ -11,7 +11,7 @@ from mmrl.faults import BrokenVectorSenses, Delayed, Frozen
 from mmrl.modality import Modality, Unencoded
 from mmrl_envs.physics.world import World
 from mmrl_envs.sensors import Sensor, View
-from mmrl_envs.sensors.tactile_pad import TactilePad
+from mmrl_envs.sensors.tactile.pad import TactilePad
 from tests.toys.pressing import HALF_PAD, STIFFNESS, Pressing, geom, pressing
 
 BOX = geom("box", 0.008, 0.006, 0.02, pos=[0, 0, 0.02])

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmrl_envs.tactile.indenters import INDENTERS, Indenter, PressedBall, PressedEdge, PressedTorus
-from mmrl_envs.tactile.mpm import MAPS, PRESSED_M, RESOLUTION, ElasticParticles, SoftPad, draw, press
+from mmrl_envs.sensors.tactile.indenters import INDENTERS, Indenter, PressedBall, PressedEdge, PressedTorus
+from mmrl_envs.sensors.tactile.mpm import MAPS, PRESSED_M, RESOLUTION, ElasticParticles, SoftPad, draw, press
 
 COARSE = SoftPad(cell_m=1.5e-3)
 

@@ -18,9 +18,9 @@ from mmrl.modality import EncoderSpec, ImageConv, Modality
 from mmrl_envs.arguments import number, whole
 from mmrl_envs.physics.world import World
 from mmrl_envs.sensors.base import Requires, Sensor, View
-from mmrl_envs.tactile.glove import GLOVE_RESOLUTION
-from mmrl_envs.tactile.solids import GridOnPlane, Solid, solids_of
-from mmrl_envs.tactile.taxels import Taxels
+from mmrl_envs.sensors.tactile.glove import GLOVE_RESOLUTION
+from mmrl_envs.sensors.tactile.solids import GridOnPlane, Solid, solids_of
+from mmrl_envs.sensors.tactile.taxels import Taxels
 
 FORCE_LIMIT_N = 100.0
 """Largest force of a taxel, newtons."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray
-from mmrl_envs.tactile.glove import glove_mask
+from mmrl_envs.sensors.tactile.glove import glove_mask
 
 SAMPLES = 32
 """s, of pads of at most 32 taxels to a side, each of which has a whole number of them: a taxel feels its area."""

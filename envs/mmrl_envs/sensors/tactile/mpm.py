@@ -1,6 +1,6 @@
 """An elastic pad of particles, pressed by rigid shapes: maps to compare the tactile sense with.
 
-    python -m mmrl_envs.tactile.mpm --picture docs/images/tactile_mpm.png
+    python -m mmrl_envs.sensors.tactile.mpm --picture docs/images/tactile_mpm.png
 
 The moving least squares material point method (Hu et al. 2018), as Wang et al., "Elastic Tactile Simulation Towards
 Tactile-Visual Perception" (ACM Multimedia 2021), use it for a tactile sensor; what they read is the displacement of
@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 
 from mmrl.arrays import FloatArray
-from mmrl_envs.tactile.indenters import INDENTERS, Indenter
+from mmrl_envs.sensors.tactile.indenters import INDENTERS, Indenter
 
 MAPS = Path(__file__).with_name("maps.npz")
 """The stored maps: "sphere/pressed" and the like -> (16, 16, 5)."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mmrl.modality import Modality, Unencoded
 from mmrl_envs.sensors import Sensor, View
-from mmrl_envs.sensors.tactile_pad import TactilePad
-from mmrl_envs.tactile.mpm import MAPS, PRESSED_M, SHEARED_M
+from mmrl_envs.sensors.tactile.mpm import MAPS, PRESSED_M, SHEARED_M
+from mmrl_envs.sensors.tactile.pad import TactilePad
 from tests.toys.pressing import HALF_PAD, AddGeoms, Pressing, geom, pressing, ring
 
 EIGHTH = np.pi / 8

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mmrl_envs.tactile.solids import MOST_FACES, GridOnPlane, faces_of, solids_of
+from mmrl_envs.sensors.tactile.solids import MOST_FACES, GridOnPlane, faces_of, solids_of
 from tests.toys.pressing import AddGeoms, geom, mesh
 
 PLACES = np.linspace(-0.008, 0.008, 5)
