@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from mmrl.arrays import IntArray
+from mmrl.deploy.exported import is_exported, open_exported
 from mmrl.modality import Modality
 
 _LOADER = "mmrl_agents.policies.loading"
@@ -58,6 +59,8 @@ def load(
 ) -> ReadyPolicy:
     """The policy of a run folder, of an exported one, or one that comes with the package, such as "peg_insertion".
 
+    One that was exported as ONNX or by torch.export needs no other package of the suite, and neither of the options.
+
     Args:
         source: a folder or a name; `mmrl list pretrained` shows the names.
         checkpoint: "best", "last" or a file, of a run folder.
@@ -66,5 +69,7 @@ def load(
 
     Raises FileNotFoundError for what does not exist, and what `mmrl_agents.policies.trained.load_policy` raises.
     """
+    if is_exported(Path(source)):
+        return open_exported(Path(source))
     loaded = import_module(_LOADER).load(source, checkpoint=checkpoint, device=device, trust=trust)
     return cast(ReadyPolicy, loaded)

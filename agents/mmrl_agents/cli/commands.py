@@ -41,7 +41,7 @@ class ListConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Write the weights of a run as safetensors, with its config beside them."""
+    """Write a policy to give away, with a model card: weights for this suite, or a graph that acts without it."""
 
     run: tyro.conf.Positional[str]
     """Folder of the run."""
@@ -49,6 +49,11 @@ class ExportConfig:
     """Where to write; a new or empty folder."""
     checkpoint: str = "best"
     """best, last or a checkpoint file."""
+    format: Literal["safetensors", "onnx", "pt2"] = "safetensors"
+    """safetensors: weights and config.json, to evaluate, watch and export again. onnx (extra onnx) and pt2
+    (torch.export): the policy as a graph, with policy.json, for mmrl.deploy and other programs."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run may import, where it was not trained by you on this machine."""
 
 
 def _train(words: Sequence[str]) -> int:
@@ -93,10 +98,10 @@ def _watch(words: Sequence[str]) -> int:
 
 
 def _export(args: Sequence[str]) -> int:
-    from mmrl_agents.policies.trained import export
+    from mmrl_agents.policies.exporting import export
 
     config = tyro.cli(ExportConfig, args=args, prog="mmrl export")
-    folder = export(config.run, config.folder, config.checkpoint)
+    folder = export(config.run, config.folder, config.checkpoint, config.format, config.trust)
     say(terminal(), f"wrote {folder}")
     return 0
 

@@ -12,12 +12,11 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from mmrl.arrays import IntArray
+from mmrl.deploy.exported import batched
 from mmrl.modality import Modality
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import TrainedPolicy, load_policy
-
-Masks = Mapping[str, NDArray[np.bool_]]
 
 
 class LoadedPolicy:
@@ -51,7 +50,7 @@ class LoadedPolicy:
 
     def act(self, observation: Mapping[str, ArrayLike], present: Mapping[str, ArrayLike] | None = None) -> NDArray[Any]:
         """The best action (*A), or N of them (N, *A), within the bounds of the action space."""
-        batch, masks, one = self._batched(observation, present, self.modalities)
+        batch, masks, one = batched(observation, present, self.modalities)
         actions = self._acting.act(batch, masks)
         return actions[0] if one else actions
 
@@ -73,7 +72,7 @@ class LoadedPolicy:
                 f"the critic reads {', '.join(missing)}, which the simulator gives in `info`: "
                 f'{{**observation, "{missing[0]}": info["{missing[0]}"]}}'
             )
-        batch, masks, one = self._batched(observation, present, network.senses)
+        batch, masks, one = batched(observation, present, network.senses)
         readings, there = self._acting.tensors(batch, masks, network.senses)
         values = network.value(readings, present=there).cpu().numpy()
         return values[0] if one else values
@@ -81,21 +80,6 @@ class LoadedPolicy:
     def reset(self, worlds: IntArray | None = None) -> None:
         """Forget what is remembered, of all or of some of N."""
         self._acting.reset(self._acting.worlds if worlds is None else worlds)
-
-    def _batched(
-        self,
-        observation: Mapping[str, ArrayLike],
-        present: Mapping[str, ArrayLike] | None,
-        senses: Mapping[str, Modality],
-    ) -> tuple[dict[str, ArrayLike], Masks, bool]:
-        """Observation and masks with a leading axis, and whether it had to be added."""
-        known: dict[str, NDArray[Any]] = {name: np.asarray(given) for name, given in observation.items()}
-        masks = {name: np.asarray(mask, np.bool_) for name, mask in (present or {}).items()}
-        one = any(name in senses and array.shape == senses[name].window_shape for name, array in known.items())
-        one = one or (not known and all(mask.ndim == 0 for mask in masks.values()))
-        if one:
-            known, masks = ({name: array[None] for name, array in arrays.items()} for arrays in (known, masks))
-        return dict(known), masks, one
 
 
 def load(

@@ -1,11 +1,6 @@
 """Trained policies, ready to act: from a run folder, exported from one, or shipped with the package."""
 
-import glob
-import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +14,13 @@ from mmrl.arrays import Envs
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.policies.shipped import PREFIX, pretrained_folder, pretrained_names
-from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
-from mmrl_agents.records.files import read_regular, write_atomically
-from mmrl_agents.records.marks import FIELD
-from mmrl_agents.records.model_card import model_card
+from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking
+from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
-from mmrl_agents.settings.config import TrainConfig, described_config, recorded_config
-from mmrl_agents.settings.recorded import config_to_dict
+from mmrl_agents.settings.config import TrainConfig, recorded_config
 from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.spec import WorldSpec
-from mmrl_agents.worlds.trust import is_marked_config, marked_config
 
 
 @dataclass(frozen=True)
@@ -75,55 +66,7 @@ def load_policy(
     Raises Untrusted where its config.json names code that this user neither trained with on this machine nor names in
     `trust`, modules and packages.
     """
-    return _build(_stored(source, checkpoint), device, trust)
-
-
-def export(source: str | Path, folder: Path, checkpoint: str | Path = "best") -> Path:
-    """Write a policy's weights as `model.safetensors`, its config.json and a model card, all of them or nothing.
-
-    Raises FileExistsError where `folder` holds anything.
-    """
-    stored = _stored(source, checkpoint)
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
-    # where the run lay concerns nobody else
-    config = config_to_dict(described_config(stored.document)) | {"run_dir": None, "resume": None}
-    with unpacking(stored.path):
-        require_finite(stored.weights, stored.path)
-        # Copies: SB3 gives some weights several names, which safetensors refuses of one tensor.
-        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in stored.weights.items()}
-        packed = safetensors.torch.save(weights)
-    run, mine = stored.run, is_marked_config(stored.document)
-    try:
-        card = model_card(folder.name, run, stored.path, stored.step, weights_digest(weights))
-    except Exception as error:  # of files that somebody may have edited
-        raise ValueError(f"{run.path}: its files do not fit together ({type(error).__name__}: {error})") from error
-    with _appearing_at_once(folder) as written:
-        exported = RunFolder(written)
-        write_atomically(exported.weights_path, lambda stream: stream.write(packed))
-        bare = {name: value for name, value in stored.document.items() if name != FIELD}
-        document = bare | {"train": config, "step": stored.step}
-        exported.write_config(marked_config(document, portable=True) if mine else document)
-        (written / "README.md").write_text(card)
-    return folder
-
-
-@contextmanager
-def _appearing_at_once(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill, which takes its place in the end; one that a kill left there is removed."""
-    place = Path(os.path.abspath(folder))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for left in place.parent.glob(f".{glob.escape(place.name)}.exporting-*"):
-        shutil.rmtree(left)
-    # Not through tempfile, whose folders only their owner may read.
-    neighbour = place.parent / f".{place.name}.exporting-{secrets.token_hex(8)}"
-    neighbour.mkdir()
-    try:
-        yield neighbour
-        neighbour.rename(place)  # also onto an empty folder
-    except BaseException:
-        shutil.rmtree(neighbour, ignore_errors=True)
-        raise
+    return _build(read_stored(source, checkpoint), device, trust)
 
 
 def load_weights(policy: Network, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -145,7 +88,7 @@ def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class StoredPolicy:
     """A policy as a folder holds it, read but not built."""
 
     run: RunFolder
@@ -161,9 +104,13 @@ class _Stored:
     step: int
     """Environment steps that they were trained for."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Copies of the weights: SB3 gives some several names, which safetensors refuses of one tensor."""
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in self.weights.items()}
 
-def _stored(source: str | Path, checkpoint: str | Path) -> _Stored:
-    """Read a policy, whichever form it has."""
+
+def read_stored(source: str | Path, checkpoint: str | Path) -> StoredPolicy:
+    """Read a policy, whichever form it has; `checkpoint` is "best", "last" or a file, of a run."""
     text = str(source)
     if text.startswith(PREFIX) or (text in pretrained_names() and not Path(text).exists()):
         return _read_exported(RunFolder(pretrained_folder(text.removeprefix(PREFIX))), checkpoint)
@@ -177,10 +124,10 @@ def _stored(source: str | Path, checkpoint: str | Path) -> _Stored:
     path, state = run.load(checkpoint)
     with unpacking(path):
         senses, weights, step = dict(state["senses"]), dict(state["policy"]), int(state["step"])
-    return _Stored(run, run.read_config(), path, senses, weights, step)
+    return StoredPolicy(run, run.read_config(), path, senses, weights, step)
 
 
-def _read_exported(run: RunFolder, checkpoint: str | Path) -> _Stored:
+def _read_exported(run: RunFolder, checkpoint: str | Path) -> StoredPolicy:
     """The one policy of a folder that `export` wrote."""
     if checkpoint != "best":
         raise ValueError(
@@ -189,10 +136,10 @@ def _read_exported(run: RunFolder, checkpoint: str | Path) -> _Stored:
         )
     document, path = run.read_config(), run.weights_path
     senses, step = document.get("senses", {}), document.get("step", 0)
-    return _Stored(run, document, path, senses, _load_safetensors(path), step)
+    return StoredPolicy(run, document, path, senses, _load_safetensors(path), step)
 
 
-def _build(stored: _Stored, device: torch.device | str, trust: Sequence[str]) -> TrainedPolicy:
+def _build(stored: StoredPolicy, device: torch.device | str, trust: Sequence[str]) -> TrainedPolicy:
     document, path = stored.document, stored.path
     config = recorded_config(document, trust=trust)
     if not isinstance(document.get("senses"), Mapping):

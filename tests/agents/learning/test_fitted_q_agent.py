@@ -12,7 +12,8 @@ from rich.console import Console
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
-from mmrl_agents.policies.trained import export, load_policy
+from mmrl_agents.policies.exporting import export
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
 from mmrl_agents.watching.watch import WatchConfig, watch_run

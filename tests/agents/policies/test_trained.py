@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from mmrl_agents.cli import main
-from mmrl_agents.policies.trained import export, load_policy
+from mmrl_agents.policies.exporting import export
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.list_runs import summary
 from tests.trainings import POLE, trained_quietly
@@ -116,7 +117,7 @@ def test_a_killed_export_leaves_nothing_in_the_way(run: Path, tmp_path: Path, mo
         assert not folder.exists()
         write_atomically(path, write)
 
-    monkeypatch.setattr("mmrl_agents.policies.trained.write_atomically", watched)
+    monkeypatch.setattr("mmrl_agents.policies.exporting.write_atomically", watched)
     export(run, folder)
     assert sorted(os.listdir(tmp_path)) == [".given2.exporting-0123", "given"]
     assert sorted(os.listdir(folder)) == ["README.md", "config.json", "model.safetensors"]
@@ -126,7 +127,7 @@ def test_an_export_that_fails_leaves_nothing(run: Path, tmp_path: Path, monkeypa
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mmrl_agents.policies.trained.write_atomically", full)
+    monkeypatch.setattr("mmrl_agents.policies.exporting.write_atomically", full)
     with pytest.raises(OSError, match="No space"):
         export(run, tmp_path / "given")
     assert os.listdir(tmp_path) == []

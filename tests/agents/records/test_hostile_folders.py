@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmrl_agents.cli import main
-from mmrl_agents.policies.trained import export
+from mmrl_agents.policies.exporting import export
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from tests.trainings import POLE, trained_quietly

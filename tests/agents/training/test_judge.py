@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from mmrl_agents.learning.ppo import PPOConfig
-from mmrl_agents.policies.trained import export
+from mmrl_agents.policies.exporting import export
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig

@@ -23,7 +23,8 @@ from mmrl_agents.cli import main
 from mmrl_agents.experience.episodes import Episode
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.machine.device import choose_device
-from mmrl_agents.policies.trained import export, load_policy
+from mmrl_agents.policies.exporting import export
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.recipes import all_recipes
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder

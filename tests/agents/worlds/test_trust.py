@@ -11,7 +11,8 @@ import gymnasium as gym
 import pytest
 
 from mmrl_agents.cli import main
-from mmrl_agents.policies.trained import export, load_policy
+from mmrl_agents.policies.exporting import export
+from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.settings.config import described_config, recorded_config
 from mmrl_agents.worlds.trust import Untrusted, is_marked_config, marked_config, targets_of, trusted_state
 
