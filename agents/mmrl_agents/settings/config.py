@@ -124,6 +124,12 @@ class TrainConfig:
     """Folder in which a run gets a folder of its own."""
     run_dir: Path | None = None
     """Exact folder of the run instead; it must be new or empty."""
+    init: str | None = None
+    """Begin with the weights of a trained policy: a run folder, of which the best are taken, an exported policy or one
+    of `mmrl list pretrained`. Its senses, encoders and networks have to be the same."""
+    init_except: tuple[str, ...] = ()
+    """Parts of the network that begin anew all the same: head, critic, perception, or the beginning of the names of
+    weights, such as perception.encoders.camera."""
     resume: Path | None = None
     """Continue the run in this folder; options given besides replace those of the run."""
     trust: tuple[str, ...] = ()

@@ -31,13 +31,14 @@ BY_A_TRAINING = (
         lambda c: c.judge_every or c.evaluate_episodes or find_algorithm(c.agent).plays_whole_episodes,
         "no episode is judged",
     ),
+    Reads(("init_except",), lambda c: c.init is not None, "init is not set, all of the network begins anew"),
     Reads(("worker_timeout_s",), lambda c: c.workers > 0, "there are no workers"),
     Reads(
         ("trust",), lambda c: c.resume is not None, "it is for --resume, what is named on the command line is trusted"
     ),
     Reads(("runs_root",), lambda c: c.run_dir is None and c.resume is None, "the folder of the run is given"),
     Reads(
-        ("recipe", "seed", "policy.log_std_init", "run_dir"),
+        ("recipe", "seed", "policy.log_std_init", "run_dir", "init", "init_except"),
         lambda c: c.resume is None,
         "the run in {resume} goes on with what it began with",
     ),

@@ -22,6 +22,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.history import RESUMES, resumes_of
 from mmrl_agents.settings.readers import by
 from mmrl_agents.settings.starting_points import begun_as
+from mmrl_agents.training.beginning import begin_with
 from mmrl_agents.training.interruption import listening_for_stop
 from mmrl_agents.training.progress import TrainingProgress, headline
 from mmrl_agents.training.trainer import Trainer
@@ -111,7 +112,10 @@ def _new_run(path: Path) -> RunFolder:
 
 
 def _restore(trainer: Trainer, console: Console) -> None:
-    """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again."""
+    """Restore the newest usable checkpoint of a run that goes on; one that has none yet starts again.
+
+    A training that starts takes the weights that its config names to begin with.
+    """
     run, document, on_first = trainer.run, trainer.describe(), trainer.ranks.on_first
     if trainer.config.resume is not None:
         before = run.read_config()
@@ -124,6 +128,9 @@ def _restore(trainer: Trainer, console: Console) -> None:
                 say(console, f"new episodes begin: {reason}")
         on_first(lambda: run.forget_metrics_after(trainer.step))
         document[RESUMES] = resumes_of(before, trainer.config, trainer.step)
+    init = trainer.config.init
+    if trainer.step == 0 and init is not None:
+        say(console, begin_with(trainer.policy, init, trainer.config.init_except, trainer.senses))
     on_first(lambda: run.write_config(marked_config(document)))
 
 
