@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl_agents.recipes import classic, click_plug, foreign, peg_insertion, pong, slot_car, toddler, wipe
+from mmrl_agents.recipes import (
+    classic,
+    click_plug,
+    foreign,
+    peg_insertion,
+    pong,
+    slot_car,
+    toddler,
+    told_insertion,
+    wipe,
+)
 from mmrl_envs.tasks.registry import registrations
 
 Recipe = Mapping[str, Any]
@@ -21,6 +31,7 @@ _OURS: Mapping[str, Mapping[str, Recipe]] = {
     **pong.RECIPES,
     **slot_car.RECIPES,
     **toddler.RECIPES,
+    **told_insertion.RECIPES,
     **wipe.RECIPES,
 }
 

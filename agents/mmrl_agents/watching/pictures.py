@@ -1,4 +1,4 @@
-"""Image senses as pictures to look at."""
+"""Senses as pictures to look at."""
 
 from typing import Any
 
@@ -6,10 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.modality import Modality
+from mmrl_agents.watching.drawings import drawing_of
 from mmrl_agents.watching.force_maps import CHANNELS, draw_forces
 from mmrl_agents.watching.frames import Picture
 from mmrl_agents.watching.panels import Pixels
 from mmrl_agents.watching.saliency import overlay
+
+
+def is_image(sense: Modality) -> bool:
+    """Whether the readings of a sense are images."""
+    return len(sense.shape) > 1 and drawing_of(sense) is None
+
+
+def is_shown_as_picture(sense: Modality) -> bool:
+    """Whether a reading of a sense is shown as a picture, not as numbers over time."""
+    return len(sense.shape) > 1 or drawing_of(sense) is not None
 
 
 def picture_of(
@@ -20,10 +31,14 @@ def picture_of(
     Three channels are red, green and blue, other numbers frames in grey of which the last is the newest. Integers are
     shown from their lower bound, black, to the upper one, white; floats from the lower bound, white, to the upper
     one, black, so that near is bright in a depth image. Where a bound is infinite the image's own extreme takes its
-    place. Newtons are pads, of three channels each: pressure is bright, and shear an arrow.
+    place. Newtons are pads, of three channels each: pressure is bright, and shear an arrow. Sets and words are drawn as
+    `mmrl_agents.watching.drawings` has it.
     """
     if not plugged:
         return Picture(sense.name, None)
+    draw = drawing_of(sense)
+    if draw is not None:
+        return Picture(sense.name, draw(sense, observed), note)
     image = observed[-1] if sense.history is not None else observed
     if _is_of_pads(sense):
         pads, brightest = draw_forces(image)

@@ -34,7 +34,7 @@ from mmrl_agents.settings.config import Settings
 from mmrl_agents.watching.decisions import Decision, Introspection
 from mmrl_agents.watching.frames import Caption, Picture, compose, compose_game
 from mmrl_agents.watching.panels import HEIGHT, WIDTH, Pixels, Trace
-from mmrl_agents.watching.pictures import picture_of
+from mmrl_agents.watching.pictures import is_image, is_shown_as_picture, picture_of
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.infos import declared_figures
@@ -150,9 +150,7 @@ class Stage:
         )
         self._senses = declared_senses(env)
         self._figures = declared_figures(env)
-        images = {
-            name: sense for name, sense in self._senses.items() if len(sense.shape) > 1 and name not in config.without
-        }
+        images = {name: sense for name, sense in self._senses.items() if is_image(sense) and name not in config.without}
         require_effect(config, (_shown_where(images, env.action_space),), WatchConfig())
         self._introspection = Introspection(trained, self._policy, env.action_space, images if config.saliency else {})
         span = GAME_SPAN_S if self.actions else SPAN_S
@@ -160,7 +158,7 @@ class Stage:
         self._recorders = [
             TraceRecorder(sense, self.control_hz, name not in config.without, span)
             for name, sense in self._senses.items()
-            if len(sense.shape) == 1
+            if not is_shown_as_picture(sense)
         ]
 
     def play(self, episode: int) -> Iterator[None]:
@@ -211,7 +209,7 @@ class Stage:
                 self._note(decision) if name in decision.heat else "",
             )
             for name, sense in self._senses.items()
-            if len(sense.shape) > 1
+            if is_shown_as_picture(sense)
         ]
 
     def _note(self, decision: Decision) -> str:

@@ -8,7 +8,10 @@ from mmrl_envs.sensors.feet import FootForces
 from mmrl_envs.sensors.force_limit import ForceLimit
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.sensors.hole_estimate import HoleEstimate
+from mmrl_envs.sensors.holes import Holes
 from mmrl_envs.sensors.imu import Imu
+from mmrl_envs.sensors.instruction import Instruction
+from mmrl_envs.sensors.point_cloud import PointCloud
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
 from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
 from mmrl_envs.sensors.tactile.pad import TactilePad
@@ -30,6 +33,9 @@ SENSORS: dict[str, SensorFactory] = {
     "imu": Imu,
     "feet": FootForces,
     "tactile": TactilePad,
+    "holes": Holes,
+    "instruction": Instruction,
+    "point_cloud": PointCloud,
 }
 """The sensors of the suite by name."""
 

@@ -105,7 +105,7 @@ class Camera(Sensor):
         fovy: float | None = None,
         encoder: EncoderSpec | None = None,
     ) -> None:
-        self._place = _placed(name, view, position, target, up, fovy)
+        self._place = placed_camera(name, view, position, target, up, fovy)
         self.requires = self._place.requires
         self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
@@ -161,7 +161,7 @@ class Depth(Sensor):
         fovy: float | None = None,
         encoder: EncoderSpec | None = None,
     ) -> None:
-        self._place = _placed(name, view, position, target, up, fovy)
+        self._place = placed_camera(name, view, position, target, up, fovy)
         self.requires = self._place.requires
         self.height, self.width = whole("height", height, 1, MAX_SIDE), whole("width", width, 1, MAX_SIDE)
         self.modality = Modality(
@@ -186,7 +186,7 @@ class Depth(Sensor):
 
 
 @dataclass(frozen=True)
-class _Placed:
+class PlacedCamera:
     """A camera of the scene."""
 
     camera: str
@@ -206,9 +206,9 @@ class _Placed:
         add_occluded_camera(body, self.camera, place, mount.quaternion(), mount.fovy)
 
 
-def _placed(
+def placed_camera(
     name: str, view: str, position: Place | None, target: Place | None, up: Place | None, fovy: float | None
-) -> _Placed:
+) -> PlacedCamera:
     """The camera of a view, or one of its own where something about it is given."""
     if view not in MOUNTS:
         raise ValueError(f"unknown camera view {view!r}; views are {sorted(MOUNTS)}")
@@ -220,4 +220,4 @@ def _placed(
         usual.up if up is None else numbers("up", up, 3),
         usual.fovy if fovy is None else number("fovy", fovy, NARROWEST, WIDEST),
     )
-    return _Placed(f"{view}_camera" if mount == usual else f"{name}/camera", mount)
+    return PlacedCamera(f"{view}_camera" if mount == usual else f"{name}/camera", mount)

@@ -96,3 +96,13 @@ register_task(
     help="Push a plug until a hidden bolt clicks, no further, and say done.",
     impedance={"step_m": 0.001, "lead_m": 0.02},
 )
+
+# Short episodes: most of what is to be learned is which hole is meant, and that is one question an episode. The play of
+# the holes needs no physics at 1 kHz.
+register_task(
+    "mmrl/ToldInsertion-v0",
+    "mmrl_envs.tasks.instructed.insertion:ToldInsertion",
+    max_episode_steps=50,
+    help="Push a peg into the hole that an instruction names, one of four by colour and mark.",
+    physics_hz=500,
+)

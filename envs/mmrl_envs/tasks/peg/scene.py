@@ -20,7 +20,8 @@ HOLE_FLOOR = 0.01
 PEG_MASS = 0.15
 
 _BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
-_PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": PEG_MASS, **CONTACT}
+PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": PEG_MASS, **CONTACT}
+"""Attributes of the geom of a peg."""
 
 
 def make_scene(robot: ToolArm, shape: pegs.PegShape, physics_hz: int) -> mujoco.MjSpec:
@@ -28,7 +29,7 @@ def make_scene(robot: ToolArm, shape: pegs.PegShape, physics_hz: int) -> mujoco.
     spec = make_bench(physics_hz)
     robot.install(spec)
     pegs.add_peg_meshes(spec)
-    pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, **_PEG)
+    pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, **PEG)
     hole = spec.worldbody.add_body(name="hole", mocap=True, pos=WORKSPACE)
     pegs.add_hole(hole, shape, floor=HOLE_FLOOR, **_BLOCK)
     return spec

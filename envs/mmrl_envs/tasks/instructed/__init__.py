@@ -1,0 +1,1 @@
+"""Tasks whose goal is an instruction in words."""
