@@ -11,6 +11,7 @@ Letters: N = worlds, n = those being reset, S = physics steps per control step, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import mujoco
@@ -29,6 +30,7 @@ from mmrl_envs.sensors.feet import FootForces
 from mmrl_envs.sensors.imu import Imu
 from mmrl_envs.sensors.proprioception import JointProprioception
 from mmrl_envs.task import Outcome, Start, Task
+from mmrl_envs.task.weights import RewardWeights, weights_with
 
 WALKING_M_S = 0.15
 """Speed that the reward asks for, in m/s."""
@@ -56,8 +58,30 @@ _BUILD = Build()
 _SLOPE = round(steepest_slope(_BUILD), 2)
 
 
+@dataclass(frozen=True)
+class WalkReward(RewardWeights):
+    """Weights of the terms of the reward."""
+
+    speed: float = 0.1
+    """Of the speed ahead at `WALKING_M_S`; more than 1.2 times that counts as that."""
+    upright: float = 0.02
+    """Of a step without a fall."""
+    turning: float = -0.01
+    """Of a radian a second about the vertical."""
+    effort: float = -0.025
+    """Of a radian that a servo turns."""
+    straying: float = -0.05
+    """Of a metre a second to the side."""
+    fall: float = -0.5
+    """Of a fall."""
+
+
 class ToddlerWalk(Task):
-    """Walk ahead, along x."""
+    """Walk ahead, along x.
+
+    Args:
+        reward_weights: those weights that differ from the usual ones, by the names of `WalkReward`.
+    """
 
     robot = Toddler(_BUILD)
     senses = (
@@ -85,8 +109,11 @@ class ToddlerWalk(Task):
         Figure("aside_m", "m", "last", None, "Distance to the left of where it began."),
         Figure("landings", "", "last", None, "How often a foot has landed."),
     )
-    reward_terms = ("speed", "upright", "turning", "effort", "straying", "fall")
+    reward_terms = tuple(field.name for field in fields(WalkReward))
     privileged_size = 3 + 3 + 3 + 6 + 6 + 2 + 4 + 2
+
+    def __init__(self, *, reward_weights: Mapping[str, float] | None = None) -> None:
+        self._weights = weights_with(WalkReward, reward_weights)
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
         """The ground under a lamp, and the walker, whom the spectator's camera follows."""
@@ -158,14 +185,15 @@ class ToddlerWalk(Task):
     def _reward(
         self, velocity: FloatArray, turning: FloatArray, effort: FloatArray, fell: BoolArray
     ) -> dict[str, FloatArray]:
-        return {
-            "speed": 0.1 * np.minimum(velocity[:, 0] / WALKING_M_S, 1.2),
-            "upright": np.full(len(fell), 0.02),
-            "turning": -0.01 * np.abs(turning),
-            "effort": -0.025 * effort,
-            "straying": -0.05 * np.abs(velocity[:, 1]),
-            "fall": np.where(fell, -0.5, 0.0),
-        }
+        amounts = (
+            np.minimum(velocity[:, 0] / WALKING_M_S, 1.2),
+            np.ones(len(fell)),
+            np.abs(turning),
+            effort,
+            np.abs(velocity[:, 1]),
+            fell.astype(np.float64),
+        )
+        return {name: vars(self._weights)[name] * each for name, each in zip(self.reward_terms, amounts, strict=True)}
 
     def _on_soles(self) -> tuple[FloatArray, BoolArray]:
         """Where the sole of each foot is lowest at each physics step, and whether it touches the ground there.

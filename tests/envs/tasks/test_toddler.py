@@ -193,3 +193,14 @@ def test_a_walker_is_filmed() -> None:
     (frame,) = envs.render()
     assert frame.shape == (96, 96, 3)
     assert frame.std() > 10
+
+
+def test_the_weights_of_the_reward_are_options() -> None:
+    envs = gym.make_vec(ENV_ID, num_envs=2, num_threads=1, reward_weights={"upright": 7.0, "speed": 0.0})
+    envs.reset(seed=0)
+    _, _, _, _, info = envs.step(np.zeros((2, 4), np.float32))
+    assert info["reward_terms"]["upright"].tolist() == [7.0, 7.0]
+    assert info["reward_terms"]["speed"].tolist() == [0.0, 0.0]
+    envs.close()
+    with pytest.raises(ValueError, match=r"reward_weights\.speed must be finite"):
+        gym.make_vec(ENV_ID, num_envs=1, reward_weights={"speed": float("inf")})
