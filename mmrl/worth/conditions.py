@@ -50,13 +50,17 @@ class BrokenWays:
         """The faults of a sense whose readings have standard deviations `spread` (d,); a lone world cannot swap."""
         yield Zeros()
         yield Frozen(self.frozen_after)
-        if space.dtype == np.uint8:
-            yield from (Noisy(level, f"noisy {level:g} grey") for level in self.image_noise)
-        else:
-            yield from (Noisy(tuple((level * spread).tolist()), f"noisy {level:g} sd") for level in self.noise)
+        yield from self._noisy(space, spread)
         yield from (Delayed(steps) for steps in self.delay)
         if num_worlds > 1:
             yield Swapped()
+
+    def _noisy(self, space: spaces.Box, spread: NDArray[np.float64]) -> Iterator[Fault]:
+        """Each level of noise; none on bytes that are no image, which number words: one more would be another word."""
+        if space.dtype != np.uint8:
+            yield from (Noisy(tuple((level * spread).tolist()), f"noisy {level:g} sd") for level in self.noise)
+        elif len(space.shape) > 1:
+            yield from (Noisy(level, f"noisy {level:g} grey") for level in self.image_noise)
 
 
 @dataclass(frozen=True)

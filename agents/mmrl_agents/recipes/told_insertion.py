@@ -7,15 +7,15 @@ from typing import Any
 TOLD_INSERTION: Mapping[str, Any] = {
     "env": "mmrl/ToldInsertion-v0",
     "num_worlds": 80,
-    "total_steps": 250_000,
+    "total_steps": 130_000,
     # Words and holes are tokens that attend to each other; side by side they cannot be matched.
     "policy": {"fusion": "transformer", "log_std_init": -0.5},
     "ppo": {
-        "learning_rate": 7e-4,
-        "final_learning_rate": 1e-4,
+        "learning_rate": 5e-4,
+        "final_learning_rate": 5e-5,
         "num_steps": 25,
         "minibatch_size": 256,
-        "epochs": 5,
+        "epochs": 4,
         "gamma": 0.97,
         "gae_lambda": 0.95,
         "clip": 0.2,

@@ -214,6 +214,12 @@ def test_levels_of_noise_are_in_units_of_the_spread() -> None:
             BrokenWays(**bad)
 
 
+def test_words_have_no_noise_for_one_number_more_is_another_word() -> None:
+    words = spaces.Box(0, 24, (10,), np.uint8)
+    labels = [fault.label for fault in WAYS.faults(words, np.zeros(1), num_worlds=2)]
+    assert labels == ["zeros", "frozen", "delayed 1", "swapped"]
+
+
 def test_uneven_episodes_are_refused() -> None:
     with pytest.raises(ValueError, match="must be a multiple of the 4 worlds: 7"):
         judge_senses(Trials(locks(), Multiplier, 7, seed=3), SENSES)
