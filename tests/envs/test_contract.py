@@ -19,6 +19,7 @@ from tests.envs.matrix import EVERY, GAMES, TASKS, actions, play, rows
 
 def test_there_are_environments() -> None:
     assert {"mmrl/PegInsertion-v0", "mmrl/SlotCar-v0", "mmrl/Toddler-v0", "mmrl/ClickPlug-v0"} <= set(TASKS)
+    assert "mmrl/GraspedInsertion-v0" in TASKS
 
 
 def test_the_matrix_has_every_id_of_the_suite() -> None:

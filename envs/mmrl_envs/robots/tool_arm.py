@@ -67,7 +67,8 @@ class ToolArm(Robot):
             conaffinity=0,
         )
         self.controller.install(spec)
-        _add_sensors(spec)
+        add_tip_sensors(spec, "tip")
+        _add_contact_force(spec)
 
     def joints_at(self, tip: FloatArray) -> FloatArray:
         """Joint angles in radians, (n, 7), that put the tip at poses x, y, z (metres), yaw (radians) in W, (n, 4)."""
@@ -88,20 +89,24 @@ def _joints_near(yaw: FloatArray) -> FloatArray:
     return guess
 
 
-def _add_sensors(spec: mujoco.MjSpec) -> None:
+def add_tip_sensors(spec: mujoco.MjSpec, tip: str) -> None:
+    """Adds sensors of where a site is in W, which way it points and how it moves, "tip_position" and so on of "tip"."""
     site, kinds = mujoco.mjtObj.mjOBJ_SITE, mujoco.mjtSensor
     for name, kind in (
-        ("tip_position", kinds.mjSENS_FRAMEPOS),
-        ("tip_xaxis", kinds.mjSENS_FRAMEXAXIS),
-        ("tip_zaxis", kinds.mjSENS_FRAMEZAXIS),
-        ("tip_velocity", kinds.mjSENS_FRAMELINVEL),
-        ("tip_angular_velocity", kinds.mjSENS_FRAMEANGVEL),
+        ("position", kinds.mjSENS_FRAMEPOS),
+        ("xaxis", kinds.mjSENS_FRAMEXAXIS),
+        ("zaxis", kinds.mjSENS_FRAMEZAXIS),
+        ("velocity", kinds.mjSENS_FRAMELINVEL),
+        ("angular_velocity", kinds.mjSENS_FRAMEANGVEL),
     ):
-        spec.add_sensor(name=name, type=kind, objtype=site, objname="tip", reftype=site, refname="workspace")
+        spec.add_sensor(name=f"{tip}_{name}", type=kind, objtype=site, objname=tip, reftype=site, refname="workspace")
+
+
+def _add_contact_force(spec: mujoco.MjSpec) -> None:
     # Net force of all contacts of the tool (reduce = 3, net force; data = bit 1, force).
     spec.add_sensor(
         name="contact_force",
-        type=kinds.mjSENS_CONTACT,
+        type=mujoco.mjtSensor.mjSENS_CONTACT,
         objtype=mujoco.mjtObj.mjOBJ_BODY,
         objname=HAND,
         intprm=[1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1],

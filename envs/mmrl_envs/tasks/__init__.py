@@ -57,6 +57,15 @@ register_task(
     impedance={"step_m": 0.003, "lead_m": 0.03},
 )
 
+# A tight hole, by the measure of what searching by feel can find; in a square of 4 cm, since nothing has to be seen.
+register_task(
+    "mmrl/GraspedInsertion-v0",
+    "mmrl_envs.tasks.peg.grasped:GraspedInsertion",
+    max_episode_steps=100,
+    help="Push a peg that sits shifted and turned in the grasp into its hole: how it sits is to be felt.",
+    defaults={"clearance_mm": 0.8, "hole_x_m": (-0.02, 0.02), "hole_y_m": (-0.02, 0.02), "hole_yaw_rad": 0.0},
+)
+
 register_task(
     "mmrl/SlotCar-v0",
     "mmrl_envs.tasks.slot.car:SlotCar",

@@ -25,6 +25,7 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, ToolArm
 from mmrl_envs.scenes.friction import write_sliding
 from mmrl_envs.scenes.workcell import WORKSPACE
+from mmrl_envs.sensors import Sensor
 from mmrl_envs.task import Outcome, Start, Task
 from mmrl_envs.task.weights import weights_with
 from mmrl_envs.tasks.peg import geometry, pegs, scene
@@ -59,8 +60,9 @@ class PegInsertion(Task):
     """
 
     robot: ToolArm
+    observed = "tip"  # first word of the MuJoCo sensors of the peg's tip
     privileged_size = 26
-    senses: tuple[str, ...] = ("camera", "force_torque", "proprioception")
+    senses: tuple[str | Sensor, ...] = ("camera", "force_torque", "proprioception")
     fields: tuple[str, ...] = ("hole_estimate", "tool_wrench")
     figures: tuple[Figure, ...] = (
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
@@ -188,13 +190,13 @@ class PegInsertion(Task):
         return height
 
     def _observe(self) -> None:
-        self._tip[:, :3] = self.world.recorded("tip_position")[:, -1]
-        axis = self.world.recorded("tip_xaxis")[:, -1]
+        self._tip[:, :3] = self.world.recorded(f"{self.observed}_position")[:, -1]
+        axis = self.world.recorded(f"{self.observed}_xaxis")[:, -1]
         self._tip[:, 3] = np.arctan2(axis[:, 1], axis[:, 0])
-        self._velocity[:, :3] = self.world.recorded("tip_velocity")[:, -1]
-        self._velocity[:, 3] = self.world.recorded("tip_angular_velocity")[:, -1, 2]
+        self._velocity[:, :3] = self.world.recorded(f"{self.observed}_velocity")[:, -1]
+        self._velocity[:, 3] = self.world.recorded(f"{self.observed}_angular_velocity")[:, -1, 2]
         self._force[:] = self.world.recorded("contact_force").mean(axis=1)
-        self._observe_geometry(axis, self.world.recorded("tip_zaxis")[:, -1])
+        self._observe_geometry(axis, self.world.recorded(f"{self.observed}_zaxis")[:, -1])
 
     def _observe_geometry(self, x: FloatArray, z: FloatArray) -> None:
         """Depth in the block and tilt for axes of the tool in W, (N, 3) each."""
