@@ -29,7 +29,7 @@ from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.sensors.sensing.world_view import WorldView
 from mmrl_envs.sensors.tactile.pad import TactilePad
 from mmrl_envs.tasks.experts.grasp_expert import GraspExpert, OutlineFit
-from mmrl_envs.tasks.peg.grasp import PEG, SUCTION_N
+from mmrl_envs.tasks.peg.grasp import HELD, SUCTION_N
 from mmrl_envs.tasks.peg.grasped import GraspedInsertion
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -78,7 +78,7 @@ def cost(resolution: int, steps: int = 60, rounds: int = 5) -> tuple[float, floa
 
     The least of some rounds, in which pegs come down on the block: others use the machine too.
     """
-    pad = TactilePad(body=PEG, suction_n=SUCTION_N, resolution=resolution)
+    pad = TactilePad(body=HELD, suction_n=SUCTION_N, resolution=resolution)
     envs = gym.make_vec(ENV, num_envs=64, num_threads=1, sensors=(pad,))
     assert isinstance(envs, RobotVectorEnv)
     (sensor,), every = envs.sensors, np.arange(envs.num_envs)

@@ -20,9 +20,9 @@ from mmrl.arrays import FloatArray
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, HAND, ToolArm, add_tip_sensors
 from mmrl_envs.scenes.groups import SCENE_GROUP
 from mmrl_envs.tasks.peg import pegs
-from mmrl_envs.tasks.peg.scene import PEG_MASS
+from mmrl_envs.tasks.peg.scene import PEG, PEG_MASS
 
-PEG, PAD = "peg", "pad"
+HELD, PAD = "peg", "pad"
 """Names of the body that is held, and of the palm."""
 PAD_SIDE, PAD_THICKNESS = 0.056, 0.006
 """Of the palm, metres."""
@@ -77,7 +77,7 @@ def _area_and_moment(corners: FloatArray) -> tuple[float, float]:
     return float(cross.sum() / 2), float(moments.sum() / 12)
 
 
-def hold_peg(spec: mujoco.MjSpec, robot: ToolArm, shape: pegs.PegShape, **looks: object) -> None:
+def hold_peg(spec: mujoco.MjSpec, robot: ToolArm, shape: pegs.PegShape) -> None:
     """Adds the palm to the hand and the peg under it, with sensors of the peg's tip and of the force on the peg."""
     hand, foundation, surface = spec.body(HAND), foundation_of(shape), ADAPTER_LENGTH + PAD_THICKNESS
     hand.add_geom(
@@ -92,12 +92,12 @@ def hold_peg(spec: mujoco.MjSpec, robot: ToolArm, shape: pegs.PegShape, **looks:
         conaffinity=0,
     )
     hand.add_site(name=robot.mounts[PAD], pos=[0, 0, surface], group=5)
-    peg = hand.add_body(name=PEG, pos=[0, 0, surface - foundation.pressed_in], gravcomp=1)
+    peg = hand.add_body(name=HELD, pos=[0, 0, surface - foundation.pressed_in], gravcomp=1)
     _add_springs(peg, foundation)
-    pegs.add_peg(peg, shape, 0.0, mass=PEG_MASS, **looks)
-    peg.add_site(name=f"{PEG}_tip", pos=[0, 0, pegs.PEG_LENGTH], group=5)
-    add_tip_sensors(spec, f"{PEG}_tip")
-    spec.sensor("contact_force").objname = PEG
+    pegs.add_peg(peg, shape, 0.0, **PEG)
+    peg.add_site(name=f"{HELD}_tip", pos=[0, 0, pegs.PEG_LENGTH], group=5)
+    add_tip_sensors(spec, f"{HELD}_tip")
+    spec.sensor("contact_force").objname = HELD
 
 
 def _add_springs(peg: mujoco.MjsBody, foundation: Foundation) -> None:

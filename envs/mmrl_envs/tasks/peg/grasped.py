@@ -27,7 +27,7 @@ from mmrl_envs.scenes.workcell import make_bench
 from mmrl_envs.sensors.tactile.pad import TactilePad
 from mmrl_envs.task import Start
 from mmrl_envs.tasks.peg import pegs, scene
-from mmrl_envs.tasks.peg.grasp import PAD, PEG, PEG_JOINTS, REACH, SUCTION_N, Grasp, foundation_of, hold_peg
+from mmrl_envs.tasks.peg.grasp import HELD, PAD, PEG_JOINTS, REACH, SUCTION_N, Grasp, foundation_of, hold_peg
 from mmrl_envs.tasks.peg.insertion import PegInsertion
 from mmrl_envs.tasks.peg.yaw import wrap
 
@@ -48,12 +48,12 @@ class GraspedInsertion(PegInsertion):
     """
 
     observed = "peg_tip"
-    privileged_size = PegInsertion.privileged_size + 3
+    privileged_size = PegInsertion.privileged_size + 4
     senses = (
         "hole_estimate",
         # suction presses each taxel that the peg covers with 0.3 N
         TactilePad(
-            body=PEG, suction_n=SUCTION_N, encoder=ImageConv((16, 32), (3, 3), (2, 2), features=64, zero=0.0, unit=0.3)
+            body=HELD, suction_n=SUCTION_N, encoder=ImageConv((16, 32), (3, 3), (2, 2), features=64, zero=0.0, unit=0.3)
         ),
         "proprioception",
     )
@@ -82,7 +82,7 @@ class GraspedInsertion(PegInsertion):
         spec = make_bench(physics_hz)
         self.robot.install(spec)
         pegs.add_peg_meshes(spec)
-        hold_peg(spec, self.robot, shape, **scene.PEG_LOOKS)
+        hold_peg(spec, self.robot, shape)
         scene.add_block(spec, shape)
         return spec
 
@@ -127,9 +127,14 @@ class GraspedInsertion(PegInsertion):
         return Grasp(self._grasp[:, :2], self._grasp[:, 2], self._grasp[:, 3])
 
     def privileged(self) -> NDArray[np.float32]:
-        """The vector of `PegInsertion`, then shift and turn of the peg in the grasp."""
-        grasp = self._grasp[:, :3] / (0.008, 0.008, 0.7)
-        return np.concatenate([super().privileged(), grasp.astype(np.float32)], axis=1)
+        """The vector of `PegInsertion`, then the shift of the peg in the grasp, and its turn as a place on a circle.
+
+        A turn of 40 degrees looks nearly like one of 40 degrees the other way: on the circle they are neighbours.
+        """
+        times = np.divide(2 * np.pi, self._symmetry, out=np.zeros_like(self._symmetry), where=self._symmetry > 0)
+        turns = times * self._grasp[:, 2]
+        columns = [self._grasp[:, :2] / 0.008, np.cos(turns)[:, None], np.sin(turns)[:, None]]
+        return np.concatenate([super().privileged(), *columns], axis=1).astype(np.float32)
 
     def field(self, name: str) -> FloatArray:
         """The fields of `PegInsertion`, the estimate of the hole from the hand."""

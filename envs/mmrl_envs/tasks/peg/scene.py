@@ -20,13 +20,8 @@ HOLE_FLOOR = 0.01
 PEG_MASS = 0.15
 
 _BLOCK = {"rgba": (0.80, 0.78, 0.70, 1.0), "group": SCENE_GROUP, **CONTACT}
-<<<<<<< HEAD
 PEG = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, "mass": PEG_MASS, **CONTACT}
 """Attributes of the geom of a peg."""
-=======
-PEG_LOOKS = {"rgba": (0.90, 0.42, 0.10, 1.0), "group": SCENE_GROUP, **CONTACT}
-"""Colour and contact of the pegs."""
->>>>>>> 5a0325f (A peg that sits shifted and turned in the grasp is inserted by touch)
 
 
 def make_scene(robot: ToolArm, shape: pegs.PegShape, physics_hz: int) -> mujoco.MjSpec:
@@ -34,17 +29,13 @@ def make_scene(robot: ToolArm, shape: pegs.PegShape, physics_hz: int) -> mujoco.
     spec = make_bench(physics_hz)
     robot.install(spec)
     pegs.add_peg_meshes(spec)
-<<<<<<< HEAD
     pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, **PEG)
-=======
-    pegs.add_peg(spec.body(HAND), shape, ADAPTER_LENGTH, mass=PEG_MASS, **PEG_LOOKS)
     add_block(spec, shape)
     return spec
 
 
 def add_block(spec: mujoco.MjSpec, shape: pegs.PegShape) -> None:
     """Adds the block with the hole of a shape as a mocap body "hole"."""
->>>>>>> 5a0325f (A peg that sits shifted and turned in the grasp is inserted by touch)
     hole = spec.worldbody.add_body(name="hole", mocap=True, pos=WORKSPACE)
     pegs.add_hole(hole, shape, floor=HOLE_FLOOR, **_BLOCK)
 
