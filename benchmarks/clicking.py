@@ -1,4 +1,4 @@
-"""Success of scripts that push a plug until it clicks, by feel and by depth: `python -m benchmarks.clicking`.
+"""Success of scripts that push a plug until it clicks, by feel, sound and depth: `python -m benchmarks.clicking`.
 
 The scripts act on observations alone. `--episodes` of each, one a world.
 """
@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.scripts import Act, MakeAct, play, step_m
-from mmrl_envs.tasks.experts.click_experts import ClickFeeler, DepthGuesser
+from mmrl_envs.tasks.experts.click_experts import ClickFeeler, ClickHearer, DepthGuesser
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV = "mmrl/ClickPlug-v0"
@@ -21,9 +21,17 @@ DEPTHS_MM = (14.8, 15.8, 16.8, 17.8, 18.8)
 """Depths of the tip at which the scripts that do not feel stop: clicks lie between 13.8 and 19.8 mm."""
 
 
+HEARS = "hears the click"
+
+
 def feels(envs: RobotVectorEnv) -> Act:
     """The script that feels the click."""
     return ClickFeeler(envs.num_envs, step_m=step_m(envs)).act
+
+
+def hears(envs: RobotVectorEnv) -> Act:
+    """The script that hears the click."""
+    return ClickHearer(envs.num_envs, step_m=step_m(envs)).act
 
 
 def stops_at(depth_mm: float) -> MakeAct:
@@ -33,6 +41,7 @@ def stops_at(depth_mm: float) -> MakeAct:
 
 CONTENDERS: Mapping[str, MakeAct] = {
     "feels the click": feels,
+    HEARS: hears,
     **{f"says done {depth:g} mm deep": stops_at(depth) for depth in DEPTHS_MM},
 }
 
@@ -41,7 +50,8 @@ def main(episodes: int, seed: int) -> None:
     """Prints a row for each script."""
     table = Table("script", "success")
     for name, make_act in track(CONTENDERS.items(), ENV):
-        success, _ = play(ENV, make_act, episodes, seed)
+        sensors = ("hole_estimate", "microphone") if name == HEARS else None
+        success, _ = play(ENV, make_act, episodes, seed, sensors=sensors)
         table.add_row(name, str(success))
     Console().print(table)
 

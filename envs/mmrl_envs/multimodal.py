@@ -20,6 +20,7 @@ from mmrl.evaluation.figures import Figure
 from mmrl.modality import Modality
 from mmrl_envs.arguments import checked_seed
 from mmrl_envs.context import Choice, ContextSource, Parameter
+from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.snapshot import OtherWorlds
 
 StepResult = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
@@ -76,6 +77,11 @@ class SelfDescribing:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continues bit for bit where `get_state` was called; raises OtherWorlds where that is not possible."""
         raise OtherWorlds(f"{type(self).__name__} cannot be put back as it was")
+
+    @property
+    def sound(self) -> Sound | None:
+        """The sound of the last control step in the N worlds; None where nothing is heard."""
+        return None
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -164,6 +170,11 @@ class SingleWorld(gym.Env[Observation, Any]):
         """A frame (height, width, 3) in mode "rgb_array"."""
         frames: Any = self.vector.render()
         return frames[0] if frames is not None else None
+
+    @property
+    def sound(self) -> Sound | None:
+        """The sound of the last control step, (1, samples of it)."""
+        return self.vector.sound
 
     def close(self) -> None:
         """Closes the world with all it holds."""

@@ -1,8 +1,7 @@
 """N robots in N worlds behind Gymnasium's vector interface.
 
-A control step is: turn actions into controls, simulate S physics steps of all worlds in one native call, judge, take
-the readings that fell due, and start finished worlds anew (same-step autoreset). A world whose physics breaks, as the
-engine or the task finds, ends its episode as a failure and touches no other.
+A control step: turn actions into controls, simulate S physics steps of all worlds in one native call, judge, take the
+readings that fell due, and start finished worlds anew. A world whose physics breaks fails and touches no other.
 
 Letters: N = worlds, n = a subset, S = physics steps per control step, P = size of the privileged vector.
 """
@@ -27,8 +26,9 @@ from mmrl_envs import snapshot
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
-from mmrl_envs.multimodal import MultimodalVectorEnv
+from mmrl_envs.multimodal import MultimodalVectorEnv, StepResult
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
+from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.spectator import Spectator
@@ -169,9 +169,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         nothing = np.zeros((2, self.num_envs), np.bool_)
         return self._senses.observe(), self._info(nothing[0], nothing[1], known=given.mask)
 
-    def step(
-        self, actions: NDArray[np.float32]
-    ) -> tuple[Observation, NDArray[Any], BoolArray, BoolArray, dict[str, Any]]:
+    def step(self, actions: NDArray[np.float32]) -> StepResult:
         """One control step of all worlds; finished ones restart, their last step is in `final_obs`, `final_info`.
 
         Raises:
@@ -258,6 +256,10 @@ class RobotVectorEnv(MultimodalVectorEnv):
     def clipped_readings(self) -> dict[str, int]:
         return self._senses.clipped
 
+    @property
+    def sound(self) -> Sound | None:
+        return self._senses.sound
+
     def close_extras(self, **kwargs: Any) -> None:
         self._cameras.close()
         self._spectator.close()
@@ -283,15 +285,13 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._episodes.describe_contexts(self.context.spelled)
         self._senses.begin(worlds, values)
 
-    def _restart(
-        self, done: BoolArray, observation: Observation, info: dict[str, Any]
-    ) -> tuple[Observation, dict[str, Any]]:
+    def _restart(self, done: BoolArray, seen: Observation, info: dict[str, Any]) -> tuple[Observation, dict[str, Any]]:
         """Begins new episodes in finished worlds, (N,), and hands over the last step of the old ones."""
-        final, worlds = handed_over(done, observation, info), np.flatnonzero(done)
+        final, worlds = handed_over(done, seen, info), np.flatnonzero(done)
         self._begin(worlds)
-        for name, seen in self._senses.observe(worlds).items():
-            observation[name][worlds] = seen
-        return observation, self._info(info["is_success"] & ~done, info["physics_error"] & ~done) | final
+        for name, first in self._senses.observe(worlds).items():
+            seen[name][worlds] = first
+        return seen, self._info(info["is_success"] & ~done, info["physics_error"] & ~done) | final
 
     def _info(self, success: BoolArray, failed: BoolArray, known: BoolArray | None = None) -> dict[str, Any]:
         """The info of a step or a reset; success and failure of the step are masked where not `known`, (N,)."""

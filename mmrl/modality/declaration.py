@@ -67,6 +67,8 @@ class Modality:
     """The unit of a reading, such as "N", or a unit per feature of the last axis; "" where it has none."""
     labels: tuple[str, ...] = ()
     """Names of the features of the last axis, such as ("Fx", "Fy", "Fz"); () where they have none."""
+    as_picture: bool = False
+    """Whether films show a window (T, d) as a picture, time to the right and the last feature on top, not as curves."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a bad value, TypeError for a wrong kind of noise or encoder."""
@@ -85,6 +87,8 @@ class Modality:
         self._require(0 <= self.latency_s < math.inf, "latency_s must be finite and >= 0", self.latency_s)
         self._check_bounds()
         self._check_words()
+        window = len(self.shape) == 1 and self.history is not None
+        self._require(window or not self.as_picture, "as_picture is for windows (T, d)", self.as_picture)
         if self.noise is not None:
             self.noise.check(self.shape)
         self.encoder.check(self)

@@ -20,7 +20,7 @@ def is_image(sense: Modality) -> bool:
 
 def is_shown_as_picture(sense: Modality) -> bool:
     """Whether a reading of a sense is shown as a picture, not as numbers over time."""
-    return len(sense.shape) > 1 or drawing_of(sense) is not None
+    return len(sense.shape) > 1 or sense.as_picture or drawing_of(sense) is not None
 
 
 def picture_of(
@@ -32,14 +32,15 @@ def picture_of(
     shown from their lower bound, black, to the upper one, white; floats from the lower bound, white, to the upper
     one, black, so that near is bright in a depth image. Where a bound is infinite the image's own extreme takes its
     place. Newtons are pads, of three channels each: pressure is bright, and shear an arrow. Sets and words are drawn as
-    `mmrl_agents.watching.drawings` has it.
+    `mmrl_agents.watching.drawings` has it. A window (T, d) that is declared to be a picture is one of d x T pixels, the
+    newest reading on the right and the last feature on top.
     """
     if not plugged:
         return Picture(sense.name, None)
     draw = drawing_of(sense)
     if draw is not None:
         return Picture(sense.name, draw(sense, observed), note)
-    image = observed[-1] if sense.history is not None else observed
+    image = observed.T[::-1] if sense.as_picture else observed if sense.history is None else observed[-1]
     if _is_of_pads(sense):
         pads, brightest = draw_forces(image)
         return Picture(f"{sense.name}, bright is {brightest:.2g} N", pads)

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from mmrl_agents.records.files import unfinished
 from mmrl_agents.watching.palette import Palette
 from mmrl_agents.watching.panels import Pixels
+from mmrl_agents.watching.soundtrack import SoundTrack
 
 ENDINGS: Mapping[str, str] = {".mp4": "mp4", ".webm": "webm", ".gif": "gif"}
 """Endings of a film's name, and FFmpeg's name of each format."""
@@ -61,8 +63,10 @@ class VideoWriter:
     column twice, since the chroma planes are half as large.
     """
 
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
-        """`size` is (width, height) of the frames to come.
+    def __init__(self, path: Path, fps: float, size: tuple[int, int], sound_hz: float | None = None) -> None:
+        """`size` is (width, height) of the frames to come, `sound_hz` the samples of sound a second, if there is any.
+
+        A GIF has no sound: what is given to one is left out.
 
         Raises ValueError unless both are positive, for an ending that is none of `ENDINGS`, for a GIF of more than
         50 frames per second, and for a .webm where FFmpeg has no VP9.
@@ -85,9 +89,10 @@ class VideoWriter:
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = encoder.pixels
         self._palette = Palette((width, height), rate) if container == "gif" else None
+        self._sound = None if sound_hz is None or container == "gif" else SoundTrack(self._container, sound_hz)
 
-    def add(self, frame: Pixels) -> None:
-        """Append a frame (height, width, 3); raises ValueError on another shape or type."""
+    def add(self, frame: Pixels, sound: NDArray[np.floating[Any]] | None = None) -> None:
+        """Append a frame (height, width, 3) and its sound, (samples,); raises ValueError on another shape or type."""
         width, height = self.size
         if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
             raise ValueError(f"a frame must be uint8 of shape {(height, width, 3)}, got {frame.dtype} of {frame.shape}")
@@ -95,6 +100,8 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         for ready in self._prepared(picture):
             self._container.mux(self._stream.encode(ready))
+        if self._sound is not None and sound is not None:
+            self._sound.add(sound)
         self.num_frames += 1
 
     def _prepared(self, picture: av.VideoFrame | None) -> Iterable[av.VideoFrame]:
@@ -110,6 +117,8 @@ class VideoWriter:
         for ready in self._prepared(None):
             self._container.mux(self._stream.encode(ready))
         self._container.mux(self._stream.encode(None))
+        if self._sound is not None:
+            self._sound.close()
         self._container.close()
         os.replace(self._partial, self.path)
 

@@ -39,6 +39,7 @@ from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VideoWriter, film_format
 from mmrl_agents.worlds.infos import declared_figures
 from mmrl_envs.atari.emulators import Game
+from mmrl_envs.physics.sound.recording import Sound
 
 SPAN_S = 2.0
 # In Pong the ball needs longer than that to come back.
@@ -108,12 +109,13 @@ def watch_run(config: WatchConfig, console: Console | None = None) -> Path:
     require_place(path)
     with closing(_make_env(trained)) as env:
         stage = Stage(env, trained, config)
-        with VideoWriter(path, config.fps or stage.control_hz, (WIDTH, HEIGHT)) as video:
+        fps = config.fps or stage.control_hz
+        with VideoWriter(path, fps, (WIDTH, HEIGHT), stage.samples * fps or None) as video:
             for episode in track(range(stage.episodes), "episodes", console=console, disable=not console.is_terminal):
                 for _ in stage.play(episode):
-                    video.add(stage.frame)
+                    video.add(stage.frame, stage.heard)
                 for _ in range(round(PAUSE_S * stage.control_hz)):
-                    video.add(stage.frame)
+                    video.add(stage.frame, np.zeros(stage.samples, np.float32))
     still = Image.fromarray(stage.frame)
     write_atomically(path.with_suffix(".png"), lambda stream: still.save(stream, format="png"))
     say(console, f"wrote {path}")
@@ -149,6 +151,7 @@ class Stage:
             seed=config.seed,
         )
         self._senses = declared_senses(env)
+        self.samples = len(self.heard)
         self._figures = declared_figures(env)
         images = {name: sense for name, sense in self._senses.items() if is_image(sense) and name not in config.without}
         require_effect(config, (_shown_where(images, env.action_space),), WatchConfig())
@@ -233,6 +236,12 @@ class Stage:
             f"{figure.words} {value:.{decimals_for([value])}f} {figure.unit}".rstrip() for figure, value in known
         )
         return "    ".join(figures)
+
+    @property
+    def heard(self) -> NDArray[np.float32]:
+        """The sound of the last control step, (samples,): as many in each, none where nothing hears."""
+        sound = self.env.get_wrapper_attr("sound") if self.env.has_wrapper_attr("sound") else None
+        return sound.samples[0].copy() if isinstance(sound, Sound) else np.zeros(0, np.float32)
 
     def _scene(self) -> Pixels:
         pixels = self.env.render()

@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from mmrl.arrays import FloatArray, IntArray
+from mmrl_envs.physics.sound import MATERIALS, SOUNDING, plate_row
 from mmrl_envs.physics.world import World
 from mmrl_envs.scenes.groups import ARM_GROUP, SCENE_GROUP
 from mmrl_envs.scenes.workcell import CONTACT, WORKSPACE
@@ -50,6 +51,8 @@ FLOOR_BELOW = 0.012
 """Depth of the floor below the edge of the bolt."""
 BOLT_POSITION = "bolt_position"
 """Name of the MuJoCo sensor of how far the bolt is pushed back, in metres."""
+SHELL = plate_row(MATERIALS["plastic"], (0.06, 0.04, 0.002))
+"""The wall of the socket that rings where the bolt snaps, as `mmrl_envs.physics.sound` describes plates."""
 
 _SOCKET, _BOLT, _FLOOR = "socket", "bolt", "floor"
 _HEIGHT, _THICKNESS, _CHANNEL_HALF, _TIP = 0.036, 0.012, 0.0065, 0.004
@@ -92,7 +95,7 @@ def add_socket(spec: mujoco.MjSpec) -> None:
     floor = socket.add_body(name=_FLOOR, pos=[0, 0, -0.01 - FLOOR_BELOW])
     floor.add_geom(type=_BOX, size=[x, y, 0.004], pos=[0, 0, -0.004], **_HIDDEN, **CONTACT)
     kind, joint = mujoco.mjtSensor.mjSENS_JOINTPOS, mujoco.mjtObj.mjOBJ_JOINT
-    spec.add_sensor(name=BOLT_POSITION, type=kind, objtype=joint, objname=_BOLT)
+    spec.add_sensor(name=BOLT_POSITION, type=kind, objtype=joint, objname=SOUNDING)
 
 
 def place_bolts(world: World, worlds: IntArray, depth: FloatArray, stiffness: FloatArray) -> None:
@@ -102,13 +105,13 @@ def place_bolts(world: World, worlds: IntArray, depth: FloatArray, stiffness: Fl
     places = np.tile(model.body_pos[bodies], (len(worlds), 1, 1))
     places[:, 0, 2], places[:, 1, 2] = -depth, -depth - FLOOR_BELOW
     world.write("body_pos", worlds, places, bodies)
-    world.write("jnt_stiffness", worlds, stiffness[:, None], np.array([model.joint(_BOLT).id]))
+    world.write("jnt_stiffness", worlds, stiffness[:, None], np.array([model.joint(SOUNDING).id]))
 
 
 def _add_bolt(socket: mujoco.MjsBody) -> None:
     bolt = socket.add_body(name=_BOLT, pos=[0, 0, -0.01])
     bolt.add_joint(
-        name=_BOLT,
+        name=SOUNDING,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
         axis=[1, 0, 0],
         limited=True,

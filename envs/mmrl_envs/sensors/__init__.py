@@ -7,6 +7,8 @@ from mmrl_envs.sensors.camera import Camera, Depth
 from mmrl_envs.sensors.feet import FootForces
 from mmrl_envs.sensors.force_limit import ForceLimit
 from mmrl_envs.sensors.force_torque import ForceTorque
+from mmrl_envs.sensors.hearing.microphone import Microphone
+from mmrl_envs.sensors.hearing.tap_sound import TapSound
 from mmrl_envs.sensors.hole_estimate import HoleEstimate
 from mmrl_envs.sensors.holes import Holes
 from mmrl_envs.sensors.imu import Imu
@@ -36,6 +38,8 @@ SENSORS: dict[str, SensorFactory] = {
     "holes": Holes,
     "instruction": Instruction,
     "point_cloud": PointCloud,
+    "microphone": Microphone,
+    "tap_sound": TapSound,
 }
 """The sensors of the suite by name."""
 

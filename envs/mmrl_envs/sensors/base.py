@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import Indices
 from mmrl.modality import Modality
+from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.physics.world import World
 
 
@@ -99,6 +100,11 @@ class Sensor(ABC):
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """All that is remembered, name -> (N, ...): the arrays themselves, no copies."""
         return {}
+
+    @property
+    def sound(self) -> Sound | None:
+        """The sound of the last control step, as people would hear it; None for a sense that hears nothing."""
+        return None
 
     @abstractmethod
     def read(self, view: View) -> NDArray[Any]:

@@ -33,6 +33,7 @@ from mmrl_envs.scenes.click_socket import (
     PLUG_LENGTH,
     PLUG_MASS,
     RIDGE_ABOVE_TIP,
+    SHELL,
     add_plug,
     add_socket,
     place_bolts,
@@ -87,7 +88,7 @@ class ClickPlug(Task):
 
     robot: ToolArm
     senses = ("hole_estimate", ForceTorque(history=50))  # 32 ms of 50 would miss one click in three
-    fields = ("hole_estimate", "tool_wrench")
+    fields = ("hole_estimate", "tool_wrench", "sounding_plate")
     figures = (
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
         Figure("clicked", "", "last", "high", "1 from the click on, else 0."),
@@ -261,9 +262,12 @@ class ClickPlug(Task):
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def field(self, name: str) -> FloatArray:
-        """`tool_wrench` (N, 6), static weight of the tool; `hole_estimate` (N, 4), the mouth as seen from the tip."""
+        """`tool_wrench` (N, 6), the tool's weight; `hole_estimate` (N, 4), the mouth as seen from the tip;
+        `sounding_plate` (N, 8), what rings when the bolt snaps."""
         if name == "tool_wrench":
             return self._tool_wrench
+        if name == "sounding_plate":
+            return np.tile(SHELL, (len(self._tip), 1))
         if name == "hole_estimate":
             relative = np.zeros((len(self._tip), 4))
             relative[:, :3] = self._mouth - self._tip

@@ -1,8 +1,9 @@
 """Images of senses as pictures."""
 
 import numpy as np
+import pytest
 
-from mmrl.modality import Custom, ImageConv, Modality
+from mmrl.modality import MLP, Custom, ImageConv, Modality, TemporalConv
 from mmrl_agents.watching.pictures import picture_of
 
 
@@ -79,3 +80,14 @@ def test_an_arrow_goes_the_way_of_the_shear() -> None:
     assert white[:, 1].max() > 20 > -2 > white[:, 0].min() + 20
     assert white[:, 1].min() >= -1
     assert white[:, 0].max() <= 1
+
+
+def test_a_window_that_is_a_picture_has_time_to_the_right_and_its_last_feature_on_top() -> None:
+    sound = Modality("ear", (3,), 10.0, TemporalConv(), history=4, low=0.0, high=100.0, as_picture=True)
+    window = np.zeros((4, 3), np.float32)
+    window[3, 0], window[0, 2] = 100.0, 50.0  # newest and low, oldest and high
+    shown = picture_of(sound, window, plugged=True).pixels
+    assert shown is not None
+    assert shown[..., 0].tolist() == [[127, 255, 255, 255], [255] * 4, [255, 255, 255, 0]]
+    with pytest.raises(ValueError, match="as_picture is for windows"):
+        Modality("ear", (3,), 10.0, MLP(), as_picture=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmrl_agents.watching.soundtrack import LOUD
 from mmrl_agents.watching.video import VideoWriter
 from mmrl_agents.watching.watch import WatchConfig
 from tests.agents.watching.films import frames_of
@@ -87,3 +88,36 @@ def test_a_failure_leaves_the_old_video_and_nothing_else(tmp_path: Path) -> None
         VideoWriter(path, 0, (32, 32))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mp4", "opus"), ("webm", "opus"), ("mp4", "aac")])
+def test_sound_is_heard_with_its_picture_and_as_loud_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, codec: str
+) -> None:
+    """Half a second of silence, then a tone of half of full scale, 1 kHz at 16 kHz, in steps of 50 ms."""
+    if codec == "aac":
+        monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libopus"})
+    path = tmp_path / f"film.{ending}"
+    tone = 0.5 * LOUD * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).reshape(20, 800)
+    with VideoWriter(path, 20, (32, 24), sound_hz=16_000) as video:
+        for step, sound in enumerate(tone):
+            video.add(np.zeros((24, 32, 3), np.uint8), sound * (step >= 10))
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        heard = np.concatenate([f.to_ndarray() for f in container.decode(stream)], axis=1)[0]
+        rate = stream.rate
+        assert stream.codec_context.name == codec
+    assert np.flatnonzero(np.abs(heard) > 0.25)[0] / rate == pytest.approx(0.5, abs=0.03)
+    assert np.abs(heard).max() == pytest.approx(0.5, rel=0.15)
+    spectrum = np.abs(np.fft.rfft(heard[int(0.6 * rate) : int(0.9 * rate)]))
+    assert spectrum.argmax() / 0.3 == pytest.approx(1000, abs=4)
+    assert len(frames_of(path)) == 20
+
+
+def test_a_gif_and_a_film_of_what_makes_no_sound_have_no_sound(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "film.gif", 20, (32, 24), sound_hz=16_000) as video:
+        video.add(np.zeros((24, 32, 3), np.uint8), np.zeros(800))
+    write(tmp_path / "film.mp4", (32, 24))
+    for name in ("film.gif", "film.mp4"):
+        with av.open(str(tmp_path / name)) as container:
+            assert not container.streams.audio

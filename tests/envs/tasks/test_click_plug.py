@@ -9,7 +9,7 @@ import pytest
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH
 from mmrl_envs.scenes.click_socket import CLICK_BELOW, PLUG_LENGTH, RIDGE_ABOVE_TIP
 from mmrl_envs.tasks.click_plug import MOST_FORCE_N, MOST_PAST_M, ClickPlug
-from mmrl_envs.tasks.experts.click_experts import ClickFeeler, DepthGuesser
+from mmrl_envs.tasks.experts.click_experts import ClickFeeler, ClickHearer, DepthGuesser
 from mmrl_envs.vector_env import RobotVectorEnv
 
 ENV_ID = "mmrl/ClickPlug-v0"
@@ -60,9 +60,11 @@ def push_until(envs: RobotVectorEnv, what: Any) -> list[tuple[Any, ...]]:
     raise AssertionError(f"still not after 5 s: {here}")
 
 
-def successes(expert: type[ClickFeeler] | type[DepthGuesser], **options: Any) -> np.ndarray:
+def successes(
+    expert: type[ClickFeeler] | type[ClickHearer] | type[DepthGuesser], sensors: Any = None, **options: Any
+) -> np.ndarray:
     """Success of 24 episodes of an expert, one a world."""
-    envs = make(24)
+    envs = make(24, sensors=sensors)
     observation, _ = envs.reset(seed=3)
     acting = expert(24, step_m=STEP, **options)
     success, going = np.zeros(24, np.bool_), np.ones(24, np.bool_)
@@ -77,6 +79,22 @@ def successes(expert: type[ClickFeeler] | type[DepthGuesser], **options: Any) ->
 
 def test_an_expert_that_feels_the_click_succeeds() -> None:
     assert successes(ClickFeeler).mean() >= 0.95
+
+
+def test_an_expert_that_hears_the_click_succeeds() -> None:
+    assert successes(ClickHearer, sensors=("hole_estimate", "microphone")).mean() >= 0.95
+
+
+def test_the_click_is_heard_in_the_step_in_which_the_bolt_snaps_and_all_else_is_silent() -> None:
+    envs = over_the_mouth(3, context={"detent_depth_m": DEPTHS}, sensors=("microphone",))
+    history = push_until(envs, lambda: task_of(envs).clicked)
+    loud = np.stack([step[0]["microphone"][:, -5:].max(axis=(1, 2)) for step in history], axis=1)  # (N, steps)
+    clicked = np.stack([step[4]["clicked"] for step in history], axis=1)
+    np.testing.assert_array_equal((loud > 40).argmax(axis=1), clicked.argmax(axis=1))
+    for world, step in enumerate(clicked.argmax(axis=1)):
+        assert loud[world, :step].max() == 0.0
+        assert loud[world, step] > 60
+    envs.close()
 
 
 def test_one_that_stops_at_the_mean_depth_succeeds_in_a_third_of_the_cases() -> None:

@@ -16,6 +16,7 @@ from mmrl.modality import Modality, Unencoded
 from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.context import Parameter
+from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.physics.world import World
 from mmrl_envs.sensors import Sensor, make_sensor, sensor_names
 from mmrl_envs.sensors.base import View
@@ -88,6 +89,11 @@ class Senses:
     def clipped(self) -> dict[str, int]:
         """How many readings of each sense were beyond its declared bounds so far."""
         return {name: self._clipped.get(name, 0) + buffer.clipped for name, buffer in self._buffers.items()}
+
+    @property
+    def sound(self) -> Sound | None:
+        """The sound of the last control step by the first sense that hears, None where none does."""
+        return next((sensor.sound for sensor in self._sensors if sensor.sound is not None), None)
 
     @property
     def remembering(self) -> list[str]:

@@ -1,7 +1,7 @@
-"""Scripted policies of the plug that clicks: one feels the click, the other stops where it is on average.
+"""Scripted policies of the plug that clicks: one feels it, one hears it, the third stops where it is on average.
 
-Both act on observations alone. The first proves that what the senses say is enough; the second is what can be had
-without touch.
+They act on observations alone. The first two prove that what a sense says is enough; the third is what can be had
+without either.
 
 Letters: N = worlds.
 """
@@ -26,6 +26,10 @@ _BEYOND_CHAMFERS_M = 4e-3
 _PRESSED_N, _DRAWN_N, _FREE_N = 2.5, -1.2, -0.4
 """Resistance in newtons above which the ridge is on the bolt, below which the bolt draws it in, and above which it has
 let go of it then."""
+
+
+_CLICK_DB = 40.0
+"""Level of a band from which it is the bolt: one that slides back along its bevel is slower, and fainter."""
 
 
 class _Pusher(ABC):
@@ -81,6 +85,14 @@ def _once(here: BoolArray, before: BoolArray) -> BoolArray:
     """Whether something held at a reading of (N, T) or an earlier one, or `before` all of them, (N,)."""
     so_far: BoolArray = np.logical_or.accumulate(here, axis=1)
     return so_far | before[:, None]
+
+
+class ClickHearer(_Pusher):
+    """Says done when the bolt has been heard: `microphone` is silent before."""
+
+    def _is_in(self, observation: Mapping[str, NDArray[Any]], depth: FloatArray) -> BoolArray:
+        loud: BoolArray = observation["microphone"].max(axis=(1, 2)) > _CLICK_DB
+        return loud
 
 
 class DepthGuesser(_Pusher):
