@@ -12,20 +12,12 @@ from numpy.typing import NDArray
 import mmrl_envs  # noqa: F401  # registers the environments
 from mmrl.arrays import FloatArray, Observation
 from mmrl.evaluation.rates import Rate
-from mmrl_envs.controllers.impedance import Impedance
 from mmrl_envs.vector_env import RobotVectorEnv
 
 Act = Callable[[Observation], NDArray[np.float32]]
 """From the observation of N worlds to their actions, (N, A)."""
 MakeAct = Callable[[RobotVectorEnv], Act]
 """A script that begins in some worlds."""
-
-
-def step_m(envs: RobotVectorEnv) -> float:
-    """Displacement of a full action in metres, of a task that moves the tip by an impedance."""
-    impedance = vars(envs.task)["impedance"]
-    assert isinstance(impedance, Impedance)
-    return impedance.step_m
 
 
 def play(env_id: str, make_act: MakeAct, episodes: int, seed: int, **kwargs: Any) -> tuple[Rate, dict[str, FloatArray]]:

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.scripts import Act, MakeAct, play, step_m
+from benchmarks.scripts import Act, MakeAct, play
 from mmrl.arrays import Observation
+from mmrl_envs.tasks.experts.by_task import step_m
 from mmrl_envs.tasks.experts.spiral_search import SENSES, SpiralSearch
 from mmrl_envs.vector_env import RobotVectorEnv
 

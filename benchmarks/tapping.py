@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from benchmarks.scripts import Act, play, step_m
+from benchmarks.scripts import Act, play
 from mmrl.arrays import Observation
+from mmrl_envs.tasks.experts.by_task import step_m
 from mmrl_envs.tasks.experts.tapping_expert import TapListener, practised, tapping
 from mmrl_envs.tasks.tap_to_hear import DISTINCTIONS
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -20,10 +20,11 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.scripts import Act, play, step_m
+from benchmarks.scripts import Act, play
 from mmrl.evaluation.rates import Report, compare
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.watching.drawings import draw_set, draw_words
+from mmrl_envs.tasks.experts.by_task import step_m
 from mmrl_envs.tasks.experts.following_expert import SENSES, FollowingExpert
 from mmrl_envs.vector_env import RobotVectorEnv
 

@@ -23,7 +23,8 @@ from rich.progress import track
 from rich.table import Table
 
 import mmrl_envs  # noqa: F401  # registers the environments
-from benchmarks.scripts import Act, MakeAct, play, step_m
+from benchmarks.scripts import Act, MakeAct, play
+from mmrl_envs.tasks.experts.by_task import step_m
 from mmrl_envs.tasks.experts.wiping_expert import ByForce, ToPlan, WipingExpert
 from mmrl_envs.tasks.wipe import Wipe
 from mmrl_envs.vector_env import RobotVectorEnv

@@ -106,6 +106,20 @@ def _export(args: Sequence[str]) -> int:
     return 0
 
 
+def _record(args: Sequence[str]) -> int:
+    from mmrl_agents.watching.recording.record import RecordConfig, record
+
+    record(tyro.cli(RecordConfig, args=args, prog="mmrl record"))
+    return 0
+
+
+def _replay(args: Sequence[str]) -> int:
+    from mmrl_agents.watching.recording.replay import ReplayConfig, replay
+
+    played = replay(tyro.cli(ReplayConfig, args=args, prog="mmrl replay"))
+    return 1 if played.difference else 0
+
+
 def _runs(args: Sequence[str]) -> int:
     from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
@@ -139,4 +153,6 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "runs": ("list runs with status, steps, success", _runs),
     "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
+    "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
+    "replay": ("play a recorded episode again, bit for bit", _replay),
 }

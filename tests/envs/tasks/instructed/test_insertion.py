@@ -7,8 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from benchmarks.scripts import Act, play, step_m
+from benchmarks.scripts import Act, play
 from mmrl_envs.scenes.marked_holes import COLOURS, MARKS
+from mmrl_envs.tasks.experts.by_task import step_m
 from mmrl_envs.tasks.experts.following_expert import SENSES, FollowingExpert
 from mmrl_envs.tasks.experts.peg_expert import PegExpert
 from mmrl_envs.tasks.instructed.insertion import ToldInsertion

@@ -1,0 +1,117 @@
+"""The columns of a data set: what a frame holds, in the words of LeRobotDataset v3.0, and their statistics.
+
+T is the history of a window, d the size of a reading.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmrl.modality import Modality
+
+OBSERVATION, ACTION = "observation.{}", "action"
+REWARD, SUCCESS, DONE = "next.reward", "next.success", "next.done"
+STATE = "proprioception"
+"""The sense whose newest reading other programs look for under `observation.state`."""
+INDICES = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+"""Columns that number the frames."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column."""
+
+    dtype: str
+    """That of its numbers, or "image" for PNG."""
+    shape: tuple[int, ...]
+    """Of one frame's entry."""
+    names: tuple[str, ...] | None = None
+    """Of the numbers along the last axis, or of the axes of an image."""
+
+    def describe(self) -> dict[str, Any]:
+        """Its entry in info.json."""
+        return {
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "names": None if self.names is None else list(self.names),
+        }
+
+
+def features_of(senses: Mapping[str, Modality], actions: spaces.Box | spaces.Discrete) -> dict[str, Feature]:
+    """The columns of the frames of worlds with these senses and actions, but for those that number them."""
+    columns = {OBSERVATION.format(name): _of_a_sense(sense) for name, sense in senses.items()}
+    if STATE in senses and len(senses[STATE].shape) == 1:
+        columns[OBSERVATION.format("state")] = Feature("float32", senses[STATE].shape, senses[STATE].labels or None)
+    one = (1,)
+    taken = Feature("int64", one) if isinstance(actions, spaces.Discrete) else Feature("float32", actions.shape)
+    rewards = {REWARD: Feature("float32", one), SUCCESS: Feature("bool", one), DONE: Feature("bool", one)}
+    return {**columns, ACTION: taken, **rewards}
+
+
+def frame_of(senses: Mapping[str, Modality], observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The entries of an observation (*window_shape by sense), copies."""
+    frame = {OBSERVATION.format(name): np.array(observation[name]) for name in senses}
+    if STATE in senses and len(senses[STATE].shape) == 1:
+        window = observation[STATE]
+        frame[OBSERVATION.format("state")] = np.array(window if senses[STATE].history is None else window[-1])
+    return frame
+
+
+def is_image(sense: Modality) -> bool:
+    """Whether readings are pictures that a PNG holds: bytes in one or three channels, one at a time."""
+    return sense.dtype == "uint8" and len(sense.shape) == 3 and sense.shape[-1] in (1, 3) and sense.history is None
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 1 or 3), without loss."""
+    written = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(written, format="PNG")
+    return written.getvalue()
+
+
+def from_png(written: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The picture of `as_png`, of this shape."""
+    with Image.open(io.BytesIO(written)) as image:
+        pixels = np.asarray(image, np.uint8)
+    return pixels.reshape(shape)
+
+
+class RunningStatistics:
+    """Least, greatest, mean and deviation of each entry of a column; of images those of each channel, in 0 to 1."""
+
+    def __init__(self, feature: Feature) -> None:
+        self._image = feature.dtype == "image"
+        self._count, self._total, self._squares = 0, 0.0, 0.0
+        self._low: Any = np.inf
+        self._high: Any = -np.inf
+
+    def add(self, entries: NDArray[Any]) -> None:
+        """The entries (frames, *shape) of an episode."""
+        values = np.asarray(entries, np.float64)
+        values = values.reshape(-1, values.shape[-1])[:, :, None, None] / 255.0 if self._image else values
+        self._count += len(entries)
+        weight = len(entries) / len(values)  # pixels of a frame count as one
+        self._total = self._total + values.sum(axis=0) * weight
+        self._squares = self._squares + np.square(values).sum(axis=0) * weight
+        self._low, self._high = np.minimum(self._low, values.min(axis=0)), np.maximum(self._high, values.max(axis=0))
+
+    def describe(self) -> dict[str, Any]:
+        """The entry of the column in stats.json."""
+        mean = np.asarray(self._total) / self._count
+        deviation = np.sqrt(np.maximum(np.asarray(self._squares) / self._count - mean**2, 0.0))
+        sides = {"min": self._low, "max": self._high, "mean": mean, "std": deviation}
+        return {name: np.asarray(side).tolist() for name, side in sides.items()} | {"count": [self._count]}
+
+
+def _of_a_sense(sense: Modality) -> Feature:
+    if is_image(sense):
+        return Feature("image", sense.shape, ("height", "width", "channels"))
+    return Feature(sense.dtype, sense.window_shape, sense.labels or None)

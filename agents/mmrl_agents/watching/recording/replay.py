@@ -1,0 +1,96 @@
+"""Playing a recorded episode again: `mmrl replay DIR --episode 3`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import tyro
+from rich.console import Console
+
+from mmrl.settings.documents import fit
+from mmrl_agents.records.runs import library_versions
+from mmrl_agents.records.terminal import say, terminal
+from mmrl_agents.watching.recording.dataset import Dataset, Episode
+from mmrl_agents.watching.recording.features import ACTION, OBSERVATION, REWARD
+from mmrl_agents.worlds.spec import WorldSpec
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Play a recorded episode again in the simulator, and say whether it is the same, bit for bit."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder that mmrl record wrote."""
+    episode: int = 0
+    """Number of the episode."""
+
+    def __post_init__(self) -> None:
+        fit(self, "")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The outcome of playing an episode again."""
+
+    steps: int
+    """Steps that were the same."""
+    difference: str
+    """The first difference; "" where there is none."""
+    versions: tuple[str, ...]
+    """Packages that have another version than at the recording, "mujoco 3.17.0, now 3.18.0"."""
+
+
+def replay(config: ReplayConfig, console: Console | None = None) -> Replayed:
+    """Play an episode again. Raises ValueError for a folder that is no data set and an episode that it lacks."""
+    console = console or terminal()
+    data = Dataset(config.data)
+    episode, ours = data.episode(config.episode), data.ours
+    spec = WorldSpec(ours["env"], ours["env_kwargs"], ours["modalities"])
+    with closing(spec.make_single()) as world:
+        steps, difference = _played(world, episode, ours["context"])
+    now = library_versions()
+    versions = tuple(
+        f"{name} {version}, now {now.get(name, 'absent')}"
+        for name, version in ours["versions"].items()
+        if now.get(name) != version
+    )
+    if difference:
+        say(console, f"episode {config.episode} differs after {steps} of {episode.length} steps: {difference}")
+        say(
+            console, f"other versions: {'; '.join(versions)}" if versions else "all versions are those of the recording"
+        )
+    else:
+        say(console, f"episode {config.episode} is the same, bit for bit: {steps} steps")
+    return Replayed(steps, difference, versions)
+
+
+def _played(world: gym.Env[Any, Any], episode: Episode, context: Mapping[str, Any]) -> tuple[int, str]:
+    """How many steps are the same, and the first difference."""
+    observation, _ = world.reset(seed=episode.seed, options={"context": dict(context)} if context else None)
+    for step in range(episode.length):
+        for name, reading in observation.items():
+            if difference := _difference(name, reading, episode.frames[OBSERVATION.format(name)][step]):
+                return step, difference
+        action = episode.frames[ACTION][step]
+        observation, reward, terminated, truncated, _ = world.step(
+            action if world.action_space.shape else int(action[0])
+        )
+        if np.float32(reward) != episode.frames[REWARD][step, 0]:
+            return step, f"the reward is {float(reward):.9g}, was {episode.frames[REWARD][step, 0]:.9g}"
+        if bool(terminated or truncated) != (step == episode.length - 1):
+            return step, "it ends at another step"
+    return episode.length, ""
+
+
+def _difference(name: str, now: Any, recorded: Any) -> str:
+    now = np.asarray(now)
+    if now.shape != recorded.shape:
+        return f"{name} has the shape {now.shape}, had {recorded.shape}"
+    apart = np.abs(now.astype(np.float64) - recorded.astype(np.float64)).max() if now.size else 0.0
+    return f"{name} is {apart:.3g} away" if apart else ""
