@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl_agents.records.files import read_json, write_atomically
-from mmrl_agents.watching.recording.features import INDICES, Feature, RunningStatistics, as_png, from_png
+from mmrl_agents.watching.recording.features import INDICES, ColumnStatistics, Feature, as_png, from_png
 
 VERSION = "v3.0"
 INFO, OURS, STATISTICS, TASKS = "meta/info.json", "meta/mmrl.json", "meta/stats.json", "meta/tasks.parquet"
@@ -48,7 +48,7 @@ _PANDAS = {
 
 
 @dataclass(frozen=True)
-class Episode:
+class RecordedEpisode:
     """One episode."""
 
     frames: Mapping[str, NDArray[Any]]
@@ -82,7 +82,7 @@ class DatasetWriter:
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
         self.folder, self._features, self._fps, self._task = folder, dict(features), fps, task
-        self._statistics = {name: RunningStatistics(feature) for name, feature in features.items()}
+        self._statistics = {name: ColumnStatistics(feature) for name, feature in features.items()}
         self._rows: list[dict[str, Any]] = []
         self._frames = self._files = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class DatasetWriter:
         """How many are there."""
         return len(self._rows)
 
-    def append(self, episodes: Sequence[Episode]) -> None:
+    def append(self, episodes: Sequence[RecordedEpisode]) -> None:
         """Add episodes as one more file, and bring the metadata up to date."""
         place = {"chunk_index": self._files // _FILES_IN_A_CHUNK, "file_index": self._files % _FILES_IN_A_CHUNK}
         _write_table(self.folder / DATA.format(**place), self._columns(episodes))
@@ -105,7 +105,7 @@ class DatasetWriter:
                 statistics.add(episode.frames[name])
         self._write_metadata()
 
-    def _columns(self, episodes: Sequence[Episode]) -> dict[str, Any]:
+    def _columns(self, episodes: Sequence[RecordedEpisode]) -> dict[str, Any]:
         arrow = _arrow()
         columns = {
             name: arrow.array(
@@ -124,7 +124,7 @@ class DatasetWriter:
         }
         return {**columns, **{name: arrow.array(values) for name, values in numbers.items()}}
 
-    def _row(self, episode: Episode, place: Mapping[str, int]) -> dict[str, Any]:
+    def _row(self, episode: RecordedEpisode, place: Mapping[str, int]) -> dict[str, Any]:
         return {
             "episode_index": self.episodes,
             "tasks": [self._task],
@@ -206,7 +206,7 @@ class Dataset:
         rows: list[dict[str, Any]] = self._rows.to_pylist()
         return rows
 
-    def episode(self, number: int) -> Episode:
+    def episode(self, number: int) -> RecordedEpisode:
         """An episode by its number. Raises ValueError for one that there is not, and where its file is missing."""
         if not 0 <= number < len(self):
             raise ValueError(f"{self.folder} has the episodes 0 to {len(self) - 1}, not {number}")
@@ -217,7 +217,7 @@ class Dataset:
             frames = {name: _entries(feature, table[name]) for name, feature in self.features.items()}
         except (OSError, KeyError, ValueError) as error:
             raise ValueError(f"{path} does not hold episode {number}: {type(error).__name__}: {error}") from error
-        return Episode(frames, int(row["mmrl/seed"]))
+        return RecordedEpisode(frames, int(row["mmrl/seed"]))
 
 
 def _entry(feature: Feature, row: NDArray[Any]) -> Any:

@@ -84,7 +84,7 @@ def from_png(written: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return pixels.reshape(shape)
 
 
-class RunningStatistics:
+class ColumnStatistics:
     """Least, greatest, mean and deviation of each entry of a column; of images those of each channel, in 0 to 1."""
 
     def __init__(self, feature: Feature) -> None:

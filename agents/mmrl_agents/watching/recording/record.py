@@ -23,7 +23,7 @@ from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import Settings
 from mmrl_agents.watching.recording.actors import Actor, make_actor, worlds_of
-from mmrl_agents.watching.recording.dataset import DatasetWriter, Episode
+from mmrl_agents.watching.recording.dataset import DatasetWriter, RecordedEpisode
 from mmrl_agents.watching.recording.features import ACTION, DONE, REWARD, SUCCESS, features_of, frame_of
 from mmrl_agents.worlds.making import require_context_known
 from mmrl_agents.worlds.spec import WorldSpec
@@ -46,7 +46,7 @@ class RecordConfig:
     env: str | None = None
     """The environment, for expert and random."""
     seed: int = 20_000
-    """Episode number i begins as a world reset with seed + i does."""
+    """RecordedEpisode number i begins as a world reset with seed + i does."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     checkpoint: str = "best"
@@ -98,7 +98,7 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
 
 def play(
     world: gym.Env[Any, Any], actor: Actor, senses: Mapping[str, Modality], seed: int, context: Mapping[str, Any]
-) -> Episode:
+) -> RecordedEpisode:
     """One episode from the reset with `seed` to its end."""
     options = {"context": dict(context)} if context else None
     observation, _ = world.reset(seed=seed, options=options)
@@ -113,7 +113,7 @@ def play(
         success = next((bool(info[key]) for key in SUCCESS_KEYS if key in info), False)
         for name, entry in {**frame, ACTION: action, REWARD: reward, SUCCESS: success, DONE: over}.items():
             frames.setdefault(name, []).append(entry)
-    return Episode({name: _stacked(name, entries) for name, entries in frames.items()}, seed)
+    return RecordedEpisode({name: _stacked(name, entries) for name, entries in frames.items()}, seed)
 
 
 def _stacked(name: str, entries: list[Any]) -> Any:

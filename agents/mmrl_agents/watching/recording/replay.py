@@ -16,7 +16,7 @@ from rich.console import Console
 from mmrl.settings.documents import fit
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.watching.recording.dataset import Dataset, Episode
+from mmrl_agents.watching.recording.dataset import Dataset, RecordedEpisode
 from mmrl_agents.watching.recording.features import ACTION, OBSERVATION, REWARD
 from mmrl_agents.worlds.spec import WorldSpec
 
@@ -35,7 +35,7 @@ class ReplayConfig:
 
 
 @dataclass(frozen=True)
-class Replayed:
+class PlayedAgain:
     """The outcome of playing an episode again."""
 
     steps: int
@@ -46,7 +46,7 @@ class Replayed:
     """Packages that have another version than at the recording, "mujoco 3.17.0, now 3.18.0"."""
 
 
-def replay(config: ReplayConfig, console: Console | None = None) -> Replayed:
+def replay(config: ReplayConfig, console: Console | None = None) -> PlayedAgain:
     """Play an episode again. Raises ValueError for a folder that is no data set and an episode that it lacks."""
     console = console or terminal()
     data = Dataset(config.data)
@@ -67,10 +67,10 @@ def replay(config: ReplayConfig, console: Console | None = None) -> Replayed:
         )
     else:
         say(console, f"episode {config.episode} is the same, bit for bit: {steps} steps")
-    return Replayed(steps, difference, versions)
+    return PlayedAgain(steps, difference, versions)
 
 
-def _played(world: gym.Env[Any, Any], episode: Episode, context: Mapping[str, Any]) -> tuple[int, str]:
+def _played(world: gym.Env[Any, Any], episode: RecordedEpisode, context: Mapping[str, Any]) -> tuple[int, str]:
     """How many steps are the same, and the first difference."""
     observation, _ = world.reset(seed=episode.seed, options={"context": dict(context)} if context else None)
     for step in range(episode.length):

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from mmrl.modality import MLP, ImageConv, Modality
 from mmrl_agents.cli import main
-from mmrl_agents.watching.recording.dataset import DATA, EPISODES, Dataset, DatasetWriter, Episode
+from mmrl_agents.watching.recording.dataset import DATA, EPISODES, Dataset, DatasetWriter, RecordedEpisode
 from mmrl_agents.watching.recording.features import ACTION, DONE, REWARD, SUCCESS, features_of
 from mmrl_agents.watching.recording.record import RecordConfig, record
 from mmrl_agents.watching.recording.replay import ReplayConfig
@@ -26,7 +26,7 @@ SENSES = {
 FEATURES = features_of(SENSES, spaces.Box(-1, 1, (2,)))
 
 
-def episode(length: int, seed: int) -> Episode:
+def episode(length: int, seed: int) -> RecordedEpisode:
     rng = np.random.default_rng(seed)
     frames: dict[str, Any] = {
         "observation.camera": rng.integers(0, 256, (length, 8, 10, 3)).astype(np.uint8),
@@ -36,11 +36,11 @@ def episode(length: int, seed: int) -> Episode:
         SUCCESS: np.zeros((length, 1), np.bool_),
         DONE: np.arange(length)[:, None] == length - 1,
     }
-    return Episode(frames, seed)
+    return RecordedEpisode(frames, seed)
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> tuple[Path, list[Episode]]:
+def written(tmp_path: Path) -> tuple[Path, list[RecordedEpisode]]:
     episodes = [episode(3, 1), episode(5, 2), episode(4, 3)]
     writer = DatasetWriter(tmp_path / "data", FEATURES, 20.0, "insert the peg", {"env": "toy"})
     writer.append(episodes[:2])
@@ -48,7 +48,7 @@ def written(tmp_path: Path) -> tuple[Path, list[Episode]]:
     return tmp_path / "data", episodes
 
 
-def test_what_was_written_is_read(written: tuple[Path, list[Episode]]) -> None:
+def test_what_was_written_is_read(written: tuple[Path, list[RecordedEpisode]]) -> None:
     data = Dataset(written[0])
     assert len(data) == 3
     for number, expected in enumerate(written[1]):
@@ -61,7 +61,7 @@ def test_what_was_written_is_read(written: tuple[Path, list[Episode]]) -> None:
         data.episode(3)
 
 
-def test_the_layout_is_that_of_lerobot(written: tuple[Path, list[Episode]]) -> None:
+def test_the_layout_is_that_of_lerobot(written: tuple[Path, list[RecordedEpisode]]) -> None:
     """As lerobot 0.4's reader wants it: paths by templates, numbered frames, a list of lists for a window."""
     folder = written[0]
     info = json.loads((folder / "meta/info.json").read_text())
@@ -82,7 +82,7 @@ def test_the_layout_is_that_of_lerobot(written: tuple[Path, list[Episode]]) -> N
     assert tasks == {"task_index": [0], "task": ["insert the peg"]}
 
 
-def test_statistics_are_those_of_all_frames(written: tuple[Path, list[Episode]]) -> None:
+def test_statistics_are_those_of_all_frames(written: tuple[Path, list[RecordedEpisode]]) -> None:
     statistics = json.loads((written[0] / "meta/stats.json").read_text())
     wrench = np.concatenate([each.frames["observation.wrench"] for each in written[1]]).astype(np.float64)
     of_wrench = statistics["observation.wrench"]
@@ -169,7 +169,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
         RecordConfig("random", tmp_path, seed=-1)
 
 
-def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, written: tuple[Path, list[Episode]]) -> None:
+def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, written: tuple[Path, list[RecordedEpisode]]) -> None:
     with pytest.raises(ValueError, match="is no data set of mmrl"):
         Dataset(tmp_path)
     with pytest.raises(FileExistsError, match="is not empty"):
