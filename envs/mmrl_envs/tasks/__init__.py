@@ -115,3 +115,11 @@ register_task(
     help="Push a peg into the hole that an instruction names, one of four by colour and mark.",
     physics_hz=500,
 )
+# The lead of the setpoint bounds how hard a tap is: 8 N and what the moving arm adds.
+register_task(
+    "mmrl/TapToHear-v0",
+    "mmrl_envs.tasks.tap_to_hear:TapToHear",
+    max_episode_steps=60,
+    help="Tap a block, hear what it is made of, and go to the place of its kind.",
+    impedance={"lead_m": 0.004},
+)
