@@ -17,6 +17,7 @@ from mmrl_envs.sensors.point_cloud import PointCloud
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
 from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
 from mmrl_envs.sensors.tactile.pad import TactilePad
+from mmrl_envs.sensors.tactile.slip import Slip
 
 __all__ = ["SENSORS", "Sensor", "View", "make_sensor", "make_sensors", "register_sensor", "sensor_names"]
 
@@ -35,6 +36,7 @@ SENSORS: dict[str, SensorFactory] = {
     "imu": Imu,
     "feet": FootForces,
     "tactile": TactilePad,
+    "slip": Slip,
     "holes": Holes,
     "instruction": Instruction,
     "point_cloud": PointCloud,

@@ -67,6 +67,13 @@ register_task(
 )
 
 register_task(
+    "mmrl/FragileLift-v0",
+    "mmrl_envs.tasks.fragile_lift:FragileLift",
+    max_episode_steps=60,
+    help="Lift what slips if gripped too softly and breaks if too hard: weight and friction are to be felt.",
+)
+
+register_task(
     "mmrl/SlotCar-v0",
     "mmrl_envs.tasks.slot.car:SlotCar",
     max_episode_steps=150,
