@@ -23,6 +23,7 @@ from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
 from mmrl.settings.offers import by_name, claimed_by, origin_of, usable
 from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
+from mmrl_agents.learning.clone import CloneAgent, CloneConfig
 from mmrl_agents.learning.fitted_q_agent import FittedQAgent, q_network
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
@@ -161,6 +162,25 @@ _FITTED_Q: Algorithm[QNetwork] = Algorithm(
 )
 
 
+_CLONE: Algorithm[ActorCritic] = Algorithm(
+    "clone",
+    "Behaviour cloning: the actions of recorded episodes made as likely as they can be.",
+    CloneConfig,
+    CloneAgent,
+    part="clone",
+    reads=(
+        _NO_OBJECTIVE,
+        Reads(("policy.critic_hidden", "policy.separate_critic"), lambda c: False, "agent {agent} trains no critic"),
+        Reads(
+            ("sense_dropout", "curriculum", "stop_at_success", "stop_at_return"),
+            lambda c: False,
+            "agent {agent} plays no episode",
+        ),
+    ),
+    trains_critic=lambda settings: False,
+)
+
+
 def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
     """An algorithm of Stable-Baselines3, which is loaded when its network is made."""
 
@@ -196,6 +216,7 @@ _TABLE: tuple[Algorithm[Any], ...] = (
     _PPO,
     _REINFORCE,
     _FITTED_Q,
+    _CLONE,
     *(_of_sb3(*named) for named in SB3_ALGORITHMS.items()),
 )
 _registered: dict[str, Algorithm[Any]] = {algorithm.name: algorithm for algorithm in _TABLE}

@@ -65,6 +65,13 @@ def _train(words: Sequence[str]) -> int:
     return INTERRUPTED if config is not None and train(config).interrupted else 0
 
 
+def _clone(words: Sequence[str]) -> int:
+    """`mmrl clone DIR` is a training of the agent clone in the worlds of the data."""
+    from mmrl_agents.cli.cloning import as_training
+
+    return _train(as_training(words))
+
+
 def _ablate(words: Sequence[str]) -> int:
     from mmrl_agents.ablation.ablation import ablate
     from mmrl_agents.cli.words import ablation_in
@@ -154,5 +161,6 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
     "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
+    "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),
 }

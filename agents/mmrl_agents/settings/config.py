@@ -15,6 +15,7 @@ from mmrl.settings.documents import build, fit
 from mmrl.settings.named import Settings as Settings
 from mmrl.settings.named import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm
+from mmrl_agents.learning.clone import CloneConfig
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
@@ -88,6 +89,8 @@ class TrainConfig:
     """Settings of REINFORCE."""
     fitted_q: FittedQConfig = field(default_factory=FittedQConfig)
     """Settings of fitted Q iteration."""
+    clone: CloneConfig = field(default_factory=CloneConfig)
+    """Settings of behaviour cloning."""
     sb3: SB3Config = field(default_factory=SB3Config)
     """Settings of the agents of Stable-Baselines3."""
     agent_options: Settings = field(default_factory=dict)

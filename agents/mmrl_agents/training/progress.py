@@ -27,6 +27,9 @@ def headline(metrics: Mapping[str, float]) -> str:
         return f"return {metrics['mean_return_20']:.1f}"
     if "mean_return" in metrics:
         return f"return {metrics['mean_return']:.1f}"
+    if "loss" in metrics:
+        held_out = f", held out {metrics['held_out_loss']:.3f}" if "held_out_loss" in metrics else ""
+        return f"loss {metrics['loss']:.3f}{held_out}"
     return "no episode finished yet"
 
 

@@ -19,12 +19,12 @@ from mmrl.evaluation.episodes import SUCCESS_KEYS
 from mmrl.evaluation.rates import Rate
 from mmrl.modality import Modality
 from mmrl.settings.documents import fit
+from mmrl_agents.records.dataset.features import ACTION, DONE, REWARD, SUCCESS, features_of, frame_of
+from mmrl_agents.records.dataset.folder import DatasetWriter, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import Settings
 from mmrl_agents.watching.recording.actors import Actor, make_actor, worlds_of
-from mmrl_agents.watching.recording.dataset import DatasetWriter, RecordedEpisode
-from mmrl_agents.watching.recording.features import ACTION, DONE, REWARD, SUCCESS, features_of, frame_of
 from mmrl_agents.worlds.making import require_context_known
 from mmrl_agents.worlds.spec import WorldSpec
 

@@ -14,10 +14,10 @@ import tyro
 from rich.console import Console
 
 from mmrl.settings.documents import fit
+from mmrl_agents.records.dataset.features import ACTION, OBSERVATION, REWARD
+from mmrl_agents.records.dataset.folder import Dataset, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
-from mmrl_agents.watching.recording.dataset import Dataset, RecordedEpisode
-from mmrl_agents.watching.recording.features import ACTION, OBSERVATION, REWARD
 from mmrl_agents.worlds.spec import WorldSpec
 
 

@@ -12,8 +12,8 @@ from gymnasium import spaces
 
 from mmrl.modality import MLP, ImageConv, Modality
 from mmrl_agents.cli import main
-from mmrl_agents.watching.recording.dataset import DATA, EPISODES, Dataset, DatasetWriter, RecordedEpisode
-from mmrl_agents.watching.recording.features import ACTION, DONE, REWARD, SUCCESS, features_of
+from mmrl_agents.records.dataset.features import ACTION, DONE, REWARD, SUCCESS, features_of
+from mmrl_agents.records.dataset.folder import DATA, EPISODES, Dataset, DatasetWriter, RecordedEpisode
 from mmrl_agents.watching.recording.record import RecordConfig, record
 from mmrl_agents.watching.recording.replay import ReplayConfig
 from mmrl_agents.watching.recording.replay import replay as play_again
@@ -129,7 +129,7 @@ def test_a_policy_in_an_environment_of_another_package_is_recorded(tmp_path: Pat
 
 
 def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmrl_agents.watching.recording import dataset
+    from mmrl_agents.records.dataset import folder as dataset
 
     writer = DatasetWriter(tmp_path / "data", FEATURES, 20.0, "insert the peg", {"env": "toy"})
     writer.append([episode(3, 1)])

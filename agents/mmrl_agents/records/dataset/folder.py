@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrl_agents.records.dataset.features import INDICES, ColumnStatistics, Feature, as_png, from_png
 from mmrl_agents.records.files import read_json, write_atomically
-from mmrl_agents.watching.recording.features import INDICES, ColumnStatistics, Feature, as_png, from_png
 
 VERSION = "v3.0"
 INFO, OURS, STATISTICS, TASKS = "meta/info.json", "meta/mmrl.json", "meta/stats.json", "meta/tasks.parquet"

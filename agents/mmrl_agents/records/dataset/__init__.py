@@ -1,0 +1,1 @@
+"""Episodes in folders: the layout of LeRobotDataset v3.0, written and read."""
