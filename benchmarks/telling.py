@@ -9,6 +9,7 @@ and words as a policy senses them.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def play_scripts(episodes: int, seed: int) -> None:
 
 
 def judge(run: str, episodes: int, seed: int, checkpoint: str) -> None:
-    """Judges a policy on pairs of both kinds, with and without each sense, and prints the gap between them."""
+    """Judges a policy on pairs of both kinds and prints the gap between them."""
     heard, never = (_report(run, episodes, seed, checkpoint, words) for words in (HEARD, NEVER_HEARD))
     gap = compare(heard.rows[0].episodes, never.rows[0].episodes)
     assert gap.difference is not None
@@ -68,7 +69,8 @@ def judge(run: str, episodes: int, seed: int, checkpoint: str) -> None:
 def _report(run: str, episodes: int, seed: int, checkpoint: str, words: str) -> Report:
     path = Path(run) / f"evaluation_{words}.json" if Path(run).is_dir() else Path(f"evaluation_{words}.json")
     context = {"words": words}
-    return evaluate_run(EvaluateConfig(run, episodes, seed=seed, checkpoint=checkpoint, context=context, output=path))
+    chosen = EvaluateConfig(run, episodes, seed=seed, checkpoint=checkpoint, without=False, context=context)
+    return evaluate_run(replace(chosen, output=path))
 
 
 def draw(path: Path) -> None:

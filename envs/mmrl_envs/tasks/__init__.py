@@ -118,7 +118,7 @@ register_task(
 register_task(
     "mmrl/ToldInsertion-v0",
     "mmrl_envs.tasks.instructed.insertion:ToldInsertion",
-    max_episode_steps=50,
+    max_episode_steps=36,
     help="Push a peg into the hole that an instruction names, one of four by colour and mark.",
     physics_hz=500,
 )
