@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mmrl_envs.sensors import Sensor, View, make_sensor, register_sensor, sensor_names
     from mmrl_envs.sensors.camera import Camera, Depth
     from mmrl_envs.sensors.force_torque import ForceTorque
+    from mmrl_envs.sensors.hearing.microphone import Microphone
+    from mmrl_envs.sensors.hearing.tap_sound import TapSound
     from mmrl_envs.sensors.hole_estimate import HoleEstimate
     from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
     from mmrl_envs.sensors.tactile.pad import TactilePad
@@ -35,9 +37,11 @@ _LOADED_WHEN_NAMED = {
     "ForceTorque": "mmrl_envs.sensors.force_torque",
     "HoleEstimate": "mmrl_envs.sensors.hole_estimate",
     "JointProprioception": "mmrl_envs.sensors.proprioception",
+    "Microphone": "mmrl_envs.sensors.hearing.microphone",
     "Proprioception": "mmrl_envs.sensors.proprioception",
     "Sensor": "mmrl_envs.sensors",
     "TactilePad": "mmrl_envs.sensors.tactile.pad",
+    "TapSound": "mmrl_envs.sensors.hearing.tap_sound",
     "View": "mmrl_envs.sensors",
     "make_sensor": "mmrl_envs.sensors",
     "register_sensor": "mmrl_envs.sensors",
@@ -63,9 +67,11 @@ __all__ = [
     "ForceTorque",
     "HoleEstimate",
     "JointProprioception",
+    "Microphone",
     "Proprioception",
     "Sensor",
     "TactilePad",
+    "TapSound",
     "View",
     "make_sensor",
     "register_sensor",

@@ -27,6 +27,9 @@ CLICK_PLUG: Mapping[str, Any] = {
 }
 """Push until it clicks, and say done."""
 
+BY_SOUND: Mapping[str, Any] = {**CLICK_PLUG, "sensors": ["hole_estimate", "microphone"]}
+"""The same by ear, without the wrench."""
+
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/ClickPlug-v0": {"default": CLICK_PLUG}}
+    {"mmrl/ClickPlug-v0": {"default": CLICK_PLUG, "sound": BY_SOUND}}
 )

@@ -17,7 +17,7 @@ TOOL_KG = 0.1
 STRIKER_RADIUS_M = 0.006
 """Radius of the steel that strikes, where it touches."""
 _YOUNG, _POISSON = PLATE_COLUMNS.index("young_pa"), PLATE_COLUMNS.index("poisson")
-_BLOCK = 16
+_BLOCK, _SLOWEST = 16, 1e-6  # samples; m/s
 
 
 def kicks_of(mass_kg: float, plates: FloatArray, modes: Modes, speed: FloatArray, place: FloatArray) -> FloatArray:
@@ -30,7 +30,8 @@ def kicks_of(mass_kg: float, plates: FloatArray, modes: Modes, speed: FloatArray
         speed: at which they are struck, m/s, (n,).
         place: where, as shares of the sides, (n, 2).
     """
-    duration = contact_time(mass_kg, STRIKER_RADIUS_M, plates[:, _YOUNG], plates[:, _POISSON], speed)
+    moving = np.maximum(speed, _SLOWEST)  # a strike at no speed takes for ever
+    duration = contact_time(mass_kg, STRIKER_RADIUS_M, plates[:, _YOUNG], plates[:, _POISSON], moving)
     share = half_sine_spectrum(modes.frequency_hz, duration[:, None])
     kicks: FloatArray = mass_kg * speed[:, None] * share * modes.shape_at(place) / modes.mass_kg
     return kicks

@@ -122,9 +122,8 @@ class Hearing:
         n, samples = world.num_worlds, world.substeps * SAMPLE_HZ // world.physics_hz
         self._ears, self._spectrogram = ears, spectrogram
         self._ringing = RingingPlates(world, source)
-        self._before = np.zeros(
-            (n, spectrogram.window - spectrogram.hop), np.float32
-        )  # newest samples that windows reach back to
+        # the newest samples, which windows of the next control step reach back to
+        self._before = np.zeros((n, spectrogram.window - spectrogram.hop), np.float32)
         self._newest = np.zeros((n, samples), np.float32)
         self.samples_per_frame, self.samples_per_step = spectrogram.hop, SAMPLE_HZ // world.physics_hz
 

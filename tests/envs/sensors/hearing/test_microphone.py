@@ -128,7 +128,7 @@ def test_a_world_sounds_the_same_whatever_the_number_of_worlds() -> None:
     one.close()
 
 
-def test_latency_and_noise_are_those_of_every_sense() -> None:
+def test_noise_is_in_decibels_and_silence_stays_the_least_there_is() -> None:
     envs = make(sensors=("microphone",), context={**STILL, "microphone_noise": 2.0})
     quiet = envs.reset(seed=0)[0]["microphone"]
     assert 0.3 < quiet[quiet > 0].std() < 3.0  # decibels; half of it is clipped to silence
