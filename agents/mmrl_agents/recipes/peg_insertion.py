@@ -101,16 +101,20 @@ BLIND = {
 GENTLE = {
     **PEG_INSERTION,
     "env": "mmrl/PegInsertionGentle-v0",
-    "total_steps": 300_000,
+    "total_steps": 350_000,
     "stop_at_success": None,
     "curriculum": "success_gated",
     "curriculum_options": {"episodes": 32, "harder_above": 0.7, "step_harder": 0.15, "step_easier": 0.06},
-    # A block that hardly breaks lets insertion be learned first, with and without touch.
-    "vary": {"force_limit_n": [[150.0, 200.0], [25.0, 60.0]]},
+    "vary": {
+        # A block that hardly breaks lets insertion be learned first, with and without touch.
+        "force_limit_n": [[150.0, 200.0], [25.0, 60.0]],
+        # From within the hole up to where episodes begin: steps of 3 mm find no hole by chance.
+        "start_progress": [[0.6, 1.0], [0.0, 0.0]],
+    },
     "policy": {},
     "ppo": {**PEG_INSERTION["ppo"], "learning_rate": 1e-3, "final_learning_rate": 2e-4, "log_std": [-1.0, -2.2]},
 }
-"""Gentleness by limits that fall as the policy succeeds under them."""
+"""Gentleness by starts that rise out of the hole and limits that fall as the policy succeeds under them."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
