@@ -10,7 +10,7 @@ from mmrl.evaluation.figures import figures_of
 from tests.envs.matrix import TASKS
 
 TREE = Path(__file__).parents[1]
-OF_ONE_TASK = ("slot_laps.py", "walking.py")
+OF_ONE_TASK = ("slot_laps.py", "telling.py", "walking.py")
 """Benchmarks of a single task, which name its figures as the task does."""
 SOURCES = [
     path

@@ -61,9 +61,10 @@ class Spectrogram:
 
         framed = np.lib.stride_tricks.sliding_window_view(sound, self.window, axis=1)[:, :: self.hop]
         spectrum = rfft(framed * self._hann, axis=2)
-        power = (spectrum.real**2 + spectrum.imag**2).reshape(-1, len(self._weights)) @ self._weights
+        # world by world: in one product over all of them the last digits would depend on how many there are
+        power = (spectrum.real**2 + spectrum.imag**2) @ self._weights
         levels: FloatArray = 10.0 * np.log10(1.0 + power, dtype=np.float64)
-        return levels.reshape(*framed.shape[:2], -1)
+        return levels
 
 
 def band_centres(bands: int) -> FloatArray:

@@ -84,9 +84,8 @@ class Taxels:
         """
         along_x, along_y = self._spreading
         deep = np.maximum(depth, 0.0, dtype=along_x.dtype)
-        felt = (along_y @ (deep.reshape(-1, self.samples) @ along_x.T).reshape(len(depth), self.samples, -1)).astype(
-            np.float64
-        )
+        # pad by pad: in one product over all of them the last digits would depend on how many there are
+        felt = (along_y @ (deep @ along_x.T)).astype(np.float64)
         felt *= self.there
         total = felt.sum(axis=(1, 2), keepdims=True)
         nothing = total[:, 0, 0] <= _NOTHING
@@ -117,8 +116,9 @@ class Taxels:
         """
         x, y = self._x, self._y
         by_column, by_row = shares.sum(axis=1), shares.sum(axis=2)  # (n, k) each
-        centre_x, centre_y = by_column @ x, by_row @ y
-        inertia = by_column @ x**2 - centre_x**2 + by_row @ y**2 - centre_y**2
+        # no matrix product, whose last digits depend on the number of pads
+        (centre_x, square_x), (centre_y, square_y) = _moments(by_column, x), _moments(by_row, y)
+        inertia = square_x - centre_x**2 + square_y - centre_y**2
         about_centre = moment - centre_x * force[:, 2] + centre_y * force[:, 1]
         turning = np.divide(about_centre, inertia, out=np.zeros_like(inertia), where=inertia > _NOTHING)[:, None]
         along_x = force[:, 1:2] - turning * (y - centre_y[:, None])  # (n, k) by row
@@ -126,6 +126,11 @@ class Taxels:
         np.multiply(shares, force[:, 0, None, None], out=out[..., 0])
         np.multiply(shares, along_x[:, :, None], out=out[..., 1])
         np.multiply(shares, along_y[:, None, :], out=out[..., 2])
+
+
+def _moments(shares: FloatArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The sums of shares (n, k) times their places (k,), and times the squares of these, (n,) each."""
+    return np.einsum("nk,k->n", shares, places), np.einsum("nk,k->n", shares, places**2)
 
 
 def _middles(side: float, number: int) -> FloatArray:
