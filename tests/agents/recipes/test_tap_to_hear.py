@@ -25,7 +25,7 @@ def sound_of(film: Path) -> np.ndarray:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)[0]
 
 
-@pytest.mark.parametrize("sense", ["tap_sound", "microphone"])
+@pytest.mark.parametrize("sense", ["tap_sound", pytest.param("microphone", marks=pytest.mark.slow)])
 def test_it_is_trained_without_a_sense_at_times_goes_on_is_judged_and_filmed_with_its_sound(
     sense: str, tmp_path: Path
 ) -> None:

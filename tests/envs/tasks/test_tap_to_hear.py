@@ -61,7 +61,9 @@ def successes(envs: RobotVectorEnv, expert: TapListener, misled: bool = False) -
     return float(info["is_success"].mean())
 
 
-@pytest.mark.parametrize("tells", DISTINCTIONS)
+@pytest.mark.parametrize(
+    "tells", [tells if tells == "material" else pytest.param(tells, marks=pytest.mark.slow) for tells in DISTINCTIONS]
+)
 def test_an_expert_that_listens_succeeds(tells: str) -> None:
     envs = make(48, tells=tells)
     assert successes(envs, taught(tells)) >= 0.95
