@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class PolicyDocument:
     """Name of the file of the policy beside the document; its ending says the format."""
     versions: Mapping[str, str]
     """Of the packages that it was trained and exported with."""
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The words of senses that read words, by sense: the first has the number 1, 0 is no word."""
 
     def write(self, folder: Path) -> None:
         """Write it into a folder."""
@@ -50,6 +52,7 @@ class PolicyDocument:
             "memory": self.memory,
             "weights": self.weights,
             "versions": dict(self.versions),
+            "vocabularies": {name: list(words) for name, words in self.vocabularies.items()},
         }
         (folder / FILE).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
@@ -69,6 +72,7 @@ class PolicyDocument:
                 memory=int(document["memory"]),
                 weights=_beside(document["weights"]),
                 versions=document["versions"],
+                vocabularies={name: tuple(words) for name, words in document["vocabularies"].items()},
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is no description of a policy: {type(error).__name__}: {error}") from error

@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 import mmrl
 from mmrl.deploy.document import PolicyDocument
+from mmrl.modality import WordBag
 from mmrl_agents.policies.graphs import WRITERS, ActingGraph
 from mmrl_agents.policies.loading import LoadedPolicy
 from mmrl_agents.policies.trained import StoredPolicy, TrainedPolicy, load_policy, read_stored, require_finite
@@ -96,6 +97,11 @@ def _graph_of(trained: TrainedPolicy, file_format: str) -> Callable[[Path], None
         action_space=space,
         memory=trained.policy.state_size,
         weights=f"model.{file_format}",
+        vocabularies={
+            name: sense.encoder.vocabulary
+            for name, sense in trained.policy.modalities.items()
+            if isinstance(sense.encoder, WordBag)
+        },
         versions={**trained.document["versions"], "exported by mmrl": mmrl.__version__, "torch": torch.__version__},
     )
 

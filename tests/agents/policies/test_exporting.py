@@ -112,8 +112,10 @@ assert not {{"torch", "mmrl_envs", "mmrl_agents", "mujoco"}} & set(sys.modules),
 
 
 def test_the_document_says_what_is_read_and_what_actions_mean(tmp_path: Path) -> None:
-    PolicyDocument("toy", 20.0, SENSES, SPACE, 5, "model.onnx", {"mmrl": "0"}).write(tmp_path)
+    words = {"instruction": ("insert", "the", "peg")}
+    PolicyDocument("toy", 20.0, SENSES, SPACE, 5, "model.onnx", {"mmrl": "0"}, words).write(tmp_path)
     read = PolicyDocument.read(tmp_path)
+    assert read.vocabularies == words
     for name, sense in SENSES.items():
         same = read.senses[name]
         assert (same.shape, same.history, same.rate_hz, same.units, same.labels) == (
