@@ -7,7 +7,7 @@ Inputs of such a file are flat: each sense by its name, (N, *window_shape); `pre
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,8 @@ FORMATS: Mapping[str, str] = MappingProxyType(
     {".onnx": "mmrl.deploy.onnx:OnnxPolicy", ".pt2": "mmrl.deploy.pt2:Pt2Policy"}
 )
 """The class that runs a file, by its ending."""
+RUNS_CODE = (".pt2",)
+"""Endings of files whose reader unpickles parts of them (torch.export.load)."""
 
 
 class ExportedPolicy(ABC):
@@ -111,14 +113,23 @@ def is_exported(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def open_exported(folder: Path) -> ExportedPolicy:
-    """The policy of a folder. Raises ValueError for a folder that is not whole, or of a format that is not known."""
+def open_exported(folder: Path, trust: Sequence[str] = ()) -> ExportedPolicy:
+    """The policy of a folder.
+
+    Raises ValueError for a folder that is not whole, of a format that is not known, and of one that may run code where
+    `trust` does not name it.
+    """
     document = PolicyDocument.read(folder)
     path = folder / document.weights
     if path.suffix not in FORMATS:
         raise ValueError(f"{path} is of no known format: {', '.join(FORMATS)}")
     if not path.is_file():
         raise ValueError(f"{folder / FILE} names {document.weights}, which is not there")
+    if path.suffix in RUNS_CODE and path.suffix[1:] not in trust:
+        raise ValueError(
+            f"{path} is unpickled where it is loaded, which may run any code: if you made it, or trust whoever did, "
+            f"load it by mmrl.load({str(folder)!r}, trust=[{path.suffix[1:]!r}]). An ONNX file runs none"
+        )
     module, _, name = FORMATS[path.suffix].partition(":")
     return cast(ExportedPolicy, getattr(import_module(module), name)(document, path))
 

@@ -59,17 +59,18 @@ def load(
 ) -> ReadyPolicy:
     """The policy of a run folder, of an exported one, or one that comes with the package, such as "peg_insertion".
 
-    One that was exported as ONNX or by torch.export needs no other package of the suite, and neither of the options.
+    One that was exported as ONNX or by torch.export needs no other package of the suite, no checkpoint and no device.
 
     Args:
         source: a folder or a name; `mmrl list pretrained` shows the names.
         checkpoint: "best", "last" or a file, of a run folder.
         device: where its network computes, "cpu" or "cuda".
-        trust: modules of somebody else's run that may be imported (docs/security.md).
+        trust: modules of somebody else's run that may be imported, and "pt2" for files of torch.export, which may run
+            code (docs/security.md).
 
     Raises FileNotFoundError for what does not exist, and what `mmrl_agents.policies.trained.load_policy` raises.
     """
     if is_exported(Path(source)):
-        return open_exported(Path(source))
+        return open_exported(Path(source), trust)
     loaded = import_module(_LOADER).load(source, checkpoint=checkpoint, device=device, trust=trust)
     return cast(ReadyPolicy, loaded)

@@ -32,7 +32,12 @@ def balancing(folder: Path, episodes: int = 10, length: int = 100) -> Path:
         features_of(POLE, LEFT_OR_RIGHT),
         50.0,
         "balance",
-        {"env": "CartPole-v1", "env_kwargs": {}, "context": {}, "senses": {"observation": {}}, "versions": {}},
+        {
+            "train": {"env": "CartPole-v1", "env_kwargs": {}, "modalities": {}},
+            "context": {},
+            "senses": {"observation": {}},
+            "versions": {},
+        },
     )
     rng = np.random.default_rng(0)
     for seed in range(episodes):

@@ -61,7 +61,7 @@ def observation(rows: int, seed: int) -> dict[str, NDArray[Any]]:
 
 def require_same(folder: Path, policy: ActorCritic) -> None:
     """The graph acts as the network does, for any number of rows, with senses missing, and over time."""
-    exported, judged = open_exported(folder), TorchPolicy(policy, SPACE)
+    exported, judged = open_exported(folder, trust=["pt2"]), TorchPolicy(policy, SPACE)
     missing = {"camera": np.array([True, False, True]), "pose": np.array([True, True, False])}
     for seed, present in enumerate(({}, missing, {})):
         seen = observation(3, seed)
@@ -153,7 +153,15 @@ def test_a_folder_that_is_not_whole_is_refused(change: dict[str, Any], message: 
     document = json.loads((tmp_path / "policy.json").read_text()) | change
     (tmp_path / "policy.json").write_text(json.dumps(document))
     with pytest.raises(ValueError, match=message):
-        mmrl.load(tmp_path)
+        mmrl.load(tmp_path, trust=["pt2"])
+
+
+def test_a_file_that_may_run_code_is_loaded_where_it_is_trusted_alone(tmp_path: Path) -> None:
+    written(tmp_path, network(), "pt2")
+    for load in (mmrl.load, Runner):
+        with pytest.raises(ValueError, match=r"may run any code: .* trust=\['pt2'\]"):
+            load(tmp_path)
+    assert mmrl.load(tmp_path, trust=["pt2"]).hz == 20.0
 
 
 class Deciding(torch.nn.Module):

@@ -190,6 +190,8 @@ class Dataset:
                 for name, entry in info["features"].items()
                 if name not in INDICES
             }
+            self.frames = int(info["total_frames"])
+            """Number of frames of all episodes."""
             self._rows = import_module("pyarrow.parquet").read_table(
                 folder / EPISODES.format(chunk_index=0, file_index=0)
             )

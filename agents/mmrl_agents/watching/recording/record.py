@@ -27,6 +27,7 @@ from mmrl_agents.settings.config import Settings
 from mmrl_agents.watching.recording.actors import Actor, make_actor, worlds_of
 from mmrl_agents.worlds.making import require_context_known
 from mmrl_agents.worlds.spec import WorldSpec
+from mmrl_agents.worlds.trust import marked_config
 
 IN_A_FILE = 10
 """Episodes of one file, which are lost together where a recording breaks off."""
@@ -46,7 +47,7 @@ class RecordConfig:
     env: str | None = None
     """The environment, for expert and random."""
     seed: int = 20_000
-    """RecordedEpisode number i begins as a world reset with seed + i does."""
+    """Episode number i begins as a world reset with seed + i does."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     checkpoint: str = "best"
@@ -79,7 +80,7 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
             config.output,
             features_of(senses, _actions_of(world)),
             _rate_of(world),
-            f"{spec.env}",
+            spec.env,
             _ours(config, spec, context, senses),
         )
         won, waiting = 0, []
@@ -143,13 +144,14 @@ def _rate_of(world: gym.Env[Any, Any]) -> float:
 def _ours(
     config: RecordConfig, spec: WorldSpec, context: Mapping[str, Any], senses: Mapping[str, Modality]
 ) -> dict[str, Any]:
-    """The document of meta/mmrl.json."""
-    return {
-        "source": config.source,
-        "env": spec.env,
-        "env_kwargs": dict(spec.kwargs),
-        "modalities": dict(spec.modalities),
-        "context": dict(context),
-        "senses": {name: sense.describe() for name, sense in senses.items()},
-        "versions": library_versions(),
-    }
+    """The document of meta/mmrl.json, with the worlds as config.json has them and the mark of who recorded in them."""
+    worlds = {"env": spec.env, "env_kwargs": dict(spec.kwargs), "modalities": dict(spec.modalities)}
+    return marked_config(
+        {
+            "source": config.source,
+            "train": worlds,
+            "context": dict(context),
+            "senses": {name: sense.describe() for name, sense in senses.items()},
+            "versions": library_versions(),
+        }
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from mmrl_agents.records.dataset.folder import Dataset, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.worlds.spec import WorldSpec
+from mmrl_agents.worlds.trust import require_trusted
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class ReplayConfig:
     """Folder that mmrl record wrote."""
     episode: int = 0
     """Number of the episode."""
+    trust: tuple[str, ...] = ()
+    """Modules that the data may import, where you did not record them on this machine."""
 
     def __post_init__(self) -> None:
         fit(self, "")
@@ -47,12 +50,15 @@ class PlayedAgain:
 
 
 def replay(config: ReplayConfig, console: Console | None = None) -> PlayedAgain:
-    """Play an episode again. Raises ValueError for a folder that is no data set and an episode that it lacks."""
+    """Play an episode again.
+
+    Raises ValueError for a folder that is no data set and an episode that it lacks, Untrusted where it names code that
+    this user neither recorded with nor trusts.
+    """
     console = console or terminal()
     data = Dataset(config.data)
     episode, ours = data.episode(config.episode), data.ours
-    spec = WorldSpec(ours["env"], ours["env_kwargs"], ours["modalities"])
-    with closing(spec.make_single()) as world:
+    with closing(recorded_worlds(data, config.trust).make_single()) as world:
         steps, difference = _played(world, episode, ours["context"])
     now = library_versions()
     versions = tuple(
@@ -68,6 +74,20 @@ def replay(config: ReplayConfig, console: Console | None = None) -> PlayedAgain:
     else:
         say(console, f"episode {config.episode} is the same, bit for bit: {steps} steps")
     return PlayedAgain(steps, difference, versions)
+
+
+def recorded_worlds(data: Dataset, trust: Sequence[str] = ()) -> WorldSpec:
+    """The worlds that a data set was recorded in.
+
+    Raises Untrusted where it names code that this user neither recorded with on this machine nor names in `trust`, and
+    ValueError where it names no worlds.
+    """
+    require_trusted(data.ours, str(data.folder), trust)
+    try:
+        worlds = data.ours["train"]
+        return WorldSpec(str(worlds["env"]), dict(worlds["env_kwargs"]), dict(worlds["modalities"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{data.folder} does not say in which worlds it was recorded: {error}") from error
 
 
 def _played(world: gym.Env[Any, Any], episode: RecordedEpisode, context: Mapping[str, Any]) -> tuple[int, str]:

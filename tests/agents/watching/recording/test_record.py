@@ -17,6 +17,7 @@ from mmrl_agents.records.dataset.folder import DATA, EPISODES, Dataset, DatasetW
 from mmrl_agents.watching.recording.record import RecordConfig, record
 from mmrl_agents.watching.recording.replay import ReplayConfig
 from mmrl_agents.watching.recording.replay import replay as play_again
+from mmrl_agents.worlds.trust import Untrusted
 from tests.trainings import POLE, trained_quietly
 
 SENSES = {
@@ -126,6 +127,25 @@ def test_a_policy_in_an_environment_of_another_package_is_recorded(tmp_path: Pat
     run = trained_quietly(replace(POLE, run_dir=tmp_path / "run"))
     record(RecordConfig(str(run), tmp_path / "data", episodes=3, checkpoint="last"))
     assert play_again(ReplayConfig(tmp_path / "data", episode=2)).difference == ""
+
+
+def test_code_of_somebody_else_is_not_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither by playing again nor by imitation: a data set is data, as a run folder is."""
+    record(RecordConfig("random", tmp_path / "data", episodes=1, env="CartPole-v1"))
+    (tmp_path / "evil_robot.py").write_text("raise AssertionError('imported')")
+    path = tmp_path / "data/meta/mmrl.json"
+    document = json.loads(path.read_text())
+    for env in ("evil_robot:make", "os:getcwd", "evil_robot:Id-v0"):
+        document["train"]["env"] = env
+        path.write_text(json.dumps(document))
+        with pytest.raises(Untrusted, match="names"):
+            play_again(ReplayConfig(tmp_path / "data"))
+        assert main(["clone", str(tmp_path / "data")]) != 0
+        assert "names" in capsys.readouterr().err
+    document["train"] |= {"env": "Ant-v5", "env_kwargs": {"xml_file": "/etc/passwd"}}
+    path.write_text(json.dumps(document))
+    with pytest.raises(Untrusted, match="may name a file or a module"):
+        play_again(ReplayConfig(tmp_path / "data"))
 
 
 def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
