@@ -16,20 +16,16 @@ from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
 from mmrl_agents.watching.watch import WatchConfig, watch_run
 from mmrl_envs.tasks.slot.tracks import HELD_OUT
-from tests.trainings import trained_quietly
+from tests.trainings import recipe_cut_short, trained_quietly
 
 ENV_ID = "mmrl/SlotCar-v0"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = recipe_for(ENV_ID)
-    ppo = replace(recipe.ppo, num_steps=8, minibatch_size=16, epochs=1)
-    short = replace(recipe, ppo=ppo, num_worlds=2, total_steps=64, threads=1, device="cpu", evaluate_episodes=0)
     return trained_quietly(
-        replace(
-            short,
-            env_kwargs={"max_episode_steps": 5},
+        recipe_cut_short(
+            ENV_ID,
             context={"track": ["oval", "loopy"], "grip": [0.9, 1.1]},
             curriculum="linear",
             vary={"latency_s": [0.02, [0.02, 0.1]]},
