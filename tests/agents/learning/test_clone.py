@@ -14,6 +14,7 @@ import mmrl
 from mmrl.modality import MLP, Modality
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.cli import main
+from mmrl_agents.cli.cloning import as_training
 from mmrl_agents.experience.demonstrations import Demonstrations, read_demonstrations
 from mmrl_agents.learning.clone import CloneConfig, clone_loss
 from mmrl_agents.records.dataset.features import ACTION, DONE, REWARD, SUCCESS, features_of
@@ -80,6 +81,32 @@ def test_a_pole_is_balanced_as_it_was_shown(tmp_path: Path, capsys: pytest.Captu
     assert int(policy.act({"observation": [0.0, 0.0, 0.1, 0.0]})) == 1
     with pytest.raises(ValueError, match="no critic of it can be asked"):
         policy.value({"observation": [0.0, 0.0, 0.1, 0.0]})
+
+
+def test_the_words_of_a_clone_are_those_of_a_training(tmp_path: Path) -> None:
+    data = str(balancing(tmp_path / "data", episodes=2, length=5))
+    usual = ["CartPole-v1", "--agent", "clone", "--clone.data", data]
+    assert as_training([data]) == [*usual, "--total-steps", "400"]
+    assert as_training([data, "--trust", "one", "two", "--seed", "3", "--total-steps=9"]) == [
+        *usual,
+        "--seed",
+        "3",
+        "--total-steps=9",
+    ]
+    path = tmp_path / "data" / "meta" / "mmrl.json"
+    document = json.loads(path.read_text())
+    document["train"]["env_kwargs"] = {"sensors": ["camera", "proprioception"], "control_hz": 10}
+    path.write_text(json.dumps(document))
+    assert as_training([data, "--total-steps", "9"]) == [
+        *usual,
+        "--set",
+        "control_hz=10",
+        "--sensors",
+        "camera",
+        "proprioception",
+        "--total-steps",
+        "9",
+    ]
 
 
 def test_the_loss_is_the_mean_negative_log_likelihood() -> None:
