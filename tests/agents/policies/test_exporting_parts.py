@@ -43,7 +43,7 @@ def require_same(fusion: str, file_format: str, folder: Path) -> None:
     weights = f"model.{file_format}"
     (folder / weights).write_bytes(WRITERS[file_format](ActingGraph(policy, SPACE)))
     PolicyDocument("toy", 20.0, SENSES, SPACE, policy.state_size, weights, {"mmrl": "0"}).write(folder)
-    exported, judged = open_exported(folder), TorchPolicy(policy, SPACE)
+    exported, judged = open_exported(folder, trust=["pt2"]), TorchPolicy(policy, SPACE)
     for seed, present in enumerate(({}, {"holes": np.array([True, False, True])}, {})):
         seen = observation(seed)
         acted = exported.act(seen, present)
