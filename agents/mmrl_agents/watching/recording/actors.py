@@ -87,7 +87,10 @@ def worlds_of(
         if env is None:
             raise ValueError(f"{source} acts in any environment: name one, --env mmrl/PegInsertion-v0")
         return WorldSpec(env), None
-    trained = load_policy(source, checkpoint=checkpoint, trust=trust)
+    try:
+        trained = load_policy(source, checkpoint=checkpoint, trust=trust)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; without a policy act {EXPERT} and {RANDOM}") from error
     if env is not None and env != trained.env_id:
         raise ValueError(f"{source} was trained in {trained.env_id}, not in {env}: leave out --env")
     return trained.worlds, trained

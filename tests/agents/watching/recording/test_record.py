@@ -169,6 +169,8 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
     ("words", "message"),
     [
         (["random"], "random acts in any environment: name one"),
+        (["experts"], "experts is no run folder: it has no config.json; policies that come with the package: peg_"),
+        (["experts"], "without a policy act expert and random"),
         (["expert", "--env", "mmrl/Toddler-v0"], "mmrl/Toddler-v0 has no script; tasks with one: mmrl/PegInsertion-v0"),
         (["expert", "--env", "CartPole-v1"], "CartPole-v1 has no script"),
         (["peg_insertion", "--env", "mmrl/Wipe-v0"], "was trained in mmrl/PegInsertion-v0, not in mmrl/Wipe-v0"),
