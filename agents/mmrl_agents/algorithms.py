@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mmrl.policy.actor_critic import ActorCritic
+from mmrl.policy.actor_critic import NO_SENSES, ActorCritic
 from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
 from mmrl.settings.offers import by_name, claimed_by, origin_of, usable
@@ -44,9 +44,8 @@ Trained = TypeVar("Trained", bound=Network)
 def native_network(setting: Setting) -> ActorCritic:
     """The untrained actor and critic of mmrl, from what the worlds declare and `setting.policy` says."""
     envs = setting.envs
-    return ActorCritic(
-        setting.modalities, action_space_of(envs), setting.policy, critic_senses_of(envs), setting.objectives
-    )
+    of_critic = critic_senses_of(envs) if setting.policy.privileged_critic else NO_SENSES
+    return ActorCritic(setting.modalities, action_space_of(envs), setting.policy, of_critic, setting.objectives)
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ _REINFORCE: Algorithm[ActorCritic] = Algorithm(
     defaults={"num_worlds": ReinforceConfig().games_per_batch},
     reads=(
         Reads(
-            ("policy.separate_critic", "policy.critic_hidden"),
+            ("policy.separate_critic", "policy.privileged_critic", "policy.critic_hidden"),
             lambda c: c.reinforce.baseline == "value",
             "REINFORCE has no critic unless reinforce.baseline is value; it is {reinforce.baseline}",
         ),
@@ -144,7 +143,10 @@ _FITTED_Q: Algorithm[QNetwork] = Algorithm(
     part="fitted_q",
     reads=(
         Reads(
-            ("policy.head", "policy.actor_hidden", "policy.separate_critic", "policy.log_std_init"),
+            (
+                *("policy.head", "policy.actor_hidden", "policy.log_std_init"),
+                *("policy.separate_critic", "policy.privileged_critic"),
+            ),
             lambda c: False,
             "agent {agent} takes the action of the highest value, and its network is the critic",
         ),
@@ -170,7 +172,11 @@ _CLONE: Algorithm[ActorCritic] = Algorithm(
     part="clone",
     reads=(
         _NO_OBJECTIVE,
-        Reads(("policy.critic_hidden", "policy.separate_critic"), lambda c: False, "agent {agent} trains no critic"),
+        Reads(
+            ("policy.critic_hidden", "policy.separate_critic", "policy.privileged_critic"),
+            lambda c: False,
+            "agent {agent} trains no critic",
+        ),
         Reads(
             ("sense_dropout", "curriculum", "stop_at_success", "stop_at_return"),
             lambda c: False,

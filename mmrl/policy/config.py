@@ -32,6 +32,9 @@ class PolicyConfig:
     """Sizes of the hidden layers of the critic."""
     separate_critic: bool = False
     """Give the critic encoders and a fusion of its own in place of the actor's."""
+    privileged_critic: bool = True
+    """Let the critic read what the worlds show it alone, in simulation the state of the task; else it reads what the
+    actor senses."""
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
     head: str = "auto"

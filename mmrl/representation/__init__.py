@@ -22,12 +22,16 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
 def objective_configs(settings: Mapping[str, Any]) -> dict[str, ObjectiveConfig]:
     """The objectives that settings by name ask for, such as {"state": {"weight": 0.5}}.
 
+    None in place of the settings of one leaves it out.
+
     Raises ValueError for an unknown name or setting, listing those there are, and for a value out of bounds.
     """
     configs = {}
     for name, given in settings.items():
         if name not in OBJECTIVES:
             raise ValueError(f"unknown objective {name!r}; there are {', '.join(OBJECTIVES)}")
+        if given is None:
+            continue
         if not isinstance(given, Mapping):
             raise ValueError(f"objective {name!r} is set by {name}.weight=NUMBER and its other settings, got {given!r}")
         try:

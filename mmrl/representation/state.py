@@ -30,7 +30,7 @@ class StateReadOut(ObjectiveConfig):
             hidden = ", ".join(name for name in senses if name not in perception.modalities) or "none"
             raise ValueError(
                 f"objective 'state' reads off {self.sense!r}, which must be a sense of the critic alone; "
-                f"these worlds give their critic {hidden}"
+                f"the critic here has {hidden}; state=null leaves the objective out"
             )
         return LinearReadOut(self.sense, perception.features, math.prod(senses[self.sense].window_shape))
 

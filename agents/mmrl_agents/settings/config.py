@@ -99,7 +99,7 @@ class TrainConfig:
     """Settings of the network."""
     objectives: Settings = field(default_factory=dict)
     """Losses that the encoders learn from besides, of those `mmrl list objectives` shows, with their weights, such as
-    state.weight=0.5."""
+    state.weight=0.5; state=null leaves out that of the recipe."""
     evaluate_episodes: int = 100
     """Episodes of the evaluation after training; 0 leaves it out."""
     judge_every: int | None = None

@@ -174,7 +174,7 @@ def test_an_update_reports_its_objectives_and_no_others() -> None:
     config = PPOConfig(num_steps=8, minibatch_size=32, epochs=1)
     ppo, rollout = collected(config)
     assert "state_loss" not in ppo.update(rollout.storage)
-    with pytest.raises(ValueError, match=r"objective 'state' reads off 'privileged', .* give their critic none"):
+    with pytest.raises(ValueError, match=r"objective 'state' reads off 'privileged', .* the critic here has none"):
         ActorCritic(ppo.policy.modalities, gym.spaces.Discrete(2), objectives={"state": StateReadOut()})
 
 

@@ -19,6 +19,8 @@ from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.learning.ppo import PPO, PPOConfig
+from mmrl_agents.settings.algorithm import build_network
+from mmrl_agents.settings.config import TrainConfig
 from tests.toys.groups import LIMIT, MAP, PLACES, STATE, Line
 
 
@@ -149,3 +151,12 @@ def test_any_of_them_can_be_read_off() -> None:
     rollout.collect()
     ppo = PPO(rollout.policy, PPOConfig(num_steps=12, minibatch_size=36, epochs=1), torch.Generator().manual_seed(0))
     assert np.isfinite(ppo.update(rollout.storage)["state_loss"])
+
+
+def test_without_privileges_the_critic_reads_what_the_actor_does() -> None:
+    envs = Line()
+    settings = {"policy": {"privileged_critic": False}, "objectives": {"state": None}}
+    made = build_network(TrainConfig("toys:line", recipe="none", **settings), envs)
+    assert not made.critic_modalities
+    with pytest.raises(ValueError, match="the critic here has none; state=null leaves the objective out"):
+        build_network(TrainConfig("toys:line", recipe="none", **{**settings, "objectives": {"state.weight": 1}}), envs)

@@ -270,7 +270,10 @@ def test_settings_that_are_no_more_are_passed_over_in_older_runs() -> None:
         ({"stop_at_success": 1.5}, r"stop_at_success must lie in \(0, 1\], got 1.5"),
         ({"device": "cuda:0"}, "torch sees no CUDA"),
         ({"device": "meta"}, "device 'meta' is none that mmrl trains on: auto, cpu, cuda or cuda:1, say"),
-        ({"objectives": {"state.weight": 1.0}}, "objective 'state' reads off 'privileged', .* give their critic none"),
+        (
+            {"objectives": {"state.weight": 1.0}},
+            "objective 'state' reads off 'privileged', .* the critic here has none",
+        ),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -16,6 +16,7 @@ STATE = Modality("privileged", (2,), 20, Unencoded())
 def test_settings_by_name_become_objectives() -> None:
     assert objective_configs({}) == {}
     assert objective_configs({"state": {"weight": 1, "sense": "map"}}) == {"state": StateReadOut(1.0, "map")}
+    assert objective_configs({"state": None}) == {}
     assert OBJECTIVES["state"] is StateReadOut
 
 
@@ -39,7 +40,7 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, object], messa
     [({}, "privileged", "none"), ({"map": STATE}, "privileged", "map"), ({"privileged": STATE}, "pose", "privileged")],
 )
 def test_only_what_the_critic_alone_senses_is_read_off(senses: dict[str, Modality], sense: str, given: str) -> None:
-    with pytest.raises(ValueError, match=rf"'state' reads off '{sense}', .* give their critic {given}"):
+    with pytest.raises(ValueError, match=rf"'state' reads off '{sense}', .* the critic here has {given}"):
         StateReadOut(sense=sense).start(Perception(POSE), {**POSE, **senses})
 
 
