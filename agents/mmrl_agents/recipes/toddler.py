@@ -15,6 +15,8 @@ TODDLER: Mapping[str, Any] = {
         "minibatch_size": 256,
         "epochs": 8,
         "gamma": 0.97,
+        # Without a bound half of the samples end beyond the clip, and some walks are unlearned again.
+        "target_kl": 0.03,
         # Wide noise rolls a foot over its inner edge however well it walks.
         "log_std": [-1.0, -3.0],
     },
