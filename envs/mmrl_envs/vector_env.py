@@ -60,7 +60,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         render_mode: None, "rgb_array" (frames, of width and height in pixels) or "human" (a window on world 0).
         num_threads: threads for physics and rendering, 0 for one per core.
         autoreset: restart finished worlds within the step that finishes them.
-        engine: what simulates the scene, "mujoco" or "pybullet"; images are MuJoCo's with both.
+        engine: what simulates the scene, "mujoco", "pybullet" or "warp"; images are MuJoCo's with all.
 
     Raises:
         ValueError: on an unknown sensor, context, engine or render mode, or rates that do not divide.

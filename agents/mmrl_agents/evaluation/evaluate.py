@@ -68,7 +68,7 @@ class EvaluateConfig:
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     engine: str | None = None
-    """Physics engine to judge in, mujoco or pybullet, in place of that of the training."""
+    """Physics engine to judge in, mujoco, pybullet or warp, in place of that of the training."""
     episode_limit: int = LONGEST_EPISODE
     """Most steps of an episode; one that still goes on is cut there, and the report says so."""
     deterministic: bool = True

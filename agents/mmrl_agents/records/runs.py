@@ -41,6 +41,8 @@ _RECORDED = ("mmrl", "torch", "gymnasium", "mujoco", "numpy")
 _WHERE_USED = MappingProxyType(
     {
         "pybullet": "pybullet",
+        "mujoco_warp": "mujoco-warp",
+        "warp": "warp-lang",
         "ale_py": "ale-py",
         "gymnasium_robotics": "gymnasium-robotics",
         "panda_gym": "panda-gym",

@@ -10,6 +10,8 @@ from mmrl_envs.physics.mujoco_world import MujocoWorld
 from mmrl_envs.physics.world import World
 
 DEFAULT_ENGINE = "mujoco"
+BULLET = "pybullet"
+WARP = "warp"
 
 WorldMaker = Callable[[Sequence[mujoco.MjModel], int, int, int], World]
 """Worlds from variants, N, S and a number of threads, 0 for one per core."""
@@ -25,7 +27,13 @@ def _bullet(variants: Sequence[mujoco.MjModel], num_worlds: int, substeps: int, 
     return BulletWorld(variants, num_worlds, substeps=substeps)  # in one thread: see there
 
 
-ENGINES: Mapping[str, WorldMaker] = {DEFAULT_ENGINE: _mujoco, "pybullet": _bullet}
+def _warp(variants: Sequence[mujoco.MjModel], num_worlds: int, substeps: int, num_threads: int) -> World:
+    from mmrl_envs.physics.warp.world import WarpWorld  # an optional dependency
+
+    return WarpWorld(variants, num_worlds, substeps=substeps)
+
+
+ENGINES: Mapping[str, WorldMaker] = {DEFAULT_ENGINE: _mujoco, BULLET: _bullet, WARP: _warp}
 
 
 def make_world(

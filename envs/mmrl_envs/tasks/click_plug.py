@@ -23,7 +23,7 @@ from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController, impedance_with
 from mmrl_envs.controllers.saying_done import DONE, SayingDone
-from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
+from mmrl_envs.physics.engines import BULLET, DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ADAPTER_LENGTH, ADAPTER_MASS, HAND, ToolArm
 from mmrl_envs.scenes.click_socket import (
@@ -139,7 +139,7 @@ class ClickPlug(Task):
     def make_world(
         self, models: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int, num_threads: int, engine: str
     ) -> World:
-        if engine != DEFAULT_ENGINE:
+        if engine == BULLET:
             raise ValueError(f"the bolt is on a spring, which {engine} has not: leave engine at {DEFAULT_ENGINE!r}")
         return make_world(engine, models, num_worlds, substeps=substeps, num_threads=num_threads)
 

@@ -22,7 +22,7 @@ from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl.evaluation.figures import Figure
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
-from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
+from mmrl_envs.physics.engines import BULLET, DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.toddler import ANKLES, CONTACT, GROUND_BITS, HIPS, SIDES, TRUNK, Build, Toddler
 from mmrl_envs.scenes.ground import GRAVITY, WAVELENGTHS, Ground, add_ground, make_open_air, upright_on
@@ -128,7 +128,7 @@ class ToddlerWalk(Task):
     def make_world(
         self, models: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int, num_threads: int, engine: str
     ) -> World:
-        if engine != DEFAULT_ENGINE:
+        if engine == BULLET:
             raise ValueError(f"soles roll as ellipsoids, which {engine} has not: leave engine at {DEFAULT_ENGINE!r}")
         return make_world(engine, models, num_worlds, substeps=substeps, num_threads=num_threads)
 

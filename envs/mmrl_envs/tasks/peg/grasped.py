@@ -20,7 +20,7 @@ from mmrl.modality import ImageConv
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
 from mmrl_envs.controllers.impedance import Impedance, ImpedanceController
-from mmrl_envs.physics.engines import DEFAULT_ENGINE, make_world
+from mmrl_envs.physics.engines import BULLET, DEFAULT_ENGINE, make_world
 from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ToolArm
 from mmrl_envs.scenes.workcell import make_bench
@@ -89,7 +89,7 @@ class GraspedInsertion(PegInsertion):
     def make_world(
         self, models: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int, num_threads: int, engine: str
     ) -> World:
-        if engine != DEFAULT_ENGINE:
+        if engine == BULLET:
             raise ValueError(f"the peg is on springs, which {engine} has not: leave engine at {DEFAULT_ENGINE!r}")
         return make_world(engine, models, num_worlds, substeps=substeps, num_threads=num_threads)
 
