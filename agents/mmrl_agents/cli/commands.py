@@ -104,6 +104,13 @@ def _watch(words: Sequence[str]) -> int:
     return 0
 
 
+def _report(args: Sequence[str]) -> int:
+    from mmrl_agents.watching.report.report import ReportConfig, report
+
+    report(tyro.cli(ReportConfig, args=args, prog="mmrl report"))
+    return 0
+
+
 def _export(args: Sequence[str]) -> int:
     from mmrl_agents.policies.exporting import export
 
@@ -157,6 +164,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "evaluate": ("judge a trained policy", _evaluate),
     "ablate": ("train a policy per subset of the senses, and say what each comes to", _ablate),
     "watch": ("see a trained policy act", _watch),
+    "report": ("write one page about runs, to read, print and send", _report),
     "runs": ("list runs with status, steps, success", _runs),
     "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),

@@ -48,7 +48,7 @@ class VideoEncoder:
 
 # VP9 plays in every present browser. Film of 100 frames (960 x 540) of the peg, on a core: 0.75 s and 0.30 MB at a
 # PSNR of 37.8 dB; libx264, which is GPL: 1.4 s, 0.22 MB, 38.0 dB; MPEG-4: 0.3 s, 1.1 MB, 37.7 dB, in no browser.
-_VP9 = VideoEncoder(
+VP9 = VideoEncoder(
     "libvpx-vp9", "yuv420p", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 )
 _MPEG4 = VideoEncoder("mpeg4", "yuv420p", {"b": "6M"})
@@ -145,8 +145,8 @@ class VideoWriter:
 def _encoder(container: str, available: set[str]) -> VideoEncoder:
     if container == "gif":
         return _GIF
-    if _VP9.name in available:
-        return _VP9
+    if VP9.name in available:
+        return VP9
     if container == "webm":
         raise ValueError("a .webm holds VP9, which this FFmpeg cannot encode: let the name end in .mp4")
     return _MPEG4
