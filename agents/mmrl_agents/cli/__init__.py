@@ -1,4 +1,4 @@
-"""The command line: `mmrl train | evaluate | ablate | watch | runs | list | export`.
+"""The command line: `mmrl train | evaluate | ablate | watch | report | runs | list | export`.
 
 `commands.py` has the commands, `words.py` reads their options, `catalogue.py` and `overview.py` are for `mmrl list`.
 """

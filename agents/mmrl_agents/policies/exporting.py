@@ -23,7 +23,7 @@ from mmrl.modality import WordBag
 from mmrl_agents.policies.graphs import WRITERS, ActingGraph
 from mmrl_agents.policies.loading import LoadedPolicy
 from mmrl_agents.policies.trained import StoredPolicy, TrainedPolicy, load_policy, read_stored, require_finite
-from mmrl_agents.records.checkpoint import unpacking, weights_digest
+from mmrl_agents.records.checkpoint import unpacking
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.marks import FIELD
 from mmrl_agents.records.model_card import model_card
@@ -115,7 +115,7 @@ def _graph_of(trained: TrainedPolicy, file_format: str) -> Callable[[Path], None
 def _card(stored: StoredPolicy, title: str) -> str:
     """Markdown about the weights."""
     try:
-        return model_card(title, stored.run, stored.path, stored.step, weights_digest(stored.tensors()))
+        return model_card(title, stored.run, stored.path, stored.step, stored.digest())
     except Exception as error:  # of files that somebody may have edited
         raise ValueError(
             f"{stored.run.path}: its files do not fit together ({type(error).__name__}: {error})"

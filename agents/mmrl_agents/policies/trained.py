@@ -14,13 +14,16 @@ from mmrl.arrays import Envs
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network
 from mmrl_agents.policies.shipped import PREFIX, pretrained_folder, pretrained_names
-from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking
+from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.algorithm import algorithm_settings, build_network
 from mmrl_agents.settings.config import TrainConfig, recorded_config
 from mmrl_agents.worlds.making import senses_of
 from mmrl_agents.worlds.spec import WorldSpec
+
+OBJECTIVES = "objectives."
+"""Beginning of the names of weights that belong to objectives."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,10 @@ class StoredPolicy:
     def tensors(self) -> dict[str, Tensor]:
         """Copies of the weights: SB3 gives some several names, which safetensors refuses of one tensor."""
         return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in self.weights.items()}
+
+    def digest(self) -> str:
+        """That of the weights as an evaluation names it: those of objectives taught, and nobody acts by them."""
+        return weights_digest({name: one for name, one in self.weights.items() if not name.startswith(OBJECTIVES)})
 
 
 def read_stored(source: str | Path, checkpoint: str | Path) -> StoredPolicy:

@@ -15,7 +15,7 @@ from mmrl_agents.policies.exporting import export
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.list_runs import summary
-from tests.trainings import POLE, trained_quietly
+from tests.trainings import POLE, moment_in, trained_quietly
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,13 @@ def test_a_card_says_whose_figures_it_has(run: Path, tmp_path: Path) -> None:
     document["weights_sha256"] = "0" * 64
     (given / "evaluation.json").write_text(json.dumps(document))
     assert "was not evaluated" in (export(given, tmp_path / "of others") / "README.md").read_text()
+
+
+def test_an_evaluation_is_of_the_weights_that_act_whatever_taught_them(tmp_path: Path) -> None:
+    car = replace(moment_in("mmrl/SlotCar-v0"), recipe="none", objectives={"state": {"weight": 1.0}})
+    taught = trained_quietly(replace(car, run_dir=tmp_path / "taught"))
+    assert main(["evaluate", str(taught), "--episodes", "1", "--no-without", "--episode-limit", "5"]) == 0
+    assert "1 episodes a row" in (export(taught, tmp_path / "given") / "README.md").read_text()
 
 
 def test_what_somebody_else_evaluated_is_hearsay(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

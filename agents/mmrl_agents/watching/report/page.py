@@ -94,7 +94,7 @@ class EpisodeView:
         return len(self.values[0]) if self.values else 0
 
     def as_json(self) -> Markup:
-        """What the page's script reads."""
+        """The numbers that the page's script reads."""
         return as_json({"hz": self.control_hz, "panes": self.values})
 
 

@@ -117,7 +117,7 @@ def _origin(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def incidents_table(record: RunOnRecord) -> PageTable:
-    """What went wrong and was survived: in the training, and in the evaluations."""
+    """Incidents that were survived, in the training, and in the evaluations."""
     last = record.metrics[-1] if record.metrics else {}
     rows = [(what, last.get(name)) for name, what in KINDS.items() if name in last]
     rows += [("updates left out because a gradient was not finite", last[_LEFT_OUT])] if _LEFT_OUT in last else []

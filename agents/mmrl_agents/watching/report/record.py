@@ -11,15 +11,16 @@ from typing import Any
 
 from mmrl_agents.policies.shipped import PREFIX
 from mmrl_agents.policies.trained import StoredPolicy, read_stored
-from mmrl_agents.records.checkpoint import CheckpointError, weights_digest
+from mmrl_agents.records.checkpoint import CheckpointError
 from mmrl_agents.records.files import UnfitFile, read_json, read_json_lines
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.run_status import RunStatus, read_status
 from mmrl_agents.records.runs import RunFolder
 
+BEST, LAST = "best", "last"
 SENSES_FILE = "senses.json"
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
-"""What a document that was edited, or is of another version, makes its reader stumble over."""
+"""Errors of whoever reads a document that was edited, or is of another version."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class RunOnRecord:
     """Its config.json."""
     weights: Path | None
     """The file of the weights that the page speaks of; None where there are none that can be read."""
+    checkpoint: str
+    """How `load_policy` finds them."""
     step: int | None
     """Environment steps that they were trained for."""
     evaluation: JudgedOnce | None
@@ -71,23 +74,28 @@ class RunOnRecord:
 
 
 def read_record(
-    source: str, name: str, checkpoint: str = "best", evaluations: Sequence[JudgedOnce] = ()
+    source: str, name: str, checkpoint: str | None = None, evaluations: Sequence[JudgedOnce] = ()
 ) -> RunOnRecord:
     """Read a run; `evaluations` from elsewhere count where they are of its weights.
+
+    Without a checkpoint the weights are the best ones, or else the last where those are the ones that were judged.
 
     Raises FileNotFoundError for what is no run, and UnfitFile where its config.json holds no JSON object.
     """
     problems: list[str] = []
     stored: StoredPolicy | None = None
     try:
-        stored = read_stored(source, checkpoint)
+        stored = read_stored(source, checkpoint or BEST)
         folder = stored.run
     except CheckpointError as error:
         problems.append(f"There are no weights to judge or to film: {error}.")
         folder = RunFolder.open(Path(source))
     found = [*evaluations, *_in_folder(folder, problems)]
-    digest = None if stored is None else weights_digest(stored.tensors())
-    fitting = [judged for judged in found if stored is not None and _is_of(judged, stored.path, digest)]
+    fitting = _fitting(found, stored)
+    if checkpoint is None and not fitting and stored is not None and not folder.is_exported:
+        last = read_stored(source, LAST)
+        fitting = _fitting(found, last)
+        stored, checkpoint = (last, LAST) if fitting else (stored, BEST)
     evaluation = next((judged for judged in fitting if not judged.is_of_senses), None)
     senses = next((judged for judged in fitting if judged.is_of_senses), None)
     if stored is not None:
@@ -99,6 +107,7 @@ def read_record(
         folder,
         folder.read_config() if stored is None else stored.document,
         None if stored is None else stored.path,
+        checkpoint or BEST,
         None if stored is None else stored.step,
         evaluation,
         senses,
@@ -137,12 +146,17 @@ def _in_folder(folder: RunFolder, problems: list[str]) -> list[JudgedOnce]:
     return found
 
 
-def _is_of(judged: JudgedOnce, weights: Path, digest: str | None) -> bool:
-    """Whether an evaluation is of these weights; older ones name their file alone."""
-    named = judged.document.get("weights_sha256")
-    if named is not None:
-        return bool(named == digest)
-    return Path(str(judged.document.get("weights", ""))).name == weights.name
+def _fitting(found: Sequence[JudgedOnce], stored: StoredPolicy | None) -> list[JudgedOnce]:
+    """The evaluations that are of these weights; older ones name their file alone."""
+    if stored is None:
+        return []
+    digest, file = stored.digest(), stored.path.name
+    named = [(judged, judged.document.get("weights_sha256")) for judged in found]
+    return [
+        judged
+        for judged, of in named
+        if of == digest or (of is None and Path(str(judged.document.get("weights", ""))).name == file)
+    ]
 
 
 def _missing(
@@ -160,7 +174,7 @@ def _missing(
         yield f"The worth of each sense is not known: run {command} --senses"
     for judged in others:
         of = Path(str(judged.document.get("weights"))).name
-        yield f"{judged.path.name} is of the weights {of}, this page of {weights.name}: --checkpoint chooses others."
+        yield f"{judged.path.name} is of other weights, {of}; this page of {weights.name}. --checkpoint takes others."
 
 
 def _metrics(path: Path, problems: list[str]) -> tuple[Mapping[str, Any], ...]:

@@ -53,8 +53,8 @@ class ReportConfig:
     """Episode number i begins as a world reset with seed + i does."""
     evaluations: tuple[Path, ...] = ()
     """Files that mmrl evaluate --output wrote elsewhere; each goes to the run with its weights."""
-    checkpoint: str = "best"
-    """best, last or a checkpoint file."""
+    checkpoint: str | None = None
+    """best, last or a checkpoint file; unset is best, or last where that is what was judged."""
     device: str = "auto"
     """Where the network lives: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
     trust: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class _Shown:
                 self.problems.append(f"Not everything could be played: {explained(error)}.")
 
     def _play(self, config: ReportConfig, console: Console) -> None:
-        trained = load_policy(self.record.source, choose_device(config.device), config.checkpoint, config.trust)
+        trained = load_policy(self.record.source, choose_device(config.device), self.record.checkpoint, config.trust)
         say(console, f"playing {config.episodes} episodes of {self.record.name}")
         self.played = play_episodes(trained, config.episodes, config.seed, LONGEST_EPISODE)
         if config.films:
@@ -167,5 +167,6 @@ def _in_order(
 
 def _page(config: ReportConfig, sections: Sequence[PageSection]) -> ReportPage:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    titles = ", ".join(section.title for section in sections)
-    return ReportPage(f"mmrl: {titles}", f"{now}, mmrl {mmrl.__version__}", as_command("report", config), sections)
+    return ReportPage(
+        f"mmrl: {sections[0].title}", f"{now}, mmrl {mmrl.__version__}", as_command("report", config), sections
+    )

@@ -54,7 +54,7 @@ def section_of(
 
 
 def anchor_of(record: RunOnRecord) -> str:
-    """What a link to the section names."""
+    """The name that a link to the section has."""
     return f"run-{record.name}"
 
 

@@ -1,6 +1,6 @@
 """The page of a report in a browser: nothing fails, the film plays, one cursor moves everything, tables sort."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,15 @@ def page(request: pytest.FixtureRequest, browser: Any, written: Path) -> Iterato
     assert said == []
 
 
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Wait, for ten seconds at most; the page forbids the code in which playwright would wait itself."""
+    for _ in range(200):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen within ten seconds")
+
+
 def test_it_fits_the_width_of_the_screen(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -61,11 +70,11 @@ def test_it_fits_the_width_of_the_screen(page: Any) -> None:
 def test_the_film_plays(page: Any) -> None:
     film = page.locator("video").first
     film.evaluate("film => film.play()")
-    page.wait_for_function("document.querySelector('video').ended", timeout=10_000)
+    until(page, lambda: film.evaluate("film => film.ended"))
     # A frame at the reset and one for each step.
     assert film.evaluate("film => film.duration") == pytest.approx((EPISODE_STEPS + 1) / FPS, abs=0.01)
     assert film.evaluate("film => film.error") is None
-    page.wait_for_function("document.querySelector('.cursor').style.left === '100%'", timeout=10_000)
+    until(page, lambda: page.locator(".cursor").first.evaluate("one => one.style.left") == "100%")
 
 
 def test_one_cursor_moves_the_film_and_every_pane(page: Any) -> None:
@@ -82,7 +91,7 @@ def test_one_cursor_moves_the_film_and_every_pane(page: Any) -> None:
 def test_the_bar_moves_with_the_arrow_keys(page: Any) -> None:
     episode = page.locator(".episode").first
     episode.locator("input").press("ArrowRight")
-    assert episode.locator(".time output").inner_text() == f"{1 / FPS:.2f} s"
+    assert episode.locator(".time output").inner_text() == "0.13 s"  # an eighth
 
 
 def test_tables_are_sorted_by_their_headings(page: Any) -> None:

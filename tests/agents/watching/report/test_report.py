@@ -152,8 +152,20 @@ def test_an_evaluation_of_other_weights_is_named_and_not_shown(run: Path, tmp_pa
     folder = make_run(tmp_path / "other", seed=3)
     (folder / "evaluation.json").write_bytes((run / "evaluation.json").read_bytes())
     reader = page_of(folder, output=tmp_path / "page.html", episodes=0)
-    assert "evaluation.json is of the weights" in reader.words
+    assert "evaluation.json is of other weights" in reader.words
     assert [row for row in reader.rows if row[0].startswith("on record")] == []
+
+
+def test_unset_the_weights_are_those_that_were_judged(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    (folder / "checkpoints" / "best.pt").write_bytes(
+        (make_run(tmp_path / "before", seed=4) / "checkpoints" / "step_000000032.pt").read_bytes()
+    )
+    evaluate_run(EvaluateConfig(str(folder), episodes=2, checkpoint="last"), quiet())
+    judged = page_of(folder, output=tmp_path / "page.html", episodes=0)
+    assert ["on record, evaluation.json", "2", "100.0 % [34.2, 100.0]"] in judged.rows
+    best = page_of(folder, output=tmp_path / "page.html", episodes=0, checkpoint="best")
+    assert "evaluation.json is of other weights" in best.words
 
 
 def test_what_files_say_cannot_become_part_of_the_page(run: Path, tmp_path: Path) -> None:
