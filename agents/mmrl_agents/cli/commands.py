@@ -134,6 +134,13 @@ def _replay(args: Sequence[str]) -> int:
     return 1 if played.difference else 0
 
 
+def _align(args: Sequence[str]) -> int:
+    from mmrl_agents.watching.alignment.align import AlignConfig, align_senses
+
+    align_senses(tyro.cli(AlignConfig, args=args, prog="mmrl align"))
+    return 0
+
+
 def _runs(args: Sequence[str]) -> int:
     from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
@@ -171,4 +178,5 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
     "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),
+    "align": ("estimate how late each sense is beside the others", _align),
 }

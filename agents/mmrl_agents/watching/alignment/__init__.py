@@ -1,0 +1,1 @@
+"""Senses of recorded episodes brought onto one clock: `mmrl align`."""
