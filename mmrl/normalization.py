@@ -80,6 +80,10 @@ class RunningStatistics(Normalizer):
         inverse_std = torch.rsqrt(self.var + _EPSILON).to(x.dtype)
         return ((x - mean) * inverse_std).clamp(-_CLIP, _CLIP)
 
+    def restored(self, x: Tensor) -> Tensor:
+        """The readings (..., *shape) that `forward` brings to x, where it does not clip them."""
+        return x * torch.sqrt(self.var + _EPSILON).to(x.dtype) + self.mean.to(x.dtype)
+
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
         """Merge a batch (..., *shape) in; an empty batch changes nothing.

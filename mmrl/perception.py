@@ -27,6 +27,8 @@ class Seen(NamedTuple):
     """The joint vector of the senses, (B, D)."""
     memory: Tensor | None
     """The memory after the last step, (N, M); None without a recurrent fusion."""
+    perception: Perception
+    """The perception itself, to look again: at other readings, or with other senses."""
 
 
 class Perception(nn.Module):
@@ -98,13 +100,13 @@ class Perception(nn.Module):
         encodings = {name: self.encoder(name)(reading) for name, reading in readings.items()}
         present = self._of_tokens(readings, present)
         if not isinstance(self.fusion, RecurrentFusion):
-            return Seen(encodings, self.fusion(encodings, present), None)
+            return Seen(encodings, self.fusion(encodings, present), None, self)
         rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
         state, start = require_memory(memory, rows, self.state_size)
         steps = {name: x.unflatten(0, start.shape) for name, x in encodings.items()}
         masks = {name: mask.unflatten(0, start.shape) for name, mask in present.items()}
         fused, state = self.fusion.unroll(steps, masks, state, start)
-        return Seen(encodings, fused.flatten(0, 1), state)
+        return Seen(encodings, fused.flatten(0, 1), state, self)
 
     def _of_tokens(self, readings: Inputs, present: Presence) -> Presence:
         """Masks (B,) of the senses, and in place of some those of their tokens, (B, K_s), of which some are missing."""

@@ -1,6 +1,6 @@
 """Networks of senses, built from their declarations: one file for each kind."""
 
-from mmrl.encoders.base import Decoder, Encoder, Networks, Unplaced
+from mmrl.encoders.base import Decoder, Encoder, Networks, ScaledDecoder, Unplaced
 from mmrl.encoders.building import build_decoder, build_encoder, build_signal, build_token_encoder
 from mmrl.encoders.custom import build_custom
 from mmrl.encoders.frames import DifferenceEncoder
@@ -21,6 +21,7 @@ __all__ = [
     "ImageTokens",
     "MLPEncoder",
     "Networks",
+    "ScaledDecoder",
     "SetEncoder",
     "SetTokens",
     "TemporalTokens",

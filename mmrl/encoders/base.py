@@ -62,27 +62,43 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """Turns encodings (B, D) back into readings: all P numbers of each, on a common scale."""
+    """Turns encodings (B, D) back into readings: P numbers that say what each was."""
 
     @abstractmethod
     def forward(self, encoding: Tensor) -> Tensor:
         """(B, D) -> (B, P)."""
 
     @abstractmethod
-    def scaled(self, x: Tensor) -> Tensor:
-        """Readings (B, *window_shape) as they should come out, (B, P), their mean about 0 and their variance 1."""
+    def error(self, decoded: Tensor, x: Tensor) -> Tensor:
+        """How far decoded numbers (B, P) are off readings (B, *window_shape), (B,); about 1 where nothing is known."""
+
+    @abstractmethod
+    def readings(self, decoded: Tensor) -> Tensor:
+        """The readings that decoded numbers (B, P) stand for, (B, *window_shape) as floats."""
 
     @abstractmethod
     def update_statistics(self, x: Tensor) -> None:
         """Learn the scale of readings (B, *window_shape)."""
 
 
+class ScaledDecoder(Decoder, ABC):
+    """Gives all numbers of a reading on a common scale; how far they are off is a squared error, in variances."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """Readings (B, *window_shape) as they should come out, (B, P), their mean about 0 and their variance 1."""
+
+    def error(self, decoded: Tensor, x: Tensor) -> Tensor:
+        return (decoded - self.scaled(x)).square().mean(dim=1)
+
+
 Builder: TypeAlias = Callable[[Any, Modality], Encoder]
 """An untrained encoder from a spec of the kind and the sense that it declares."""
 SignalBuilder: TypeAlias = Callable[[Any, Modality, Clock, int], Encoder]
 """The raw readings of a sense on a clock, from a spec of the kind, the sense, the clock and the side of an image."""
-DecoderBuilder: TypeAlias = Callable[[Any, Modality], Decoder]
-"""An untrained decoder of what the encoder of a kind makes of a sense, from a spec of the kind and the sense."""
+DecoderBuilder: TypeAlias = Callable[[Any, Modality, int], Decoder]
+"""An untrained decoder of what the encoder of a kind makes of a sense, from a spec of the kind, the sense and the size
+of its encoding."""
 
 
 @dataclass(frozen=True)

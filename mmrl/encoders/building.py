@@ -40,7 +40,7 @@ def build_signal(modality: Modality, clock: Clock, pixels: int) -> Encoder:
 def build_decoder(modality: Modality, features: int) -> Decoder:
     """The untrained decoder of what the encoder of `modality` gives, `features` numbers."""
     decoder = networks_of(modality).decoder
-    return DenseDecoder(modality, features) if decoder is None else decoder(modality.encoder, modality)
+    return DenseDecoder(modality, features) if decoder is None else decoder(modality.encoder, modality, features)
 
 
 def networks_of(modality: Modality) -> Networks:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mmrl.encoders.base import Decoder, Encoder, Networks
+from mmrl.encoders.base import Encoder, Networks, ScaledDecoder
 from mmrl.encoders.layers import mlp
 from mmrl.modality import FrameCodes, Modality
 from mmrl.normalization import RunningStatistics
@@ -18,6 +18,7 @@ from mmrl.normalization import RunningStatistics
 _DARKEST = 1.0  # grey levels: a frame that is darker on average counts as if it were not
 _LEAST = 1e-6  # of the deviation of a pixel, where none ever changed
 _SHARPEST = 1e-6  # pixels
+_HALF, _BRIGHTEST = 127.5, 255.0  # grey levels
 
 
 class FrameScale(nn.Module):
@@ -41,6 +42,11 @@ class FrameScale(nn.Module):
         blurred = self._blurred(x)
         deviation = self.statistics.var.mean().sqrt().to(blurred.dtype)
         return (blurred - self.statistics.mean.to(blurred.dtype)) / deviation.clamp(min=_LEAST)
+
+    def restored(self, frames: Tensor) -> Tensor:
+        """Blurred frames (..., H, W), 1 on average, from those that `forward` gives."""
+        deviation = self.statistics.var.mean().sqrt().to(frames.dtype)
+        return frames * deviation.clamp(min=_LEAST) + self.statistics.mean.to(frames.dtype)
 
     def update(self, x: Tensor) -> None:
         """Learn from new images (B, H, W, C)."""
@@ -93,12 +99,14 @@ class CodeEncoder(Encoder):
         self.scale.update(x)
 
 
-class CodeDecoder(Decoder):
+class CodeDecoder(ScaledDecoder):
     """The same fully connected layers the other way round, and one to all pixels, for each frame."""
 
-    def __init__(self, spec: FrameCodes, modality: Modality) -> None:
+    def __init__(self, spec: FrameCodes, modality: Modality, features: int) -> None:
         super().__init__()
         height, width, self.frames = modality.shape
+        if features != spec.size * self.frames:
+            raise ValueError(f"codes of {modality.name!r} have {spec.size * self.frames} numbers, got {features}")
         self.scale = FrameScale(height, width, spec.blur)
         sizes = (spec.size, *reversed(spec.hidden))
         self.layers = nn.Sequential(*mlp(sizes, nn.ReLU), nn.Linear(sizes[-1], math.prod((height, width))))
@@ -111,6 +119,11 @@ class CodeDecoder(Decoder):
 
     def scaled(self, x: Tensor) -> Tensor:
         return self.scale(x).unflatten(0, (-1, self.frames)).flatten(1)  # type: ignore[no-any-return]  # of a module
+
+    def readings(self, decoded: Tensor) -> Tensor:
+        """Blurred pixels of (B, H, W, C) on a brightness of their own, which codes do not keep: half of the range."""
+        frames = decoded.unflatten(1, (self.frames, *self.scale.statistics.mean.shape))
+        return (_HALF * self.scale.restored(frames)).clamp(0, _BRIGHTEST).permute(0, 2, 3, 1)
 
     def update_statistics(self, x: Tensor) -> None:
         self.scale.update(x)

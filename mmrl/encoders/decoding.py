@@ -9,7 +9,7 @@ import math
 
 from torch import Tensor, nn
 
-from mmrl.encoders.base import Decoder
+from mmrl.encoders.base import ScaledDecoder
 from mmrl.encoders.layers import mlp
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
@@ -17,14 +17,14 @@ from mmrl.normalization import RunningStatistics
 _HIDDEN = 256
 
 
-class DenseDecoder(Decoder):
+class DenseDecoder(ScaledDecoder):
     """A hidden layer and a linear one to all numbers of a reading, each by its own running mean and deviation."""
 
     def __init__(self, modality: Modality, features: int) -> None:
         super().__init__()
-        self.numbers = math.prod(modality.window_shape)
-        self.layers = nn.Sequential(*mlp((features, _HIDDEN), nn.ReLU), nn.Linear(_HIDDEN, self.numbers))
-        self.normalizer = RunningStatistics(self.numbers)
+        self.shape, numbers = modality.window_shape, math.prod(modality.window_shape)
+        self.layers = nn.Sequential(*mlp((features, _HIDDEN), nn.ReLU), nn.Linear(_HIDDEN, numbers))
+        self.normalizer = RunningStatistics(numbers)
 
     def forward(self, encoding: Tensor) -> Tensor:
         numbers: Tensor = self.layers(encoding)
@@ -32,6 +32,10 @@ class DenseDecoder(Decoder):
 
     def scaled(self, x: Tensor) -> Tensor:
         return self.normalizer(x.flatten(1).float())  # type: ignore[no-any-return]  # of a module
+
+    def readings(self, decoded: Tensor) -> Tensor:
+        readings: Tensor = self.normalizer.restored(decoded).unflatten(1, self.shape)
+        return readings
 
     def update_statistics(self, x: Tensor) -> None:
         self.normalizer.update(x.flatten(1))

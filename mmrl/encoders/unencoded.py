@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.base import Encoder, Networks, ScaledDecoder
 from mmrl.modality import Modality, Unencoded
 from mmrl.normalization import RunningStatistics
 
@@ -29,4 +29,28 @@ class UnencodedNumbers(Encoder):
         return x if x.is_floating_point() else x.float()  # it has no weights whose type it would take
 
 
-NETWORKS = Networks(UnencodedNumbers)
+class UnencodedBack(ScaledDecoder):
+    """The encoding as it is, which is the reading on a common scale."""
+
+    def __init__(self, spec: Unencoded, modality: Modality, features: int) -> None:
+        super().__init__()
+        self.shape = modality.window_shape
+        if features != math.prod(self.shape):
+            raise ValueError(f"{modality.name!r} is encoded as its {math.prod(self.shape)} numbers, got {features}")
+        self.normalizer = RunningStatistics(features)
+
+    def forward(self, encoding: Tensor) -> Tensor:
+        return encoding
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return self.normalizer(x.flatten(1).float())  # type: ignore[no-any-return]  # of a module
+
+    def readings(self, decoded: Tensor) -> Tensor:
+        readings: Tensor = self.normalizer.restored(decoded).unflatten(1, self.shape)
+        return readings
+
+    def update_statistics(self, x: Tensor) -> None:
+        self.normalizer.update(x.flatten(1))
+
+
+NETWORKS = Networks(UnencodedNumbers, decoder=UnencodedBack)

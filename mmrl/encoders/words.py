@@ -5,15 +5,20 @@ Shapes: B rows, L words of a reading, V of the vocabulary, D the size of the vec
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from mmrl.encoders.base import Encoder, Networks
+from mmrl.encoders.base import Decoder, Encoder, Networks
 from mmrl.encoders.clock import Clock
+from mmrl.encoders.layers import mlp
 from mmrl.encoders.signal import Signal
 from mmrl.modality import Modality, WordBag
+
+_HIDDEN = 64
 
 
 def one_hot(x: Tensor, words: int) -> Tensor:
@@ -68,4 +73,39 @@ class WordSignal(Signal):
         return self.resampling @ counts.unsqueeze(1)
 
 
-NETWORKS = Networks(WordBagEncoder, WordTokens, lambda spec, modality, clock, pixels: WordSignal(spec, modality, clock))
+class WordDecoder(Decoder):
+    """A hidden layer, and one to the scores of all words, and of none, at each place: (B, D) -> (B, L (1 + V))."""
+
+    def __init__(self, spec: WordBag, modality: Modality, features: int) -> None:
+        super().__init__()
+        (self.places,) = modality.shape
+        self.words = 1 + len(spec.vocabulary)
+        self.layers = nn.Sequential(*mlp((features, _HIDDEN), nn.ReLU), nn.Linear(_HIDDEN, self.places * self.words))
+
+    def forward(self, encoding: Tensor) -> Tensor:
+        scores: Tensor = self.layers(encoding)
+        return scores
+
+    def error(self, decoded: Tensor, x: Tensor) -> Tensor:
+        """The mean cross entropy of the words (B, L), in units of that of guessing."""
+        scores = decoded.unflatten(1, (self.places, self.words)).transpose(1, 2)  # (B, 1 + V, L)
+        known = torch.where(x < self.words, x, 0).long()  # a number beyond the vocabulary is no word
+        errors = functional.cross_entropy(scores, known, reduction="none")  # (B, L)
+        shares: Tensor = errors.mean(dim=1) / math.log(self.words)
+        return shares
+
+    def readings(self, decoded: Tensor) -> Tensor:
+        """The words that are likeliest, (B, L)."""
+        likeliest: Tensor = decoded.unflatten(1, (self.places, self.words)).argmax(dim=2)
+        return likeliest.float()
+
+    def update_statistics(self, x: Tensor) -> None:
+        """Words have no scale."""
+
+
+NETWORKS = Networks(
+    WordBagEncoder,
+    WordTokens,
+    lambda spec, modality, clock, pixels: WordSignal(spec, modality, clock),
+    WordDecoder,
+)

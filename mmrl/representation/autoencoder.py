@@ -1,45 +1,44 @@
-"""The autoencoder: a reading of a sense, read back from its encoding.
+"""The autoencoder: readings of a sense, read back from their own encoding.
 
 B rows, P numbers of a reading.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmrl.encoders import Decoder, build_decoder
-from mmrl.inputs import Inputs, blanked
+from mmrl.encoders import Decoder
+from mmrl.inputs import Inputs
 from mmrl.modality import Modality
 from mmrl.perception import Perception, Seen
-from mmrl.representation.base import Batch, Objective, ObjectiveConfig
+from mmrl.representation.base import Batch, DecodingObjective, Objective, ObjectiveConfig, Reconstructed
+from mmrl.representation.decoders import decoder_of
+from mmrl.representation.senses import Names, chosen_senses, mask_of, mean_over, reading_of, total
 
 
 @dataclass(frozen=True)
 class Autoencoder(ObjectiveConfig):
-    """The squared error of the readings of a sense as a decoder gets them back from their encoding."""
+    """The error of the readings of each sense as a decoder gets them back from their encoding."""
 
-    sense: str = "camera"
-    """The sense that is encoded and decoded."""
+    sense: Names = ()
+    """The sense that is encoded and decoded, or several, [camera,force_torque]; all where none is named."""
 
     def start(self, perception: Perception, senses: Mapping[str, Modality]) -> Objective:
-        if self.sense not in perception.modalities:
-            listed = ", ".join(perception.modalities)
-            raise ValueError(f"objective 'autoencoder' decodes {self.sense!r}, the senses are {listed}")
-        size = perception.encoder(self.sense).size
-        features = size if isinstance(size, int) else math.prod(size)
-        return Reconstruction(self.sense, build_decoder(perception.modalities[self.sense], features))
+        names = chosen_senses("autoencoder", "decodes", self.sense, perception)
+        parts = [Reconstruction(name, decoder_of(perception, name)) for name in names]
+        return parts[0] if len(parts) == 1 else Reconstructions(parts)
 
 
-class Reconstruction(Objective):
-    """The mean squared error of a decoded reading, in variances: 1 where nothing but the mean is known of it.
+class Reconstruction(DecodingObjective):
+    """The mean error of decoded readings of one sense: 1 where nothing but their mean is known of them.
 
     Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks", for one sense and its
-    encoder, all layers at once. Rows in which the sense is absent have no error.
+    encoder, all layers at once. The error of numbers is squared, in variances; that of words is their cross entropy, in
+    that of guessing. Rows in which the sense is absent have no error.
     """
 
     def __init__(self, sense: str, decoder: Decoder) -> None:
@@ -47,12 +46,34 @@ class Reconstruction(Objective):
         self.sense, self.decoder = sense, decoder
 
     def forward(self, batch: Batch, seen: Seen) -> Tensor:
-        mask = None if batch.present is None else batch.present.get(self.sense)
-        reading = blanked(batch.observations[self.sense], mask)
-        decoded = self.decoder(seen.encodings[self.sense].flatten(1))
-        error: Tensor = (decoded - self.decoder.scaled(reading)).square().mean(dim=1)
-        return error.mean() if mask is None else torch.where(mask, error, 0).sum() / mask.sum().clamp(min=1)
+        errors = self.decoder.error(self._decoded(seen), reading_of(batch, self.sense))
+        return mean_over(errors, mask_of(batch.present, self.sense))
+
+    def reconstructed(self, batch: Batch, seen: Seen) -> list[Reconstructed]:
+        return [Reconstructed(self.sense, "itself", self.decoder.readings(self._decoded(seen)))]
 
     def update_statistics(self, observations: Inputs) -> None:
         if self.sense in observations:
             self.decoder.update_statistics(observations[self.sense])
+
+    def _decoded(self, seen: Seen) -> Tensor:
+        decoded: Tensor = self.decoder(seen.encodings[self.sense].flatten(1))
+        return decoded
+
+
+class Reconstructions(DecodingObjective):
+    """The mean of `Reconstruction` over several senses."""
+
+    def __init__(self, parts: Sequence[Reconstruction]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, batch: Batch, seen: Seen) -> Tensor:
+        return total([part(batch, seen) for part in self.parts])
+
+    def reconstructed(self, batch: Batch, seen: Seen) -> list[Reconstructed]:
+        return [one for part in self.parts for one in cast(Reconstruction, part).reconstructed(batch, seen)]
+
+    def update_statistics(self, observations: Inputs) -> None:
+        for part in self.parts:
+            cast(Reconstruction, part).update_statistics(observations)

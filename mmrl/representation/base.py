@@ -9,14 +9,32 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from mmrl.inputs import Inputs, Presence
+from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.perception import Perception, Seen
 from mmrl.settings.documents import fit
+
+
+class Timeline(Protocol):
+    """The order in which the samples of a batch came."""
+
+    @property
+    def episodes(self) -> Tensor:
+        """A number for the episode of each sample, (B,); samples of one episode have the same."""
+
+    @property
+    def times(self) -> Tensor:
+        """The steps at which they came, (B,); those of one episode count on from each other."""
+
+    def following(self) -> tuple[Inputs, Tensor]:
+        """Readings of one step later (B, *window_shape) by sense, and whether there are any, bool (B,).
+
+        Where there are none, as at the end of an episode, the readings may be any.
+        """
 
 
 class Batch(Protocol):
@@ -34,16 +52,46 @@ class Batch(Protocol):
     def actions(self) -> Tensor:
         """The actions, (B, *A)."""
 
+    @property
+    def memory(self) -> Memory | None:
+        """The past of the samples, for a perception that remembers; None for one that does not."""
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """The order in which they came; None where nobody kept it."""
+
 
 class Objective(nn.Module, ABC):
     """A loss on what a perception sees, with the networks that it alone needs."""
 
     @abstractmethod
     def forward(self, batch: Batch, seen: Seen) -> Tensor:
-        """The loss, a scalar, on a batch and what the actor's perception sees of it, gradients included."""
+        """The loss, a scalar, on a batch and what the actor's perception sees of it, gradients included.
+
+        Rows in which a sense is absent must have no part in what is asked of that sense, whatever they hold.
+        """
 
     def update_statistics(self, observations: Inputs) -> None:
         """Learn scales from new readings, each shown once, if the objective keeps any."""
+
+
+class Reconstructed(NamedTuple):
+    """Readings of a sense as an objective gets them back."""
+
+    sense: str
+    """The sense by name."""
+    source: str
+    """Its source in a word or two, such as the name of another sense."""
+    readings: Tensor
+    """(B, *window_shape), as floats."""
+
+
+class DecodingObjective(Objective, ABC):
+    """An objective that gets readings back, which can be looked at."""
+
+    @abstractmethod
+    def reconstructed(self, batch: Batch, seen: Seen) -> list[Reconstructed]:
+        """The readings of a batch as they come back."""
 
 
 @dataclass(frozen=True)

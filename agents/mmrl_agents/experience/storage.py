@@ -13,8 +13,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mmrl.inputs import Memory
+from mmrl.inputs import Inputs, Memory
 from mmrl.modality import Modality
+from mmrl.representation import Timeline
 from mmrl_agents.experience.returns import generalized_advantage_estimation
 from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_envs.arguments import machine_memory
@@ -37,6 +38,8 @@ class Minibatch:
     """For a recurrent policy, whose samples are whole sequences of some worlds, step by step."""
     present: dict[str, Tensor] | None = None
     """Which senses are there, if any are dropped."""
+    timeline: Timeline | None = None
+    """The order in which the samples came."""
 
 
 class RolloutStorage:
@@ -132,16 +135,17 @@ class RolloutStorage:
             self._samples(size, generator) if self.states is None else self._sequences(size, generator)
         ):
             yield Minibatch(
-                {name: self._gather(rows, index) for name, rows in self.observations.items()},
-                self._gather(self.actions, index),
-                self._gather(self.log_probs, index),
-                self._gather(self.values, index),
-                self._gather(self.advantages, index),
-                self._gather(self.returns, index),
+                {name: self.gather(rows, index) for name, rows in self.observations.items()},
+                self.gather(self.actions, index),
+                self.gather(self.log_probs, index),
+                self.gather(self.values, index),
+                self.gather(self.advantages, index),
+                self.gather(self.returns, index),
                 memory,
                 None
                 if self.present is None
-                else {name: self._gather(mask, index) for name, mask in self.present.items()},
+                else {name: self.gather(mask, index) for name, mask in self.present.items()},
+                RolloutTimeline(self, index),
             )
 
     def _samples(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, None]]:
@@ -158,8 +162,9 @@ class RolloutStorage:
             index = (steps * self.num_worlds + worlds).flatten()
             yield index, Memory(self.states[0, worlds], self.episode_starts[:-1, worlds])
 
-    def _gather(self, rows: Tensor, index: Tensor) -> Tensor:
-        # (T or T + 1, N, *shape) -> (B, *shape); with two axes index_select is a memcpy per row
+    def gather(self, rows: Tensor, index: Tensor) -> Tensor:
+        """The samples with the numbers t * N + n in an index (B,), of rows (T or T + 1, N, *shape): (B, *shape)."""
+        # with two axes index_select is a memcpy per row
         flat = rows.reshape(rows.shape[0] * rows.shape[1], -1)
         return flat.index_select(0, index).view(len(index), *rows.shape[2:])
 
@@ -169,6 +174,36 @@ class RolloutStorage:
             if rows.is_floating_point() and not torch.isfinite(rows).all():
                 count = int((~torch.isfinite(rows)).sum())
                 raise ValueError(f"observation {name!r} has {count} values that are not finite")
+
+
+class RolloutTimeline:
+    """The order of samples of a rollout, worked out where somebody asks for it.
+
+    Samples of one episode have one number where they are of one rollout.
+    """
+
+    def __init__(self, storage: RolloutStorage, index: Tensor) -> None:
+        """`index` (B,) numbers the samples t * N + n."""
+        self._storage, self._index = storage, index
+
+    @property
+    def episodes(self) -> Tensor:
+        """A number for the episode of each sample, (B,)."""
+        storage = self._storage
+        begun = storage.episode_starts[:-1].cumsum(dim=0)  # (T, N)
+        world = torch.arange(storage.num_worlds, device=begun.device) * (storage.num_steps + 1)
+        return storage.gather(begun + world, self._index)
+
+    @property
+    def times(self) -> Tensor:
+        """The steps t of the samples, (B,)."""
+        return self._index // self._storage.num_worlds
+
+    def following(self) -> tuple[Inputs, Tensor]:
+        """Readings of one step later by sense, and whether they are of the same episode, bool (B,)."""
+        storage, later = self._storage, self._index + self._storage.num_worlds
+        readings = {name: storage.gather(rows, later) for name, rows in storage.observations.items()}
+        return readings, ~storage.gather(storage.episode_starts, later)
 
 
 def _require_room(rows: tuple[int, int], modalities: Mapping[str, Modality], device: torch.device) -> None:

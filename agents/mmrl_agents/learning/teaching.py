@@ -30,6 +30,8 @@ class Lesson:
     observations: Inputs
     actions: Tensor
     present: None = None
+    memory: None = None
+    timeline: None = None
 
 
 def teach(

@@ -11,6 +11,7 @@ from mmrl.curriculum import CURRICULA, ContextSpace, curriculum_config
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.modality.foreign import overrides_from
 from mmrl.policy.config import PolicyConfig
+from mmrl.representation import with_weights
 from mmrl.settings.documents import build, fit
 from mmrl.settings.named import Settings as Settings
 from mmrl.settings.named import nested
@@ -98,8 +99,8 @@ class TrainConfig:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """Settings of the network."""
     objectives: Settings = field(default_factory=dict)
-    """Losses that the encoders learn from besides, of those `mmrl list objectives` shows, with their weights, such as
-    state.weight=0.5; state=null leaves out that of the recipe."""
+    """Losses that the encoders learn from besides, of those `mmrl list objectives` shows, with their weights and other
+    settings, such as clip=0.05 clip.size=32; state=null leaves out that of the recipe."""
     evaluate_episodes: int = 100
     """Episodes of the evaluation after training; 0 leaves it out."""
     judge_every: int | None = None
@@ -140,8 +141,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit(self)
-        for name in ("env_kwargs", "objectives"):
-            object.__setattr__(self, name, nested(vars(self)[name]))
+        object.__setattr__(self, "env_kwargs", nested(self.env_kwargs))
+        object.__setattr__(self, "objectives", with_weights(self.objectives))
         algorithm = find_algorithm(self.agent)
         if not algorithm.part:
             build(algorithm.settings, self.agent_options, "agent_options.")

@@ -5,11 +5,12 @@ In Python as on the command line. `cls` is the dataclass of a training, which th
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mmrl.representation import with_weights
 from mmrl.settings.documents import Misfit
 from mmrl.settings.named import joined, nested
 from mmrl_agents.algorithms import find_algorithm
@@ -21,8 +22,11 @@ from mmrl_agents.worlds.trust import require_trusted
 Config = TypeVar("Config")
 
 USUAL_AGENT = "ppo"
-NESTED = ("env_kwargs", "objectives")
-"""Settings in whose names dots lead to parts."""
+_READINGS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "env_kwargs": nested,
+    "objectives": with_weights,
+}
+"""How settings by name are read in whose names dots lead to parts."""
 JOINED_BY_NAME = ("env_kwargs", "context", "modalities", "objectives")
 """Settings of which those given leave the others as they are."""
 
@@ -130,7 +134,7 @@ def _over(name: str, before: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if name in JOINED_BY_NAME:
-        return joined(before, nested(value) if name in NESTED else value)
+        return joined(before, _READINGS.get(name, dict)(value))
     if dataclasses.is_dataclass(before) and not isinstance(before, type):
         return over(before, value)
     return value

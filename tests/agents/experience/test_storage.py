@@ -57,6 +57,23 @@ def test_every_sample_comes_once_with_all_its_parts_and_the_remainder_last() -> 
     assert all(batch.memory is batch.present is None for batch in batches)
 
 
+def test_samples_know_their_episodes_and_what_follows() -> None:
+    storage = numbered()
+    storage.episode_starts[2, 1] = storage.episode_starts[5, 3] = True  # the rollout ends where world 3 begins anew
+    for batch in storage.minibatches(6, torch.Generator().manual_seed(0)):
+        assert batch.timeline is not None
+        numbers = torch.tensor(samples_in(batch)).long()
+        step, world = numbers // WORLDS, numbers % WORLDS
+        assert torch.equal(batch.timeline.times, step)
+        episode = world + WORLDS * ((world == 1) & (step >= 2))  # world 1 has two
+        same = batch.timeline.episodes.unsqueeze(0) == batch.timeline.episodes.unsqueeze(1)
+        assert torch.equal(same, episode.unsqueeze(0) == episode.unsqueeze(1))
+        readings, there = batch.timeline.following()
+        assert torch.equal(readings["tip"][:, 0], numbers + WORLDS)
+        ends = ((world == 1) & (step == 1)) | ((world == 3) & (step == 4))
+        assert torch.equal(there, ~ends)
+
+
 def test_the_order_is_that_of_the_generator() -> None:
     storage = numbered()
     one, same, other = (

@@ -35,3 +35,8 @@ def test_objectives_join_those_of_the_recipe() -> None:
     config = TrainConfig("mmrl/PegInsertion-v0", objectives={"sound.weight": 0.1, "sound.features": 8})
     assert config.objectives == {"state": {"weight": 1.0}, "sound": {"weight": 0.1, "features": 8}}
     assert TrainConfig("mmrl/PegInsertion-v0", objectives={"state.weight": 0}).objectives == {"state": {"weight": 0}}
+    numbers = TrainConfig("mmrl/SlotCar-v0", "fitted-q", objectives={"autoencoder": 2, "clip": 0.05, "clip.size": 8})
+    assert numbers.objectives == {
+        "autoencoder": {"sense": "track_camera", "weight": 2},  # a number is a weight, and leaves the rest as it was
+        "clip": {"weight": 0.05, "size": 8},
+    }

@@ -68,6 +68,18 @@ def test_the_decoder_gives_back_each_channel_from_its_code() -> None:
     torch.testing.assert_close(back.flip(1).flatten(1), decoder(encoder(images.flip(-1))), rtol=1e-4, atol=1e-4)
 
 
+def test_readings_come_back_on_half_of_the_brightness() -> None:
+    decoder = build_decoder(sense(), 4)
+    images = frames()
+    decoder.update_statistics(images)
+    back = decoder.readings(decoder.scaled(images))
+    assert back.shape == images.shape
+    # Blurred frames of 1 on average, times 127.5; the blur spreads no light beyond the picture.
+    torch.testing.assert_close(back.mean(dim=(1, 2)), torch.full((5, 2), 127.5), rtol=0.1, atol=0)
+    with pytest.raises(ValueError, match="have 4 numbers, got 5"):
+        build_decoder(sense(), 5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

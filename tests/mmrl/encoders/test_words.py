@@ -1,10 +1,20 @@
 """Words: a vector for each, of which the encoding is the sum; their order changes nothing."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from mmrl.encoders import Unplaced, WordBagEncoder, WordTokens, build_encoder, build_signal, build_token_encoder
+from mmrl.encoders import (
+    Unplaced,
+    WordBagEncoder,
+    WordTokens,
+    build_decoder,
+    build_encoder,
+    build_signal,
+    build_token_encoder,
+)
 from mmrl.encoders.clock import Clock
 from mmrl.modality import Modality, WordBag
 
@@ -94,3 +104,17 @@ def test_as_many_words_as_a_byte_numbers_will_do() -> None:
     encoder = build_encoder(Modality("said", (2,), 20, spec, dtype="uint8"))
     assert isinstance(encoder, WordBagEncoder)
     torch.testing.assert_close(encoder(torch.tensor([[255, 0]], dtype=torch.uint8))[0], encoder.vectors[254])
+
+
+def test_a_decoder_scores_words_and_its_error_is_their_cross_entropy() -> None:
+    decoder = build_decoder(SENSE, 8)
+    words = spoken("insert into the red hole", "the hole")
+    scores = torch.zeros(2, 5 * 7)
+    # Seven numbers are as likely as each other, none among them: the error of guessing is the unit.
+    assert decoder.error(scores, words).tolist() == pytest.approx([1.0, 1.0])
+    sure = torch.nn.functional.one_hot(words.long(), 7).float().mul(20).flatten(1)
+    assert decoder.error(sure, words).tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert torch.equal(decoder.readings(sure), words.float())
+    wrong = torch.where(torch.arange(2).unsqueeze(1) == 0, sure.roll(1, dims=1), sure)
+    assert decoder.error(wrong, words)[0].item() == pytest.approx(20 / math.log(7), rel=1e-3)
+    assert decoder(torch.zeros(3, 8)).shape == (3, 35)

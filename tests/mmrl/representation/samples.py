@@ -1,12 +1,57 @@
-"""Samples of a minibatch, as an objective gets them."""
+"""Samples of a minibatch, as an objective gets them, and senses of several kinds."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from mmrl.inputs import Memory
+from mmrl.modality import MLP, DeepSets, ImageConv, Modality, TemporalConv, WordBag
+from mmrl.representation import Timeline
 
 
 class Samples(NamedTuple):
     observations: Mapping[str, Tensor]
     actions: Tensor
     present: Mapping[str, Tensor] | None = None
+    memory: Memory | None = None
+    timeline: Timeline | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Samples of some episodes, in which nothing follows."""
+
+    episodes: Tensor
+    times: Tensor
+
+    def following(self) -> tuple[Mapping[str, Tensor], Tensor]:
+        return {}, torch.zeros(len(self.times), dtype=torch.bool)
+
+
+SENSES = {
+    "film": Modality("film", (8, 8, 1), 10, ImageConv((4,), (4,), (2,), features=8), dtype="uint8"),
+    "force": Modality("force", (2,), 100, TemporalConv((4, 6), features=6), history=8),
+    "pose": Modality("pose", (3,), 20, MLP((8,), features=5)),
+    "points": Modality("points", (3, 3), 10, DeepSets((8,), features=6)),
+    "speech": Modality("speech", (4,), 20, WordBag(("left", "right", "up"), features=6), high=3, dtype="uint8"),
+}
+"""A sense of each kind, small."""
+
+
+def readings(rows: int, seed: int = 0, **senses: Modality) -> dict[str, Tensor]:
+    """Random readings of senses, of `SENSES` where none are given."""
+    draw = torch.Generator().manual_seed(seed)
+    return {name: _readings(rows, sense, draw) for name, sense in (senses or SENSES).items()}
+
+
+def _readings(rows: int, sense: Modality, draw: torch.Generator) -> Tensor:
+    shape = (rows, *sense.window_shape)
+    if sense.dtype == "uint8":
+        return torch.randint(int(sense.bounds[1].max()) + 1, shape, generator=draw, dtype=torch.uint8)
+    drawn = 5 + 3 * torch.randn(shape, generator=draw)
+    if isinstance(sense.encoder, DeepSets):
+        drawn[..., -1] = torch.rand(shape[:-1], generator=draw) > 0.3
+    return drawn

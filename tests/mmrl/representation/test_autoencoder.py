@@ -76,4 +76,4 @@ def test_rows_without_the_sense_have_no_error() -> None:
 
 def test_a_sense_that_nobody_sees_is_refused() -> None:
     with pytest.raises(ValueError, match="objective 'autoencoder' decodes 'camera', the senses are pose"):
-        Autoencoder().start(Perception(POSE), POSE)
+        Autoencoder(sense="camera").start(Perception(POSE), POSE)

@@ -24,7 +24,7 @@ def test_settings_by_name_become_objectives() -> None:
     ("settings", "message"),
     [
         ({"sound": {"weight": 1}}, "unknown objective 'sound'; there are state"),
-        ({"state": 0.5}, r"objective 'state' is set by state.weight=NUMBER and its other settings, got 0\.5"),
+        ({"state": "much"}, r"objective 'state' is set by state=WEIGHT and state.SETTING=VALUE, got 'much'"),
         ({"state": {"size": 3}}, "objective 'state': StateReadOut has no size; it has weight, sense"),
         ({"state": {"weight": -1}}, "objective 'state': StateReadOut.weight must be finite and not negative, got -1"),
         ({"state": {"weight": "much"}}, "objective 'state': weight must be float, got 'much'"),
