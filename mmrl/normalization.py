@@ -61,12 +61,16 @@ class RunningStatistics(Normalizer):
     gather: Gather
     """`update` learns from the moments that this makes of those of its batch; see `pool_statistics`."""
 
+    fixed: bool
+    """Whether `update` learns nothing any more; see `fix_statistics`."""
+
     mean: Tensor
     var: Tensor
     count: Tensor
 
     def __init__(self, size_shape: int | Sequence[int]) -> None:
         super().__init__()
+        self.fixed = False
         shape = (size_shape,) if isinstance(size_shape, int) else tuple(size_shape)
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("var", torch.ones(shape, dtype=torch.float64))
@@ -86,13 +90,15 @@ class RunningStatistics(Normalizer):
 
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
-        """Merge a batch (..., *shape) in; an empty batch changes nothing.
+        """Merge a batch (..., *shape) in; an empty batch changes nothing, and none does once they are `fixed`.
 
         After the first batch a reading counts as at most 1,000 standard deviations from the mean of those before it, so
         that a single wild one does not decide the scale for good. Pairwise merge of Chan, Golub & LeVeque (1979),
         "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", eq. 2.1. Raises ValueError on a NaN
         or an infinity, which would otherwise stay in the statistics for ever.
         """
+        if self.fixed:
+            return
         moments = self.gather([self._moments(self._rows(x).to(torch.float64))])
         if not all(bool(torch.isfinite(batch.mean).all()) for batch in moments):
             raise ValueError("running statistics need finite readings, got a NaN or an infinity")
@@ -166,6 +172,13 @@ def pool_statistics(modules: Iterable[nn.Module], gather: Gather) -> None:
     for module in modules:
         if isinstance(module, RunningStatistics):
             module.gather = gather
+
+
+def fix_statistics(modules: Iterable[nn.Module]) -> None:
+    """Let all running statistics among the modules stay what they are."""
+    for module in modules:
+        if isinstance(module, RunningStatistics):
+            module.fixed = True
 
 
 def make_normalizer(squash: Sequence[Scale], features: int) -> Normalizer:

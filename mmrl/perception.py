@@ -98,7 +98,7 @@ class Perception(nn.Module):
         present = {} if present is None else present
         readings = {name: blanked(observation[name], present.get(name)) for name in self._shapes if name in observation}
         encodings = {name: self.encoder(name)(reading) for name, reading in readings.items()}
-        present = self._of_tokens(readings, present)
+        present = self.token_masks(readings, present)
         if not isinstance(self.fusion, RecurrentFusion):
             return Seen(encodings, self.fusion(encodings, present), None, self)
         rows = next(x.shape[0] for x in (*encodings.values(), *present.values()))
@@ -108,7 +108,7 @@ class Perception(nn.Module):
         fused, state = self.fusion.unroll(steps, masks, state, start)
         return Seen(encodings, fused.flatten(0, 1), state, self)
 
-    def _of_tokens(self, readings: Inputs, present: Presence) -> Presence:
+    def token_masks(self, readings: Inputs, present: Presence) -> Presence:
         """Masks (B,) of the senses, and in place of some those of their tokens, (B, K_s), of which some are missing."""
         masks = dict(present)
         for name, reading in readings.items():

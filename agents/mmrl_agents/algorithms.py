@@ -18,20 +18,21 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mmrl.policy.actor_critic import NO_SENSES, ActorCritic
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.q_network import QNetwork
 from mmrl.settings.effects import Reads
 from mmrl.settings.offers import by_name, claimed_by, origin_of, usable
-from mmrl_agents.learning.agent import Agent, Network, Resources, Setting
+from mmrl_agents.experience.behaviours import BEHAVIOURS
+from mmrl_agents.learning.agent import Agent, Network, Resources, Setting, native_network
 from mmrl_agents.learning.clone import CloneAgent, CloneConfig
 from mmrl_agents.learning.fitted_q_agent import FittedQAgent, q_network
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent
+from mmrl_agents.learning.pretrain import PretrainAgent, PretrainConfig
 from mmrl_agents.learning.reinforce_agent import ReinforceAgent
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
-from mmrl_agents.worlds.making import action_space_of, critic_senses_of
 
 if TYPE_CHECKING:
     from mmrl_agents.sb3.network import SB3Network
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "mmrl.algorithms"
 
 Trained = TypeVar("Trained", bound=Network)
-
-
-def native_network(setting: Setting) -> ActorCritic:
-    """The untrained actor and critic of mmrl, from what the worlds declare and `setting.policy` says."""
-    envs = setting.envs
-    of_critic = critic_senses_of(envs) if setting.policy.privileged_critic else NO_SENSES
-    return ActorCritic(setting.modalities, action_space_of(envs), setting.policy, of_critic, setting.objectives)
 
 
 @dataclass(frozen=True)
@@ -70,6 +64,10 @@ class Algorithm(Generic[Trained]):
     """Settings of a training that it does not read, or not always."""
     trains_critic: Callable[[Any], bool] = lambda settings: True
     """Whether the values of its network mean anything, by its settings."""
+    trained_parts: tuple[str, ...] = ()
+    """Parts of its network that it trains, where these are not all; another training begins with those alone."""
+    of_a_recipe: tuple[str, ...] = ("env", "env_kwargs")
+    """Settings that it takes of the first recipe of an environment that has none for it."""
     plays_whole_episodes: bool = False
     """Whether it learns from episodes that have ended alone, and so must know when to cut one that does not."""
 
@@ -187,6 +185,31 @@ _CLONE: Algorithm[ActorCritic] = Algorithm(
 )
 
 
+_PRETRAIN: Algorithm[ActorCritic] = Algorithm(
+    "pretrain",
+    "Pretraining: encoders and fusion learn from objectives alone, before any policy.",
+    PretrainConfig,
+    PretrainAgent,
+    part="pretrain",
+    defaults={"total_steps": 100_000, "evaluate_episodes": 0},
+    reads=(
+        Reads(
+            ("stop_at_success", "stop_at_return", "stop_at_judged_success", "judge_every"),
+            lambda c: False,
+            "agent {agent} learns no actions",
+        ),
+        Reads(
+            ("curriculum",),
+            lambda c: c.pretrain.data in BEHAVIOURS,
+            "recorded episodes have their contexts, {pretrain.data}",
+        ),
+    ),
+    trains_critic=lambda settings: False,
+    trained_parts=("perception", "objectives"),
+    of_a_recipe=("env", "env_kwargs", "sensors", "modalities", "policy", "num_worlds", "context"),
+)
+
+
 def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
     """An algorithm of Stable-Baselines3, which is loaded when its network is made."""
 
@@ -223,6 +246,7 @@ _TABLE: tuple[Algorithm[Any], ...] = (
     _REINFORCE,
     _FITTED_Q,
     _CLONE,
+    _PRETRAIN,
     *(_of_sb3(*named) for named in SB3_ALGORITHMS.items()),
 )
 _registered: dict[str, Algorithm[Any]] = {algorithm.name: algorithm for algorithm in _TABLE}

@@ -51,6 +51,21 @@ class Encoder(nn.Module, ABC):
         """Which tokens of readings (B, *window_shape) stand for something, bool (B, tokens); None where all do."""
         return None
 
+    def parts(self, x: Tensor) -> Tensor:
+        """The numbers of readings (B, *window_shape) that each token stands for, (B, K, P) as floats.
+
+        Tokens may have looked at more than that, as those of convolutions have. ValueError where an encoder does not
+        say.
+        """
+        if self.tokens not in (None, 1):
+            raise ValueError(f"{type(self).__name__} does not say which parts of a reading its tokens stand for")
+        return x.flatten(1).unsqueeze(1).float()
+
+    def whole(self, parts: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The readings (B, *shape) that are made of parts (B, K, P)."""
+        readings: Tensor = parts.flatten(1).unflatten(1, shape)
+        return readings
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
 

@@ -52,7 +52,8 @@ class ImageMaps(Encoder, ABC):
             layers += [convolution, nn.ReLU(inplace=True)]
         self.convolutions = nn.Sequential(*layers)
         nn.utils.convert_conv2d_weight_memory_format(self.convolutions, torch.channels_last)
-        self.positions = math.prod(_convolved(side, spec, modality) for side in (height, width))
+        self.grid = (_convolved(height, spec, modality), _convolved(width, spec, modality))
+        self.positions = math.prod(self.grid)
 
     def convolve(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> feature maps (B, channels[-1], H', W') with H' * W' = `positions`."""
@@ -89,6 +90,19 @@ class ImageTokens(ImageMaps):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, K, C)
+
+    def parts(self, x: Tensor) -> Tensor:
+        """A patch of pixels for each position; at the right and the bottom some repeat the last ones."""
+        rows, columns = self.grid
+        patches = x.float()[:, _stretched(x.shape[1], rows)][:, :, _stretched(x.shape[2], columns)]
+        cells: Tensor = patches.unflatten(1, (rows, -1)).unflatten(3, (columns, -1))  # (B, H', h, W', w, C)
+        return cells.transpose(2, 3).flatten(3).flatten(1, 2)
+
+    def whole(self, parts: Tensor, shape: tuple[int, ...]) -> Tensor:
+        height, width, channels = shape
+        rows, columns = self.grid
+        cells: Tensor = parts.unflatten(1, (rows, columns)).unflatten(3, (-1, math.ceil(width / columns), channels))
+        return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :height, :width]
 
 
 class ImageSignal(Signal):
@@ -128,6 +142,11 @@ def pixel_scaling(modality: Modality, zero: float | None = None, unit: float | N
         return None
     scale = np.ones_like(low) / (high - low if unit is None else unit)
     return scale, -scale * ((low + high) / 2 if zero is None else zero)
+
+
+def _stretched(side: int, cells: int) -> list[int]:
+    """Numbers of the pixels of a side, the last one again until so many cells are equally long."""
+    return [min(pixel, side - 1) for pixel in range(math.ceil(side / cells) * cells)]
 
 
 def _convolved(side: int, spec: ImageConv, modality: Modality) -> int:

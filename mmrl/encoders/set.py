@@ -79,6 +79,10 @@ class SetTokens(ElementLayers):
     def forward(self, x: Tensor) -> Tensor:
         return self.read(x)
 
+    def parts(self, x: Tensor) -> Tensor:
+        """The features of each element."""
+        return x
+
     def mask(self, x: Tensor) -> Tensor:
         return existing(x)
 

@@ -9,6 +9,7 @@ import itertools
 import math
 from abc import ABC
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,6 +72,17 @@ class TemporalTokens(CausalWindows):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x)
+
+    def parts(self, x: Tensor) -> Tensor:
+        """Consecutive readings for each position, the newest for the last; the oldest repeats where some lack."""
+        missing = -x.shape[1] % self.positions
+        padded = torch.cat([x[:, :1].expand(-1, missing, -1), x], dim=1).float()
+        parts: Tensor = padded.unflatten(1, (self.positions, -1)).flatten(2)
+        return parts
+
+    def whole(self, parts: Tensor, shape: tuple[int, ...]) -> Tensor:
+        readings: Tensor = parts.unflatten(2, (-1, shape[1])).flatten(1, 2)
+        return readings[:, -shape[0] :]
 
 
 NETWORKS = Networks(

@@ -58,6 +58,14 @@ class WordTokens(WordVectors):
     def forward(self, x: Tensor) -> Tensor:
         return self.count(x) @ self.vectors
 
+    def parts(self, x: Tensor) -> Tensor:
+        """A one at each word, (B, L, V)."""
+        return self.count(x)
+
+    def whole(self, parts: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The likeliest word of each."""
+        return 1.0 + parts.argmax(dim=2)
+
     def mask(self, x: Tensor) -> Tensor:
         return one_hot(x, len(self.vectors)).any(dim=2)
 

@@ -153,6 +153,22 @@ class TransformerFusion(TokenFusion):
         # Of the last block only the class token is read.
         return self._pool(self.blocks[-1](z[:, :1], z, mask).squeeze(1))
 
+    def encode(self, features: Encodings, present: Presence | None, kept: Tensor, visible: Tensor) -> Tensor:
+        """The class token and some of all tokens after all blocks, (B, 1 + V, d), normalised.
+
+        `kept` (B, V) are their places among all K in the order of the senses, `visible` (B, V) says which of these are
+        attended to. Nothing depends on the others.
+        """
+        z, _ = self._embed(features, present, self.class_token)
+        places = torch.cat([torch.zeros_like(kept[:, :1]), kept + 1], dim=1)
+        mask = torch.cat([torch.ones_like(visible[:, :1]), visible], dim=1)
+        chosen = z.gather(1, places.unsqueeze(2).expand(-1, -1, z.shape[2]))
+        z = torch.where(mask.unsqueeze(2), chosen, 0)  # no attention of weight 0 hides a NaN
+        for block in self.blocks:
+            z = block(z, z, mask)
+        encoded: Tensor = self.norm(z)
+        return encoded
+
 
 class Block(nn.Module):
     """z' = x + Attention(norm(x), norm(tokens)), then z' + MLP(norm(z')): a transformer block normalised before."""

@@ -113,7 +113,10 @@ class ActorCritic(nn.Module):
         self.actor = make_trunk(actor_sizes, experts)
         self.head = build_action_head(config.head, action_space, actor_sizes[-1], config.log_std_init, experts)
         self.objectives = nn.ModuleDict(
-            {name: objective.start(self.perception, self.senses) for name, objective in objectives.items()}
+            {
+                name: objective.begin(self.perception, self.senses, spaces.flatdim(action_space))
+                for name, objective in objectives.items()
+            }
         )
         self.objective_weights = {name: objective.weight for name, objective in objectives.items()}
         own = _perceive_all(critic_modalities, config) if critic_modalities else None

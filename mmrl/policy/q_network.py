@@ -129,7 +129,10 @@ class QNetwork(nn.Module):
         self.register_buffer("value_std", torch.ones(()))
         self.register_buffer("epsilon", torch.ones(()))
         self.objectives = nn.ModuleDict(
-            {name: objective.start(self.perception, self.modalities) for name, objective in objectives.items()}
+            {
+                name: objective.begin(self.perception, self.modalities, choices.described.shape[1])
+                for name, objective in objectives.items()
+            }
         )
         self.objective_weights = {name: objective.weight for name, objective in objectives.items()}
         leave_out_weights(self, "objectives.", kept=objectives)

@@ -11,8 +11,10 @@ from mmrl.representation.bimodal import Bimodal
 from mmrl.representation.clip import Clip
 from mmrl.representation.correlation import DeepCorrelation, DeepCorrelationAutoencoder, LinearCorrelation
 from mmrl.representation.denoising import Denoising
+from mmrl.representation.masked import Masked
 from mmrl.representation.state import StateReadOut
 from mmrl.representation.translation import Translation
+from mmrl.representation.vision_touch import VisionTouch
 from mmrl.settings.documents import build
 from mmrl.settings.named import nested
 
@@ -28,6 +30,8 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "dcca": DeepCorrelation,
     "dccae": DeepCorrelationAutoencoder,
     "translation": Translation,
+    "masked": Masked,
+    "vision_touch": VisionTouch,
 }
 """Settings of the objectives by the name that a training uses; add your own here."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,8 +30,8 @@ class Timeline(Protocol):
     def times(self) -> Tensor:
         """The steps at which they came, (B,); those of one episode count on from each other."""
 
-    def following(self) -> tuple[Inputs, Tensor]:
-        """Readings of one step later (B, *window_shape) by sense, and whether there are any, bool (B,).
+    def following(self, names: Collection[str]) -> tuple[Inputs, Tensor]:
+        """Readings of some senses one step later (B, *window_shape), and whether there are any, bool (B,).
 
         Where there are none, as at the end of an episode, the readings may be any.
         """
@@ -117,3 +117,25 @@ class ObjectiveConfig(ABC):
         Raises:
             ValueError: where these senses are not what it needs.
         """
+
+    def begin(self, perception: Perception, senses: Mapping[str, Modality], actions: int) -> Objective:
+        """As `start`, for an objective that reads actions as well.
+
+        Args:
+            perception: as for `start`.
+            senses: as for `start`.
+            actions: numbers of an action, or choices there are where actions are choices.
+
+        Raises:
+            ValueError: where these senses are not what it needs.
+        """
+        return self.start(perception, senses)
+
+
+def require_timeline(objective: str, what: str, batch: Batch) -> Timeline:
+    """The order in which the samples came. Raises ValueError, naming the objective, where nobody kept it."""
+    if batch.timeline is None:
+        raise ValueError(
+            f"objective {objective!r} with {what} needs the order in which samples came, which nobody kept here"
+        )
+    return batch.timeline

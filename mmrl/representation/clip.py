@@ -18,7 +18,7 @@ from mmrl.fusion import sense_key
 from mmrl.modality import Modality
 from mmrl.modality.declaration import require_units
 from mmrl.perception import Perception, Seen
-from mmrl.representation.base import Batch, Objective, ObjectiveConfig, Timeline
+from mmrl.representation.base import Batch, Objective, ObjectiveConfig, require_timeline
 from mmrl.representation.senses import Names, chosen_senses, encoding_size, mean_over, pairs, rows_with, total
 
 _TEMPERATURE = 0.07
@@ -94,10 +94,3 @@ class Contrast(Objective):
         episodes = require_timeline("clip", f"negatives={self.negatives}", batch).episodes
         same = episodes.unsqueeze(0) == episodes.unsqueeze(1)
         return same if self.negatives == "same_episode" else ~same
-
-
-def require_timeline(objective: str, what: str, batch: Batch) -> Timeline:
-    """The order in which the samples came. Raises ValueError, naming the objective, where nobody kept it."""
-    if batch.timeline is None:
-        raise ValueError(f"objective {objective!r} with {what} needs the episodes of samples, which nobody kept here")
-    return batch.timeline

@@ -72,6 +72,13 @@ def _clone(words: Sequence[str]) -> int:
     return _train(as_training(words))
 
 
+def _pretrain(words: Sequence[str]) -> int:
+    """`mmrl pretrain ENV` is a training of the agent pretrain, and a picture at its end."""
+    from mmrl_agents.cli.pretraining import pretrain
+
+    return INTERRUPTED if pretrain(words) else 0
+
+
 def _ablate(words: Sequence[str]) -> int:
     from mmrl_agents.ablation.ablation import ablate
     from mmrl_agents.cli.words import ablation_in
@@ -169,6 +176,7 @@ def _list(args: Sequence[str]) -> int:
 COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "train": ("train a policy, or resume a run", _train),
     "evaluate": ("judge a trained policy", _evaluate),
+    "pretrain": ("teach encoders and fusion by objectives alone, before any policy", _pretrain),
     "ablate": ("train a policy per subset of the senses, and say what each comes to", _ablate),
     "watch": ("see a trained policy act", _watch),
     "report": ("write one page about runs, to read, print and send", _report),

@@ -28,6 +28,8 @@ class Demonstrations:
     """Readings by sense, (F, *window_shape), in their own dtypes."""
     actions: Tensor
     """The actions that were taken, (F, *A)."""
+    episodes: Tensor
+    """The number of the episode of each frame, (F,), in the order in which they were recorded."""
 
     def __len__(self) -> int:
         """F."""
@@ -37,13 +39,17 @@ class Demonstrations:
         """Minibatches of at most `size` frames, in the order of an index (F,), or as they were recorded."""
         order = torch.arange(len(self)) if order is None else order
         for rows in order.split(size):
-            yield Demonstrations({name: each[rows] for name, each in self.observations.items()}, self.actions[rows])
+            yield self.at(rows)
+
+    def at(self, rows: Tensor) -> Demonstrations:
+        """The frames of an index (B,)."""
+        observations = {name: each[rows] for name, each in self.observations.items()}
+        return Demonstrations(observations, self.actions[rows], self.episodes[rows])
 
     def to(self, device: torch.device) -> Demonstrations:
         """The same on a device."""
-        return Demonstrations(
-            {name: each.to(device) for name, each in self.observations.items()}, self.actions.to(device)
-        )
+        observations = {name: each.to(device) for name, each in self.observations.items()}
+        return Demonstrations(observations, self.actions.to(device), self.episodes.to(device))
 
 
 def read_demonstrations(
@@ -74,9 +80,9 @@ def _read(
         name: torch.from_numpy(np.concatenate([frames[OBSERVATION.format(name)] for frames in episodes]))
         for name in senses
     }
-    return Demonstrations(
-        observations, torch.from_numpy(taken[:, 0] if isinstance(actions, spaces.Discrete) else taken)
-    )
+    chosen = torch.from_numpy(taken[:, 0] if isinstance(actions, spaces.Discrete) else taken)
+    lengths = torch.tensor([len(frames[ACTION]) for frames in episodes])
+    return Demonstrations(observations, chosen, torch.repeat_interleave(torch.tensor(numbers), lengths))
 
 
 def _require_same(data: Dataset, senses: Mapping[str, Modality], actions: spaces.Box | spaces.Discrete) -> None:

@@ -18,9 +18,9 @@ from torch import Tensor
 from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
-from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import Ended, EpisodeCounter, context_from, episode_from, was_lost
 from mmrl_agents.experience.readings import readings_of
+from mmrl_agents.experience.rollout_policy import RolloutPolicy
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
@@ -50,7 +50,7 @@ class Rollout:
     def __init__(
         self,
         envs: Envs,
-        policy: ActorCritic,
+        policy: RolloutPolicy,
         storage: RolloutStorage,
         statistics: EpisodeCounter,
         generator: torch.Generator,

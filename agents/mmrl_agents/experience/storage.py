@@ -5,7 +5,7 @@ recurrent policy remembers.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,10 +199,10 @@ class RolloutTimeline:
         """The steps t of the samples, (B,)."""
         return self._index // self._storage.num_worlds
 
-    def following(self) -> tuple[Inputs, Tensor]:
-        """Readings of one step later by sense, and whether they are of the same episode, bool (B,)."""
+    def following(self, names: Collection[str]) -> tuple[Inputs, Tensor]:
+        """Readings of some senses one step later, and whether they are of the same episode, bool (B,)."""
         storage, later = self._storage, self._index + self._storage.num_worlds
-        readings = {name: storage.gather(rows, later) for name, rows in storage.observations.items()}
+        readings = {name: storage.gather(storage.observations[name], later) for name in names}
         return readings, ~storage.gather(storage.episode_starts, later)
 
 

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from mmrl.arrays import Envs
 from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
+from mmrl.policy.actor_critic import NO_SENSES, ActorCritic
 from mmrl.policy.config import PolicyConfig
 from mmrl.representation import ObjectiveConfig
 from mmrl_agents.experience.episodes import Ended, EpisodeCounter
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.machine.ranks import ALONE, Ranks
-from mmrl_agents.worlds.making import senses_of
+from mmrl_agents.worlds.making import action_space_of, critic_senses_of, senses_of
 
 
 class Agent(Protocol):
@@ -122,6 +123,9 @@ class Network(Protocol):
     def modules(self) -> Iterator[nn.Module]:
         """As in any torch module."""
 
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """As in any torch module."""
+
     def to(self, device: torch.device | str) -> Self:
         """As in any torch module."""
 
@@ -170,6 +174,13 @@ class Setting:
         """The process that takes senses away in training; None without any."""
         senses = tuple(self.modalities)
         return SenseDropout(senses, self.envs.num_envs, self.dropped, self.seed) if self.dropped else None
+
+
+def native_network(setting: Setting) -> ActorCritic:
+    """The untrained actor and critic of mmrl, from what the worlds declare and `setting.policy` says."""
+    envs = setting.envs
+    of_critic = critic_senses_of(envs) if setting.policy.privileged_critic else NO_SENSES
+    return ActorCritic(setting.modalities, action_space_of(envs), setting.policy, of_critic, setting.objectives)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.clone import CloneConfig
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
 from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.pretrain import PretrainConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.recorded import described, from_dict
@@ -92,6 +93,8 @@ class TrainConfig:
     """Settings of fitted Q iteration."""
     clone: CloneConfig = field(default_factory=CloneConfig)
     """Settings of behaviour cloning."""
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    """Settings of a pretraining."""
     sb3: SB3Config = field(default_factory=SB3Config)
     """Settings of the agents of Stable-Baselines3."""
     agent_options: Settings = field(default_factory=dict)
@@ -134,6 +137,9 @@ class TrainConfig:
     init_except: tuple[str, ...] = ()
     """Parts of the network that begin anew all the same: head, critic, perception, or the beginning of the names of
     weights, such as perception.encoders.camera."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the network that stay as they begin, weights and running statistics: head, critic, perception, or the
+    beginning of the names of weights, such as perception.encoders.camera."""
     resume: Path | None = None
     """Continue the run in this folder; options given besides replace those of the run."""
     trust: tuple[str, ...] = ()

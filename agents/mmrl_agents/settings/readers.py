@@ -38,7 +38,7 @@ BY_A_TRAINING = (
     ),
     Reads(("runs_root",), lambda c: c.run_dir is None and c.resume is None, "the folder of the run is given"),
     Reads(
-        ("recipe", "seed", "policy.log_std_init", "run_dir", "init", "init_except"),
+        ("recipe", "seed", "policy.log_std_init", "run_dir", "init", "init_except", "freeze"),
         lambda c: c.resume is None,
         "the run in {resume} goes on with what it began with",
     ),

@@ -98,9 +98,9 @@ def agent_of(recipe: Recipe) -> str:
 
 def _without_a_recipe(cls: type[Any], env: str, agent: str | None, name: str) -> Any:
     first = next(iter(recipes_for(env).values()), {})
-    agent = agent or USUAL_AGENT
-    worlds = {key: first[key] for key in ("env", "env_kwargs") if key in first}  # "pong" is no id of an environment
-    return over(general(cls), {**find_algorithm(agent).defaults, "env": env, **worlds, "recipe": name, "agent": agent})
+    algorithm = find_algorithm(agent or USUAL_AGENT)
+    worlds = {key: first[key] for key in algorithm.of_a_recipe if key in first}  # "pong" is no id of an environment
+    return over(general(cls), {**algorithm.defaults, "env": env, **worlds, "recipe": name, "agent": algorithm.name})
 
 
 def of_run(cls: type[Any], folder: Path, trust: Sequence[str] = ()) -> Any:

@@ -8,9 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from mmrl.normalization import fix_statistics
+from mmrl_agents.algorithms import algorithms
 from mmrl_agents.learning.agent import Network
-from mmrl_agents.policies.trained import load_weights, read_stored
+from mmrl_agents.policies.trained import StoredPolicy, load_weights, read_stored
 from mmrl_agents.records.checkpoint import unpacking
+from mmrl_agents.settings.config import described_config
 
 PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -33,24 +36,51 @@ def begin_with(policy: Network, source: str, anew: Sequence[str], senses: Mappin
     """
     stored = read_stored(source, "best")
     own = policy.state_dict()
-    kept = [name for part in anew for name in _of_part(part, own)]
-    if not set(_of_part("perception", own)) <= set(kept):
+    kept = [name for part in anew for name in _of_part("init_except", part, own)]
+    parts = _trained_parts(stored)
+    kept += [name for name in own if parts and name not in kept and not name.startswith(_beginnings(parts))]
+    if not set(_of_part("init_except", "perception", own)) <= set(kept):
         _require_same(source, stored.senses, senses, anew)
     with unpacking(stored.path):
-        given = {name: weight for name, weight in stored.weights.items() if name not in kept}
+        trained = {name: w for name, w in stored.weights.items() if not parts or name.startswith(_beginnings(parts))}
+        given = {name: weight for name, weight in trained.items() if name not in kept}
     unlearned = [name for name in own if name.startswith(_OF_THE_TRAINING) and name not in given]
     load_weights(policy, given | {name: own[name] for name in (*kept, *unlearned)}, stored.path)
     left = f"; {', '.join(anew)} begin anew" if anew else ""
-    return f"begins with the weights of {stored.path}{left}"
+    only = f" of its {' and '.join(parts)}" if parts else ""
+    return f"begins with the weights{only} of {stored.path}{left}"
 
 
-def _of_part(part: str, own: Mapping[str, Tensor]) -> list[str]:
+def freeze(policy: Network, parts: Sequence[str]) -> None:
+    """Let some parts of a network stay what they are: their weights get no gradient, their statistics learn nothing.
+
+    Raises ValueError where no weight is of a part.
+    """
+    own = policy.state_dict()
+    names = {name for part in parts for name in _of_part("freeze", part, own)}
+    for name, weight in policy.named_parameters():
+        if name in names:
+            weight.requires_grad_(False)
+    fix_statistics(module for name, module in policy.named_modules() if f"{name}.count" in names)
+
+
+def _trained_parts(stored: StoredPolicy) -> tuple[str, ...]:
+    """The parts of a network that its training was about, () for all."""
+    algorithm = algorithms().get(described_config(stored.document).agent)
+    return () if algorithm is None else algorithm.trained_parts
+
+
+def _beginnings(parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(beginning for part in parts for beginning in PARTS.get(part, (f"{part}.",)))
+
+
+def _of_part(setting: str, part: str, own: Mapping[str, Tensor]) -> list[str]:
     beginnings = PARTS.get(part, (part,))
     names = [name for name in own if name.startswith(beginnings)]
     if not names:
         tops = sorted({name.partition(".")[0] for name in own})
         raise ValueError(
-            f"init_except: no weight of the network begins with {part!r}; parts are {', '.join(PARTS)}, "
+            f"{setting}: no weight of the network begins with {part!r}; parts are {', '.join(PARTS)}, "
             f"weights begin with {', '.join(tops)}"
         )
     return names

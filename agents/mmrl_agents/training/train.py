@@ -22,7 +22,7 @@ from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.history import RESUMES, resumes_of
 from mmrl_agents.settings.readers import by
 from mmrl_agents.settings.starting_points import begun_as
-from mmrl_agents.training.beginning import begin_with
+from mmrl_agents.training.beginning import begin_with, freeze
 from mmrl_agents.training.interruption import listening_for_stop
 from mmrl_agents.training.progress import TrainingProgress, headline
 from mmrl_agents.training.trainer import Trainer
@@ -131,6 +131,7 @@ def _restore(trainer: Trainer, console: Console) -> None:
     init = trainer.config.init
     if trainer.step == 0 and init is not None:
         say(console, begin_with(trainer.policy, init, trainer.config.init_except, trainer.senses))
+    freeze(trainer.policy, trainer.config.freeze)
     on_first(lambda: run.write_config(marked_config(document)))
 
 

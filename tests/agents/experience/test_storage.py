@@ -68,7 +68,7 @@ def test_samples_know_their_episodes_and_what_follows() -> None:
         episode = world + WORLDS * ((world == 1) & (step >= 2))  # world 1 has two
         same = batch.timeline.episodes.unsqueeze(0) == batch.timeline.episodes.unsqueeze(1)
         assert torch.equal(same, episode.unsqueeze(0) == episode.unsqueeze(1))
-        readings, there = batch.timeline.following()
+        readings, there = batch.timeline.following(["tip"])
         assert torch.equal(readings["tip"][:, 0], numbers + WORLDS)
         ends = ((world == 1) & (step == 1)) | ((world == 3) & (step == 4))
         assert torch.equal(there, ~ends)

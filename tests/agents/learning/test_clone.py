@@ -112,7 +112,7 @@ def test_the_words_of_a_clone_are_those_of_a_training(tmp_path: Path) -> None:
 def test_the_loss_is_the_mean_negative_log_likelihood() -> None:
     torch.manual_seed(0)
     policy = ActorCritic(POLE, spaces.Box(-1, 1, (2,)))
-    batch = Demonstrations({"observation": torch.randn(5, 4)}, torch.randn(5, 2))
+    batch = Demonstrations({"observation": torch.randn(5, 4)}, torch.randn(5, 2), torch.zeros(5))
     mean = policy.distribution(batch.observations).mean
     std = policy.head.log_std.exp()  # type: ignore[union-attr, operator]  # the head of a Box
     squares = ((batch.actions - mean) / std).square().sum(dim=1)

@@ -1,7 +1,7 @@
 """Samples of a minibatch, as an objective gets them, and senses of several kinds."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -22,19 +22,21 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Recorded:
-    """Samples of some episodes, in which nothing follows."""
+    """Samples of some episodes, with readings that follow some of them."""
 
     episodes: Tensor
     times: Tensor
+    later: Mapping[str, Tensor] = field(default_factory=dict)
+    follows: Tensor = field(default_factory=lambda: torch.zeros(0))
 
-    def following(self) -> tuple[Mapping[str, Tensor], Tensor]:
-        return {}, torch.zeros(len(self.times), dtype=torch.bool)
+    def following(self, names: Collection[str]) -> tuple[Mapping[str, Tensor], Tensor]:
+        return self.later, self.follows
 
 
 SENSES = {
     "film": Modality("film", (8, 8, 1), 10, ImageConv((4,), (4,), (2,), features=8), dtype="uint8"),
-    "force": Modality("force", (2,), 100, TemporalConv((4, 6), features=6), history=8),
-    "pose": Modality("pose", (3,), 20, MLP((8,), features=5)),
+    "force": Modality("force", (2,), 100, TemporalConv((4, 6), features=6), history=8, unit="N"),
+    "pose": Modality("pose", (3,), 20, MLP((8,), features=5), unit=("m", "m", "rad")),
     "points": Modality("points", (3, 3), 10, DeepSets((8,), features=6)),
     "speech": Modality("speech", (4,), 20, WordBag(("left", "right", "up"), features=6), high=3, dtype="uint8"),
 }

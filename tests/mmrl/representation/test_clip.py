@@ -63,7 +63,7 @@ def test_negatives_are_of_other_episodes_or_of_other_times_of_the_same() -> None
     assert loss(batch, negatives="other_episodes").item() == pytest.approx(by_hand(3, alike=1), rel=1e-4)
     alone = corners(4, episodes=torch.arange(4))
     assert loss(alone, negatives="same_episode").item() == 0
-    with pytest.raises(ValueError, match="'clip' with negatives=same_episode needs the episodes of samples"):
+    with pytest.raises(ValueError, match="'clip' with negatives=same_episode needs the order in which samples came"):
         loss(corners(4), negatives="same_episode")
 
 

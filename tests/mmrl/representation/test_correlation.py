@@ -13,7 +13,7 @@ TWO = {name: Modality(name, (2,), 20, Unencoded()) for name in ("left", "right")
 
 
 def squares(rows: int = 256) -> Samples:
-    """What is right is made of squares of what is left, which are not correlated with it."""
+    """The right sense reads squares of the left one, which are not correlated with it."""
     left = torch.randn(rows, 2, generator=torch.Generator().manual_seed(0))
     return Samples({"left": left, "right": left.square()}, torch.zeros(rows))
 

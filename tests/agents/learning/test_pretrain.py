@@ -1,0 +1,178 @@
+"""Pretraining: objectives alone teach a perception, a policy is learned on it, frozen."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmrl_agents.cli.pretraining import as_training
+from mmrl_agents.experience.behaviours import RandomBehaviour
+from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.pretrain import PretrainConfig
+from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.settings.config import TrainConfig
+from mmrl_agents.training.train import open_run
+from mmrl_agents.training.trainer import Trainer
+from mmrl_agents.watching.reconstructions import draw_reconstructions
+from mmrl_agents.watching.recording.record import RecordConfig, record
+from mmrl_agents.worlds.making import action_space_of
+from tests.trainings import json_lines, trained_quietly
+
+ENV = "tests.toys.lessons:Guess"
+SETTINGS = PretrainConfig(num_steps=16, minibatch_size=32, epochs=1)
+
+
+def config(folder: Path, **changes: Any) -> TrainConfig:
+    usual: dict[str, Any] = {
+        "num_worlds": 4,
+        "total_steps": 4 * 16 * 5,
+        "threads": 1,
+        "pretrain": SETTINGS,
+        "objectives": {"denoising": 1.0, "bimodal": 0.5},
+        "evaluate_episodes": 0,
+        "run_dir": folder / "run",
+    }
+    return TrainConfig(ENV, "pretrain", "none", **usual | changes)
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    return dict(RunFolder.open(run).load("last")[1]["policy"])
+
+
+def recorded(folder: Path) -> Path:
+    record(RecordConfig("random", folder, episodes=20, env=ENV))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrained")
+    return trained_quietly(config(folder, pretrain=replace(SETTINGS, learning_rate=5e-3, epochs=4)))
+
+
+def test_losses_fall_and_only_perception_and_objectives_are_taught(run: Path, tmp_path: Path) -> None:
+    lines = json_lines(run / "metrics.jsonl")
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    last = lines[-1]
+    assert last["loss"] == pytest.approx(last["denoising_loss"] + 0.5 * last["bimodal_loss"], rel=1e-5)
+    assert "success_rate" not in last  # nobody tried
+    before = Trainer(config(tmp_path), open_run(config(tmp_path))).policy.state_dict()  # type: ignore[attr-defined]
+    after = weights(run)
+    changed = {name.partition(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"perception", "objectives"}
+
+
+@pytest.mark.parametrize("data", ["random", "recorded"])
+def test_it_is_resumed_bit_for_bit(data: str, tmp_path: Path) -> None:
+    source = data if data == "random" else str(recorded(tmp_path / "data"))
+    still = {"pretrain": replace(SETTINGS, data=source), "sense_dropout": 0.3}
+    whole = trained_quietly(config(tmp_path / "whole", total_steps=4 * 16 * 4, **still))
+    half = config(tmp_path / "half", total_steps=4 * 16 * 4, **still)
+    trainer = Trainer(half, open_run(half))
+    trainer.begin()
+    while trainer.step < 2 * 4 * 16:
+        trainer.advance()
+    trainer.save()
+    trainer.run.write_config(RunFolder.open(whole).read_config())
+    trainer.close()
+    trainer.run.close()
+    trained_quietly(TrainConfig(ENV, resume=half.run_dir, total_steps=4 * 16 * 4))
+    ours, theirs = weights(whole), weights(tmp_path / "half" / "run")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_policy_is_learned_on_a_frozen_perception(run: Path, tmp_path: Path) -> None:
+    ppo = PPOConfig(num_steps=16, minibatch_size=32, epochs=2)
+    learned = trained_quietly(
+        TrainConfig(
+            *(ENV, "ppo", "none"),
+            num_worlds=4,
+            total_steps=4 * 16 * 4,
+            threads=1,
+            ppo=ppo,
+            evaluate_episodes=0,
+            init=str(run),
+            freeze=("perception",),
+            seed=3,
+            run_dir=tmp_path / "run",
+        )
+    )
+    before, after = weights(run), weights(learned)
+    for name, value in after.items():
+        # statistics among them; actor and critic are of this training, not those that came with the perception
+        assert torch.equal(value, before[name]) == name.startswith("perception."), name
+
+
+def test_what_is_frozen_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="freeze: no weight of the network begins with 'nose'; parts are head, critic"):
+        trained_quietly(replace(config(tmp_path), freeze=("nose",)))
+
+
+def test_readings_that_come_back_are_drawn(run: Path, tmp_path: Path) -> None:
+    picture = draw_reconstructions(run)
+    assert picture is not None
+    assert picture.stat().st_size > 5000
+    nothing = trained_quietly(config(tmp_path, objectives={"clip": 1}, total_steps=128))
+    assert draw_reconstructions(nothing) is None
+
+
+def test_evenly_drawn_actions_fill_their_space() -> None:
+    envs = config(Path()).worlds.make(2)
+    behaviour, generator = RandomBehaviour(envs), torch.Generator().manual_seed(0)
+    drawn = behaviour.act(2000, generator)
+    assert drawn.shape == (2000, *(action_space_of(envs).shape or ()))
+    assert float(drawn.mean()) == pytest.approx(0, abs=0.05)
+    assert float(drawn.std()) == pytest.approx(2 / math.sqrt(12), rel=0.05)
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": {}}, "a pretraining learns from objectives alone and has none: --objective NAME"),
+        ({"pretrain": replace(SETTINGS, data="contact")}, "contact is sought where actions move the tip of a robot"),
+        ({"pretrain": replace(SETTINGS, data="nowhere")}, "nowhere is no data set of mmrl"),
+        ({"stop_at_success": 0.5}, "stop_at_success would have no effect: agent pretrain learns no actions"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        trained_quietly(config(tmp_path, **changes))
+    with pytest.raises(ValueError, match=r"pretrain\.epochs must be above 0, got 0"):
+        PretrainConfig(epochs=0)
+
+
+def test_an_objective_that_reads_more_than_was_recorded_is_refused(tmp_path: Path) -> None:
+    data = str(recorded(tmp_path / "data"))
+    settings = config(tmp_path, pretrain=replace(SETTINGS, data=data), policy={"fusion": "lstm"})
+    with pytest.raises(ValueError, match="lstm remembers; recorded data are learned from by single frames"):
+        trained_quietly(settings)
+
+
+def test_the_words_are_those_of_a_training() -> None:
+    usual = ["mmrl/PegInsertion-v0", "--agent", "pretrain", "--total-steps"]
+    assert as_training(["mmrl/PegInsertion-v0", "--objective", "clip"]) == [
+        *usual,
+        "100000",
+        "--objectives",
+        "clip=1",
+        "--pretrain.data",
+        "random",
+    ]
+    words = (
+        "--seed 3 --objective clip=0.5 clip.size=8 --objective=masked --data contact --steps=2e4 --fusion transformer"
+    )
+    assert as_training(["mmrl/PegInsertion-v0", *words.split()]) == [
+        *usual,
+        "2e4",
+        *("--objectives", "clip=0.5", "clip.size=8", "masked=1"),
+        *("--pretrain.data", "contact", "--seed", "3", "--fusion", "transformer"),
+    ]
+    assert as_training(["--resume", "runs/RUN", "--steps", "9"]) == ["--resume", "runs/RUN", "--total-steps", "9"]
+    with pytest.raises(SystemExit):
+        as_training([])
