@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
+from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli.words import training_in, value_of
 from mmrl_agents.experience.behaviours import BEHAVIOURS
 from mmrl_agents.records.dataset.folder import INFO, Dataset
@@ -60,7 +61,8 @@ def pretrain(words: Sequence[str]) -> bool:
     if picture is not None:
         say(console, f"readings that come back: {picture}")
     run = shlex.quote(str(result.run_dir))
-    say(console, f"learn a policy on it with: mmrl train {config.env} --init {run} --freeze perception")
+    fusion = "" if config.policy.fusion == PolicyConfig.fusion else f" --fusion {config.policy.fusion}"
+    say(console, f"learn a policy on it with: mmrl train {config.env} --init {run} --freeze perception{fusion}")
     return False
 
 

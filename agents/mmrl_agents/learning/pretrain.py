@@ -27,7 +27,7 @@ from mmrl_agents.learning.finiteness import (
     first_not_finite,
     first_weight_not_finite,
 )
-from mmrl_agents.learning.samples import Samples, samples_of
+from mmrl_agents.learning.samples import SampleSource, samples_of
 from mmrl_agents.machine.precision import Precision, computing_in
 
 
@@ -43,7 +43,7 @@ class PretrainConfig:
     num_steps: int = 32
     """Steps of every world between two updates; recorded frames are all gone through in between."""
     minibatch_size: int = 256
-    """Samples of one gradient step."""
+    """SampleSource of one gradient step."""
     epochs: int = 2
     """Passes over the samples of an update."""
     max_grad_norm: float = 1.0
@@ -60,7 +60,7 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True)
-class Shown:
+class LookedAt:
     """Readings that are looked at and not learned from, tensors (B, ...)."""
 
     observations: Inputs
@@ -95,7 +95,7 @@ class PretrainAgent:
         self._config: PretrainConfig = setting.settings
         self._policy, self._ranks, self._shuffling = policy, resources.ranks, resources.shuffling
         self._learned = nn.ModuleDict({"perception": policy.perception, "objectives": policy.objectives})
-        self._samples: Samples = samples_of(self._config.data, self._config.num_steps, setting, policy, resources)
+        self._samples: SampleSource = samples_of(self._config.data, self._config.num_steps, setting, policy, resources)
         self._optimizer = torch.optim.Adam(self._learned.parameters(), lr=self._config.learning_rate, eps=1e-5)
         self.start = self._samples.start
         self.collect = self._samples.collect

@@ -27,7 +27,7 @@ _AT_ONCE = 512
 """Frames that are looked at together where nothing is learned by gradients."""
 
 
-class Samples(ABC):
+class SampleSource(ABC):
     """Samples for one update after another."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class Samples(ABC):
         """Undo `rollout_state`."""
 
 
-class WatchedSamples(Samples):
+class WatchedSamples(SampleSource):
     """Rollouts of fixed length, in which a behaviour acts. Its episodes count for no success."""
 
     def __init__(self, data: str, num_steps: int, setting: Setting, policy: ActorCritic, resources: Resources) -> None:
@@ -116,7 +116,7 @@ class WatchedSamples(Samples):
         self._rollout.load_state_dict(state)
 
 
-class RecordedSamples(Samples):
+class RecordedSamples(SampleSource):
     """Recorded frames in random order, as many for an update as rollouts of the worlds would have.
 
     Raises ValueError for a policy that remembers, which would have to see whole episodes, and for data of other senses
@@ -186,7 +186,7 @@ class RecordedSamples(Samples):
         return torch.randperm(len(self._frames), generator=generator)
 
 
-def samples_of(data: str, num_steps: int, setting: Setting, policy: ActorCritic, resources: Resources) -> Samples:
+def samples_of(data: str, num_steps: int, setting: Setting, policy: ActorCritic, resources: Resources) -> SampleSource:
     """The samples that `data` names: a behaviour, or the folder of a data set."""
     kind = WatchedSamples if data in BEHAVIOURS else RecordedSamples
     return kind(data, num_steps, setting, policy, resources)

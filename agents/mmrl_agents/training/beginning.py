@@ -23,6 +23,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Beginnings of the names of weights, by what the parts of a policy are called."""
+_PERCEPTION, _WITHIN = "perception", ".perception."
 _OF_THE_TRAINING = ("objectives.",)
 """Begin anew where the other training did without them."""
 
@@ -37,13 +38,16 @@ def begin_with(policy: Network, source: str, anew: Sequence[str], senses: Mappin
     stored = read_stored(source, "best")
     own = policy.state_dict()
     kept = [name for part in anew for name in _of_part("init_except", part, own)]
-    parts = _trained_parts(stored)
-    kept += [name for name in own if parts and name not in kept and not name.startswith(_beginnings(parts))]
+    weights, parts = _named_as(own, stored.weights), _trained_parts(stored)
+    if weights is not stored.weights:
+        parts = (_PERCEPTION,)
+    of_parts = {name for part in parts for name in _among(part, own)}
+    kept += [name for name in own if parts and name not in of_parts]
     if not set(_of_part("init_except", "perception", own)) <= set(kept):
         _require_same(source, stored.senses, senses, anew)
     with unpacking(stored.path):
-        trained = {name: w for name, w in stored.weights.items() if not parts or name.startswith(_beginnings(parts))}
-        given = {name: weight for name, weight in trained.items() if name not in kept}
+        taken = {name for part in parts for name in _among(part, weights)} if parts else set(weights)
+        given = {name: weight for name, weight in weights.items() if name in taken and name not in kept}
     unlearned = [name for name in own if name.startswith(_OF_THE_TRAINING) and name not in given]
     load_weights(policy, given | {name: own[name] for name in (*kept, *unlearned)}, stored.path)
     left = f"; {', '.join(anew)} begin anew" if anew else ""
@@ -70,13 +74,26 @@ def _trained_parts(stored: StoredPolicy) -> tuple[str, ...]:
     return () if algorithm is None else algorithm.trained_parts
 
 
-def _beginnings(parts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(beginning for part in parts for beginning in PARTS.get(part, (f"{part}.",)))
+def _named_as(own: Collection[str], weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The weights, or those of their perception by the names that a network of SB3 has for each of its extractors."""
+    theirs = _among(_PERCEPTION, own)
+    if any(name.startswith(f"{_PERCEPTION}.") for name in own) or not any(
+        name.startswith(f"{_PERCEPTION}.") for name in weights
+    ):
+        return weights
+    native = {name: f"{_PERCEPTION}.{name.partition(_WITHIN)[2]}" for name in theirs}
+    return {name: weights[known] for name, known in native.items() if known in weights}
+
+
+def _among(part: str, names: Collection[str]) -> list[str]:
+    """Names of the weights of a part; the perceptions of a network of SB3 lie within its extractors."""
+    beginnings = PARTS.get(part, (part,))
+    within = part == _PERCEPTION
+    return [name for name in names if name.startswith(beginnings) or (within and _WITHIN in name)]
 
 
 def _of_part(setting: str, part: str, own: Mapping[str, Tensor]) -> list[str]:
-    beginnings = PARTS.get(part, (part,))
-    names = [name for name in own if name.startswith(beginnings)]
+    names = _among(part, own)
     if not names:
         tops = sorted({name.partition(".")[0] for name in own})
         raise ValueError(

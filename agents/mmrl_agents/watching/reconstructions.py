@@ -22,7 +22,7 @@ from mmrl.modality.foreign import flatten_observation
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.representation.base import DecodingObjective, Reconstructed
 from mmrl_agents.experience.behaviours import RandomBehaviour
-from mmrl_agents.learning.pretrain import Shown
+from mmrl_agents.learning.pretrain import LookedAt
 from mmrl_agents.policies.trained import load_weights, read_stored
 from mmrl_agents.records.files import write_atomically
 from mmrl_agents.records.line_styles import COLOURS
@@ -73,7 +73,7 @@ def _reconstructed(policy: ActorCritic, observations: Mapping[str, Tensor]) -> l
     memory = None
     if policy.state_size:
         memory = Memory(torch.zeros(_ROWS, policy.state_size), torch.ones(1, _ROWS, dtype=torch.bool))
-    batch = Shown(observations, torch.zeros(_ROWS), memory)
+    batch = LookedAt(observations, torch.zeros(_ROWS), memory)
     seen = policy.perception(batch.observations, None, memory)
     return [
         (name, one)

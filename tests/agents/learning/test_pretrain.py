@@ -108,6 +108,28 @@ def test_a_policy_is_learned_on_a_frozen_perception(run: Path, tmp_path: Path) -
         assert torch.equal(value, before[name]) == name.startswith("perception."), name
 
 
+def test_an_agent_of_sb3_learns_on_it_as_well(run: Path, tmp_path: Path) -> None:
+    learned = trained_quietly(
+        TrainConfig(
+            *(ENV, "sb3-sac", "none"),
+            num_worlds=2,
+            total_steps=200,
+            threads=1,
+            evaluate_episodes=0,
+            sb3={"options": {"batch_size": 32, "learning_starts": 50}},
+            init=str(run),
+            freeze=("perception",),
+            run_dir=tmp_path / "run",
+        )
+    )
+    before, after = weights(run), weights(learned)
+    perceived = {name: value for name, value in after.items() if ".perception." in name}
+    assert len(perceived) > 3 * 4  # of actor, critic and its target
+    for name, value in perceived.items():
+        same = before["perception." + name.partition(".perception.")[2]]
+        torch.testing.assert_close(value, same, msg=name)  # a target is an average of the same numbers
+
+
 def test_what_is_frozen_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="freeze: no weight of the network begins with 'nose'; parts are head, critic"):
         trained_quietly(replace(config(tmp_path), freeze=("nose",)))
@@ -176,3 +198,33 @@ def test_the_words_are_those_of_a_training() -> None:
     assert as_training(["--resume", "runs/RUN", "--steps", "9"]) == ["--resume", "runs/RUN", "--total-steps", "9"]
     with pytest.raises(SystemExit):
         as_training([])
+
+
+@pytest.mark.slow
+def test_vision_and_touch_of_a_robot_that_seeks_contact(tmp_path: Path) -> None:
+    """Camera, wrench and tip of the peg task; also resumed beside PPO, on a perception that stays as it is."""
+    settings = TrainConfig(
+        *("mmrl/PegInsertion-v0", "pretrain"),
+        num_worlds=8,
+        total_steps=8 * 16 * 12,
+        threads=1,
+        pretrain=replace(SETTINGS, data="contact", epochs=4),
+        objectives={"vision_touch": 1},
+        run_dir=tmp_path / "senses",
+    )
+    lines = json_lines(trained_quietly(settings) / "metrics.jsonl")
+    assert lines[-1]["vision_touch_loss"] < 0.8 * lines[0]["vision_touch_loss"]
+    ppo = PPOConfig(num_steps=16, minibatch_size=64, epochs=1)
+    policy = TrainConfig(
+        "mmrl/PegInsertion-v0",
+        num_worlds=8,
+        total_steps=8 * 16 * 3,
+        threads=1,
+        ppo=ppo,
+        objectives={"vision_touch": 0.1},
+        evaluate_episodes=0,
+        init=str(settings.run_dir),
+        freeze=("perception",),
+        run_dir=tmp_path / "policy",
+    )
+    assert math.isfinite(json_lines(trained_quietly(policy) / "metrics.jsonl")[-1]["vision_touch_loss"])
