@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import tyro
@@ -30,6 +30,7 @@ from mmrl_agents.evaluation.repeated_games import STICKY, beside_sticky, draws_n
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.imagining import ABSENT
 from mmrl_agents.policies.shipped import DEFAULT_POLICY
 from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.checkpoint import weights_digest
@@ -63,6 +64,9 @@ class EvaluateConfig:
     """Also run the same episodes without each sense, one after another."""
     senses: bool = False
     """Say instead what each sense is worth: every subset of the senses, and each sense broken in each way."""
+    absent: Literal["learned", "imagined"] = "learned"
+    """Stand-in for a sense that is taken away: the vector that the fusion has learned, or the readings that the other
+    senses predict of it, by the objective translation."""
     faults: BrokenWays = field(default_factory=BrokenWays)
     """Faults that each sense has for that, one after another."""
     context: Settings = field(default_factory=dict)
@@ -74,8 +78,8 @@ class EvaluateConfig:
     deterministic: bool = True
     """Take the mean action, or the most probable one, instead of drawing."""
     output: Path | None = None
-    """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json; with `senses` the
-    name begins with that."""
+    """The JSON file to write; unset is evaluation.json in the run folder, or evaluation_ENGINE.json and
+    evaluation_imagined.json; with `senses` the name begins with that."""
     trust: tuple[str, ...] = ()
     """Modules that the run may import, where it was not trained by you on this machine."""
 
@@ -166,11 +170,12 @@ def _judge(
     **changes: Any,
 ) -> _Judged:
     """Plays in the worlds of the training, some arguments changed."""
+    acting = ABSENT[config.absent](trained, config.run, config.checkpoint)
     with closing(trained.worlds.make(num_worlds, **config.world_changes, **changes)) as envs:
         space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
-            return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
+            return TorchPolicy(acting, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
         world = world_settings(envs, judged_context(config, trained))
@@ -217,7 +222,13 @@ def _output(config: EvaluateConfig) -> Path | None:
     if config.output is not None or not folder.is_dir():
         return config.output
     path = RunFolder(folder).evaluation_path
-    return path if config.engine is None else path.with_name(f"{path.stem}_{config.engine}{path.suffix}")
+    return path.with_name(f"{path.stem}{differing(config)}{path.suffix}")
+
+
+def differing(config: EvaluateConfig) -> str:
+    """The end of the name of a file about an evaluation that is not the usual one, such as "_pybullet"."""
+    imagined = config.absent if config.absent != EvaluateConfig.absent else None
+    return "".join(f"_{word}" for word in (config.engine, imagined) if word is not None)
 
 
 @contextmanager

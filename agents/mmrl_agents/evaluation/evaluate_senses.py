@@ -17,7 +17,7 @@ from mmrl.evaluation.rates import divisor_worlds
 from mmrl.settings.effects import require_effect
 from mmrl.worth import Estimate, SenseRow, SensesReport, Trials, judge_senses
 from mmrl.worth.conditions import MOST_SENSES
-from mmrl_agents.evaluation.evaluate import EvaluateConfig, describe, judged_context, reset_options
+from mmrl_agents.evaluation.evaluate import EvaluateConfig, describe, differing, judged_context, reset_options
 from mmrl_agents.evaluation.figures_table import plain_table, score_cell
 from mmrl_agents.evaluation.finished_conditions import FinishedConditions
 from mmrl_agents.evaluation.printed_report import incidents, print_figures
@@ -25,6 +25,7 @@ from mmrl_agents.evaluation.repeated_games import STICKY, draws_nothing
 from mmrl_agents.evaluation.senses_picture import draw_senses
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.imagining import ABSENT
 from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.files import require_place, write_json
 from mmrl_agents.records.runs import library_versions
@@ -44,6 +45,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
     console = console or terminal()
     require_effect(config, BY_AN_EVALUATION, EvaluateConfig())
     trained = load_policy(config.run, choose_device(config.device), config.checkpoint, config.trust)
+    acting = ABSENT[config.absent](trained, config.run, config.checkpoint)
     num_worlds = divisor_worlds(config.episodes, config.num_worlds)
     path = _output(config)
     if path is not None:
@@ -61,7 +63,7 @@ def evaluate_senses(config: EvaluateConfig, console: Console | None = None) -> S
         space = envs.single_action_space
 
         def make_policy() -> TorchPolicy:
-            return TorchPolicy(trained.policy, space, deterministic=config.deterministic, seed=config.seed)
+            return TorchPolicy(acting, space, deterministic=config.deterministic, seed=config.seed)
 
         options = reset_options(trained, config.context, envs)
         world = world_settings(envs, judged_context(config, trained))
@@ -86,7 +88,7 @@ def _output(config: EvaluateConfig) -> Path | None:
     folder = Path(config.run)
     if config.output is not None or not folder.is_dir():
         return config.output
-    return folder / ("senses.json" if config.engine is None else f"senses_{config.engine}.json")
+    return folder / f"senses{differing(config)}.json"
 
 
 def _against_repetition(config: EvaluateConfig, trained: TrainedPolicy) -> dict[str, Any]:

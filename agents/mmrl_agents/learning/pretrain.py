@@ -43,7 +43,7 @@ class PretrainConfig:
     num_steps: int = 32
     """Steps of every world between two updates; recorded frames are all gone through in between."""
     minibatch_size: int = 256
-    """SampleSource of one gradient step."""
+    """Samples of one gradient step."""
     epochs: int = 2
     """Passes over the samples of an update."""
     max_grad_norm: float = 1.0

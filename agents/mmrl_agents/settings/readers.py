@@ -61,6 +61,7 @@ BY_CONTINUOUS_ACTIONS = (
 BY_AN_EVALUATION = (
     Reads(("faults",), lambda c: c.senses, "senses get faults only where --senses asks for that"),
     Reads(("without",), lambda c: not c.senses, "--senses plays without each sense anyway"),
+    Reads(("absent",), lambda c: c.senses or c.without, "no sense is taken away"),
 )
 
 OPTIONS = {"set": "env_kwargs"}
