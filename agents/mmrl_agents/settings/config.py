@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -142,6 +142,9 @@ class TrainConfig:
     beginning of the names of weights, such as perception.encoders.camera."""
     resume: Path | None = None
     """Continue the run in this folder; options given besides replace those of the run."""
+    track: Literal["none", "wandb", "mlflow"] = "none"
+    """A tracker that gets the metrics too, beside metrics.jsonl and TensorBoard: wandb (extra wandb) or mlflow (extra
+    mlflow)."""
     trust: tuple[str, ...] = ()
     """Modules that the run to be resumed may import, where it was not trained by you on this machine."""
 

@@ -21,10 +21,12 @@ from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.history import RESUMES, resumes_of
 from mmrl_agents.settings.readers import by
+from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.beginning import begin_with, freeze
 from mmrl_agents.training.interruption import listening_for_stop
 from mmrl_agents.training.progress import TrainingProgress, headline
+from mmrl_agents.training.tracking import LastingTracking, tracked, trackers_for
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
 from mmrl_agents.worlds.trust import marked_config, trusted_state
@@ -59,6 +61,7 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
     console = console or terminal()
     start = time.perf_counter()
     require_effect(config, by(config), begun_as(config))
+    trackers = trackers_for(config.track)
     use_cores(config.threads)
     keep_freed_memory()
     with closing(open_run(config)) as run:
@@ -66,8 +69,9 @@ def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
             trainer = Trainer(config, run)
             with closing(trainer):
                 _restore(trainer, console)
-                with _reporting_status(trainer, console) as ending:
-                    ending.reason, interrupted = _loop(trainer, console)
+                mine, settings = trackers if trainer.ranks.is_first else {}, config_to_dict(config)
+                with _reporting_status(trainer, console) as ending, tracked(mine, run, settings) as tracking:
+                    ending.reason, interrupted = _loop(trainer, console, tracking)
         except BaseException:
             if config.resume is None:
                 run.discard_unused()
@@ -170,7 +174,7 @@ def _report_status(trainer: Trainer, state: str, reason: str = "") -> None:
         return
 
 
-def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
+def _loop(trainer: Trainer, console: Console, tracking: LastingTracking) -> tuple[str | None, bool]:
     """Update until there is a reason to stop; returns it, and whether a person or the system asked instead."""
     config, before = trainer.config, trainer.updates
     bar = TrainingProgress(config.total_steps, trainer.step, console)
@@ -183,6 +187,7 @@ def _loop(trainer: Trainer, console: Console) -> tuple[str | None, bool]:
             while (reason := trainer.reason_to_stop()) is None and not trainer.ranks.any(stop.asked):
                 trainer.advance(lambda: trainer.ranks.any(stop.asked))
                 bar.update(trainer.step, trainer.metrics)
+                tracking.log(trainer.step, trainer.metrics)
                 if trainer.failure is not None:
                     trainer.save()
                     raise TrainingFailed(trainer.failure)
