@@ -14,7 +14,7 @@ RUN := runs/peg-insertion-$(shell date +%Y%m%d-%H%M%S)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow check bench format clean
+.PHONY: help train test test-slow check docs docs-report bench format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -37,6 +37,12 @@ check: $(INSTALLED)  ## format, lint, types, imports and the fast tests: what CI
 	$(BIN)/lint-imports
 	$(PYTEST) $(ARGS)
 
+docs: $(INSTALLED)  ## the documentation site, in site/; a link that leads nowhere ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
+
+docs-report: $(INSTALLED)  ## the report of the policies that come with the package, in site/report_of_policies.html
+	$(BIN)/mmrl report peg_insertion peg_insertion_all_shapes pong --output site/report_of_policies.html $(ARGS)
+
 bench: $(INSTALLED)  ## measure speed
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -45,7 +51,7 @@ format: $(INSTALLED)  ## rewrite the sources in house format
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment, caches and builds (runs/ stays)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml requirements.lock requirements-torch.txt
