@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -137,16 +138,16 @@ class LastingTracking:
         finite = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
         for name in list(self._waiting):
             tracker = self._waiting.pop(name)
-            if self._lasts(name, lambda tracker=tracker, name=name: self._begin(name, tracker)):
+            if self._lasts(name, partial(self._begin, name, tracker)):
                 self._begun[name] = tracker
         for name, tracker in list(self._begun.items()):
-            if not self._lasts(name, lambda tracker=tracker: tracker.log(step, finite)):
+            if not self._lasts(name, partial(tracker.log, step, finite)):
                 del self._begun[name]
 
     def end(self, *, failed: bool) -> None:
         """Close what is open."""
         for name, tracker in self._begun.items():
-            self._lasts(name, lambda tracker=tracker: tracker.end(failed=failed))
+            self._lasts(name, partial(tracker.end, failed=failed))
         self._begun.clear()
 
     def _begin(self, name: str, tracker: Tracker) -> None:
