@@ -127,6 +127,14 @@ def _export(args: Sequence[str]) -> int:
     return 0
 
 
+def _push(args: Sequence[str]) -> int:
+    from mmrl_agents.policies.pushing import PushConfig, push
+
+    name = push(tyro.cli(PushConfig, args=args, prog="mmrl push"))
+    say(terminal(), f"pushed; evaluate it with: mmrl evaluate {name}")
+    return 0
+
+
 def _record(args: Sequence[str]) -> int:
     from mmrl_agents.watching.recording.record import RecordConfig, record
 
@@ -183,6 +191,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "runs": ("list runs with status, steps, success", _runs),
     "list": ("environments, sensors, encoders, fusions, objectives, agents, curricula, pretrained policies", _list),
     "export": ("write the weights of a run for publication", _export),
+    "push": ("put the weights of a run on the Hugging Face Hub", _push),
     "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
     "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),

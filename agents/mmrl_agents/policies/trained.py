@@ -13,6 +13,7 @@ from torch import Tensor
 from mmrl.arrays import Envs
 from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.learning.agent import Network
+from mmrl_agents.policies.hub import HUB, fetched
 from mmrl_agents.policies.shipped import PREFIX, pretrained_folder, pretrained_names
 from mmrl_agents.records.checkpoint import CheckpointError, require_same_senses, unpacking, weights_digest
 from mmrl_agents.records.files import read_regular
@@ -60,7 +61,7 @@ def load_policy(
     checkpoint: str | Path = "best",
     trust: Sequence[str] = (),
 ) -> TrainedPolicy:
-    """The policy of a run folder, of a folder that `export` wrote or of "pretrained:NAME", in evaluation mode.
+    """The policy of a run folder, an exported one, of "pretrained:NAME" or of "hf://OWNER/NAME", in evaluation mode.
 
     A bare NAME will do where no file or folder is called so. `checkpoint` is "best", "last" or a file, of a run;
     ValueError says that an exported policy has none to choose from. The network is built on `device` from what the
@@ -119,6 +120,8 @@ class StoredPolicy:
 def read_stored(source: str | Path, checkpoint: str | Path) -> StoredPolicy:
     """Read a policy, whichever form it has; `checkpoint` is "best", "last" or a file, of a run."""
     text = str(source)
+    if text.startswith(HUB):
+        return _read_exported(RunFolder(fetched(text)), checkpoint)
     if text.startswith(PREFIX) or (text in pretrained_names() and not Path(text).exists()):
         return _read_exported(RunFolder(pretrained_folder(text.removeprefix(PREFIX))), checkpoint)
     try:

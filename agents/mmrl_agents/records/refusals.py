@@ -17,11 +17,18 @@ def raised_by_us(error: BaseException) -> bool:
 
 def is_for_the_user(error: Exception) -> bool:
     """Whether our own code refused something, Gymnasium looked up an id in vain, the system or its memory said no."""
-    if isinstance(error, OSError) or is_beyond_memory(error) or (isinstance(error, ValueError) and raised_by_us(error)):
+    if isinstance(error, OSError) or is_beyond_memory(error):
+        return True
+    if (isinstance(error, ValueError) or _names_a_package(error)) and raised_by_us(error):
         return True
     from gymnasium.error import Error  # takes a moment, and few commands have it already
 
     return isinstance(error, Error)
+
+
+def _names_a_package(error: Exception) -> bool:
+    """Whether it was raised to say what to install; Python's own has the name of the module."""
+    return isinstance(error, ImportError) and error.name is None
 
 
 # How torch and NumPy say it where it is no MemoryError.

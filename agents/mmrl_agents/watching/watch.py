@@ -268,6 +268,6 @@ def _make_env(trained: TrainedPolicy) -> gym.Env[Any, Any]:
 
 
 def _default_output(run: str) -> Path:
-    """video.mp4 in a run folder; of a policy shipped with the package, its name in this folder."""
+    """video.mp4 in a run folder; of a policy shipped with the package, or on the hub, its name in this folder."""
     folder = Path(run)
-    return folder / "video.mp4" if folder.is_dir() else Path(f"{run.rpartition(':')[2]}.mp4")
+    return folder / "video.mp4" if folder.is_dir() else Path(f"{Path(run.rpartition(':')[2]).name}.mp4")
