@@ -28,14 +28,17 @@ class Streams:
     not on which worlds share a call, and not on how the values are grouped into calls.
     """
 
-    def __init__(self, seed: int, name: str, num_worlds: int) -> None:
-        """Raises ValueError for a negative seed, an empty name or fewer than one world."""
+    def __init__(self, seed: int, name: str, num_worlds: int, first: int = 0) -> None:
+        """Streams of the worlds `first`, `first` + 1, ..., which are 0, 1, ... in all calls.
+
+        Raises ValueError for a negative seed, an empty name or fewer than one world.
+        """
         if not name:
             raise ValueError("the name of a random stream must not be empty, got ''")
         if num_worlds < 1:
             raise ValueError(f"random stream {name!r}: num_worlds must be >= 1, got {num_worlds}")
         self.name = name
-        self.num_worlds = num_worlds
+        self.num_worlds, self._first = num_worlds, first
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
@@ -57,22 +60,23 @@ class Streams:
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly, as plain Python (JSON-able) values."""
         pools = {kind: pool.state_dict() for kind, pool in self._pools.items()}
-        return {"seed": self.seed, "name": self.name, "num_worlds": self.num_worlds, "pools": pools}
+        worlds = list(range(self._first, self._first + self.num_worlds))
+        return {"seed": self.seed, "name": self.name, "worlds": worlds, "pools": pools}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict()`. Raises ValueError for the state of another stream."""
-        for field, own in (("name", self.name), ("num_worlds", self.num_worlds)):
-            if state[field] != own:
-                raise ValueError(
-                    f"random stream {self.name!r}: {field} is {own!r}, that of the saved state {state[field]!r}"
-                )
+        worlds = state.get("worlds") or list(range(state["num_worlds"]))  # older states are of all
+        for field, own, saved in (("name", self.name, state["name"]), ("num_worlds", self.num_worlds, len(worlds))):
+            if saved != own:
+                raise ValueError(f"random stream {self.name!r}: {field} is {own!r}, that of the saved state {saved!r}")
+        self._first = worlds[0]
         self.restart(state["seed"])
         for kind, pool_state in state["pools"].items():
             self._pool(kind).load_state_dict(pool_state)
 
     def _pool(self, kind: DrawKind) -> "_Pool":
         if kind not in self._pools:
-            self._pools[kind] = _Pool(self.seed, self.name, self.num_worlds, kind)
+            self._pools[kind] = _Pool(self.seed, self.name, self.num_worlds, self._first, kind)
         return self._pools[kind]
 
 
@@ -81,11 +85,11 @@ class _Pool:
 
     block_size = 1024
 
-    def __init__(self, seed: int, name: str, num_worlds: int, kind: DrawKind) -> None:
+    def __init__(self, seed: int, name: str, num_worlds: int, first: int, kind: DrawKind) -> None:
         key = (crc32(name.encode()), _KIND_KEYS[kind])
         self._generators = [
             np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(i, *key))))
-            for i in range(num_worlds)
+            for i in range(first, first + num_worlds)
         ]
         self._draw_into = [
             generator.standard_normal if kind == "normal" else generator.random for generator in self._generators
@@ -116,11 +120,13 @@ class _Pool:
         return {"before_block": list(self._before_block), "read": self._read.tolist()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for world, position in enumerate(state["before_block"]):
+        for world, (position, read) in enumerate(zip(state["before_block"], state["read"], strict=True)):
+            if position is None:  # nothing was drawn yet in this world
+                continue
             generator = self._generators[world]
             generator.bit_generator.state = _moved(generator, position)
             self._refill(world)
-        self._read[:] = state["read"]
+            self._read[world] = read
 
     def _fill(self, world: int, out: NDArray[np.float64]) -> None:
         """Fill `out` from the rest of the block of `world`, then from new ones as needed."""

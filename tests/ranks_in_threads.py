@@ -34,12 +34,6 @@ class ThreadRank(Ranks):
     def index(self) -> int:
         return self._index
 
-    def share(self, total: int) -> range:
-        size, rest = divmod(total, self.count)
-        if rest:
-            raise ValueError(f"{total} have no {self.count} equal parts")
-        return range(self.index * size, (self.index + 1) * size)
-
     def gather(self, items: Sequence[Item]) -> list[Item]:
         self.table.items[self.index] = list(items)
         self.table.barrier.wait()

@@ -220,3 +220,17 @@ def checked_actions(
 def _require_all(good: Any, what: str) -> None:
     if not good.all():
         raise ValueError(f"actions must be {what}; those of worlds {np.flatnonzero(~good).tolist()} are not")
+
+
+CORES = "MMRL_CORES"
+"""The environment variable that says how many cores a process takes where it shares them with others of its kind."""
+
+
+def available_cores() -> int:
+    """How many cores this process takes: its share of them, or all that the system lets it run on."""
+    if share := os.environ.get(CORES):
+        if not share.isdecimal():
+            raise ValueError(f"{CORES} must be how many cores to take, got {share!r}")
+        return max(1, int(share))
+    granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return granted or 1

@@ -42,6 +42,9 @@ class SelfDescribing:
     """Whether `reset` takes the option "elapsed_steps", numbers below `max_episode_steps`."""
     max_episode_steps: int | None = None
     """Time limit in control steps; None where there is none, or it is not known."""
+    first_world: int = 0
+    """The number of world 0 where several processes share the worlds; from the next reset with a seed on, world i draws
+    what world `first_world` + i of a process with all of them does."""
     context_source: ContextSource | None = None
     """Asked for the contexts of the coming episodes of worlds that begin one; it overrides name by name."""
 

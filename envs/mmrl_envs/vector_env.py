@@ -267,9 +267,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
 
     def _seed_streams(self, seed: int) -> None:
         """New streams for context and task, and fresh buffers whose noise starts from the seed."""
-        groups = {group: Streams(seed, f"context/{group}", self.num_envs) for group in self.context.groups}
-        self._task_streams, self._context_streams = Streams(seed, "task", self.num_envs), groups
-        self._senses.seed(seed)
+        new = partial(Streams, seed, num_worlds=self.num_envs, first=self.first_world)
+        self._task_streams, self._context_streams = new("task"), {g: new(f"context/{g}") for g in self.context.groups}
+        self._senses.seed(seed, self.first_world)
 
     def _begin(self, worlds: IntArray) -> None:
         if self.context_source is not None:

@@ -7,7 +7,7 @@ of an episode may be reported any number of episodes later; the curriculum remem
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -47,14 +47,16 @@ class Curriculum(ABC):
     """Chooses the context of each episode; its state is plain Python and its draws are reproducible."""
 
     def __init__(self, space: ContextSpace, seed: int) -> None:
-        """All randomness comes from a PCG64 generator of `seed`."""
-        self.space = space
+        """All randomness comes from PCG64 generators of `seed`: one for each draw of a world, and one for the rest."""
+        self.space, self._seed = space, seed
         self.generator = np.random.Generator(np.random.PCG64(seed))
         self.step = 0
         """Environment steps of the learner so far, as `set_step` has them."""
         self.episodes = 0
         """Finished episodes that something was learned from."""
         self._open: dict[int, deque[Draw]] = {}
+        self._drawn: Counter[int] = Counter()  # how often for each world, what is not noted yet included
+        self._new: list[tuple[int, Draw]] = []  # handed out, and not noted yet
         self._recent: deque[tuple[dict[str, Value], bool | None]] = deque(maxlen=_WINDOW)
 
     def set_step(self, step: int) -> None:
@@ -62,11 +64,35 @@ class Curriculum(ABC):
         self.step = step
 
     def sample(self, worlds: Iterable[int]) -> list[dict[str, Value]]:
-        """The contexts of the next episodes of some worlds, in their order."""
-        draws = [(int(world), self._draw()) for world in worlds]
+        """The contexts of the next episodes of some worlds, in their order.
+
+        The context of a world depends on its own draws so far, and on what was noted and learned before.
+        """
+        draws = [self._draw_of(int(world)) for world in worlds]
+        return [dict(draw.context) for draw in draws]
+
+    def _draw_of(self, world: int) -> Draw:
+        seeds = np.random.SeedSequence(self._seed, spawn_key=(world, self._drawn[world]))
+        draw = self._draw(np.random.Generator(np.random.PCG64(seeds)))
+        self._drawn[world] += 1
+        self._new.append((world, draw))
+        return draw
+
+    def hand_over(self) -> list[tuple[int, Draw]]:
+        """The worlds and the draws of `sample` since the last call, to be noted by all processes that share it."""
+        new, self._new = self._new, []
+        self._drawn.subtract(world for world, _ in new)
+        return new
+
+    def note(self, draws: Iterable[tuple[int, Draw]]) -> None:
+        """Take down what was handed out to worlds, in this order; without a call what `sample` drew is, in its own."""
         for world, draw in draws:
-            self._open.setdefault(world, deque()).append(draw)
-        return [dict(draw.context) for _, draw in draws]
+            self._open.setdefault(world, deque()).append(self._numbered(draw))
+            self._drawn[world] += 1
+
+    def _numbered(self, draw: Draw) -> Draw:
+        """The draw with what the curriculum notes on it; most note nothing."""
+        return draw
 
     def finished(self, world: int, context: Context, outcome: EpisodeResult | None) -> None:
         """Report an episode of `world`; what was handed to it before that one is forgotten.
@@ -75,6 +101,7 @@ class Curriculum(ABC):
         Raises ValueError for a context that `sample` did not give to that world, and where the outcome lacks what
         this curriculum judges by.
         """
+        self.note(self.hand_over())
         own = {name: context[name] for name in self.space.names if name in context}
         *skipped, draw = _take(self._open.get(int(world), deque()), int(world), own)
         self._forget(skipped if outcome is not None else [*skipped, draw])
@@ -86,6 +113,7 @@ class Curriculum(ABC):
 
     def abandon(self) -> None:
         """Forget all that was handed out and is not finished: the worlds were given up as they stood."""
+        self.note(self.hand_over())
         self._forget([draw for draws in self._open.values() for draw in draws])
         self._open.clear()
 
@@ -96,6 +124,7 @@ class Curriculum(ABC):
         where it is known in each fifth of the scale of difficulty that occurred; and the figures of the single kinds
         of curriculum.
         """
+        self.note(self.hand_over())
         contexts = [context for context, _ in self._recent]
         figures = {"episodes": float(self.episodes), **self._figures()}
         if not contexts:
@@ -114,13 +143,16 @@ class Curriculum(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly, as plain Python values."""
+        self.note(self.hand_over())
         return {
             "kind": type(self).__name__,
             "axes": [repr(axis) for axis in self.space.axes],
+            "seed": self._seed,
             "generator": self.generator.bit_generator.state,
             "step": self.step,
             "episodes": self.episodes,
             "open": [[world, [[draw.context, draw.tag] for draw in draws]] for world, draws in self._open.items()],
+            "drawn": [list(item) for item in sorted(self._drawn.items())],
             "recent": [[context, success] for context, success in self._recent],
             "own": self._own_state(),
         }
@@ -131,17 +163,19 @@ class Curriculum(ABC):
         for key, value in own.items():
             if state[key] != value:
                 raise ValueError(f"the saved curriculum has {key} {state[key]}, this one {value}")
+        self._seed = state.get("seed", self._seed)  # older states draw for all worlds with the one generator
         self.generator.bit_generator.state = state["generator"]
         self.step, self.episodes = state["step"], state["episodes"]
         self._open = {
             world: deque(Draw(dict(context), tag) for context, tag in draws) for world, draws in state["open"]
         }
+        self._new, self._drawn = [], Counter(dict(state.get("drawn", [])))  # older states count no draws
         self._recent = deque(((dict(context), success) for context, success in state["recent"]), maxlen=_WINDOW)
         self._load_own_state(state["own"])
 
     @abstractmethod
-    def _draw(self) -> Draw:
-        """The next context."""
+    def _draw(self, generator: np.random.Generator) -> Draw:
+        """The next context of a world, drawn with a generator of its own; changes nothing."""
 
     @abstractmethod
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:

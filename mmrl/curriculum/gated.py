@@ -125,11 +125,14 @@ class _StagedCurriculum(Curriculum):
         self._successes: deque[bool] = deque(maxlen=config.episodes)
         self._episodes = _InOrder()
 
-    def _draw(self) -> Draw:
+    def _draw(self, generator: np.random.Generator) -> Draw:
         config = self._config
         level = self._stage / (config.stages - 1)
         num_open = config.first_options + self._stage * config.more_options
-        return Draw(self.space.draw(level, self.generator, num_open), self._episodes.begin())
+        return Draw(self.space.draw(level, generator, num_open))
+
+    def _numbered(self, draw: Draw) -> Draw:
+        return Draw(draw.context, self._episodes.begin())
 
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         asked = self._config.promote_above is not None
@@ -227,8 +230,8 @@ class _SuccessGatedCurriculum(LevelCurriculum):
     def level(self) -> float:
         return self._level
 
-    def _tag(self) -> int:
-        return self._episodes.begin()
+    def _numbered(self, draw: Draw) -> Draw:
+        return Draw(draw.context, self._episodes.begin())
 
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         self._episodes.end(draw.tag, known_success(outcome, "success_gated"))

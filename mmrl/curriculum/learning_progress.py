@@ -96,12 +96,12 @@ class _LearningProgressCurriculum(Curriculum):
         self._progress = np.zeros(config.fit_every)  # likewise
         self._mixture: Mixture | None = None
 
-    def _draw(self) -> Draw:
+    def _draw(self, generator: np.random.Generator) -> Draw:
         size = len(self.space.axes)
-        if self._mixture is None or self.generator.random() < self._config.share_random:
-            return Draw(self.space.at(self.generator.random(size)))
-        component = _proportional(self._mixture.means[:, -1], self.generator)
-        point = self._mixture.draw(component, self.generator)[:size]
+        if self._mixture is None or generator.random() < self._config.share_random:
+            return Draw(self.space.at(generator.random(size)))
+        component = _proportional(self._mixture.means[:, -1], generator)
+        point = self._mixture.draw(component, generator)[:size]
         return Draw(self.space.at(np.clip(point, 0.0, 1.0)))
 
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:

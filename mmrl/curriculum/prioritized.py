@@ -88,17 +88,22 @@ class _PrioritizedCurriculum(Curriculum):
         self._replays = 0
         self._entries: dict[int, _Entry] = {}
 
-    def _draw(self) -> Draw:
-        self._draws += 1
+    def _draw(self, generator: np.random.Generator) -> Draw:
         ready = len(self._entries) >= self._config.warm_up
-        if ready and self.generator.random() < self._config.replay_probability:
+        if ready and generator.random() < self._config.replay_probability:
             entries = list(self._entries.values())
-            entry = entries[self.generator.choice(len(entries), p=self._distribution())]
-            entry.drawn = self._draws
-            self._replays += 1
+            entry = entries[generator.choice(len(entries), p=self._distribution())]
             return Draw(dict(entry.context), entry.tag)
-        # Draws are numbered from 1, which serves as the name of a new context.
-        return Draw(self.space.at(self.generator.random(len(self.space.axes))), self._draws)
+        return Draw(self.space.at(generator.random(len(self.space.axes))))
+
+    def _numbered(self, draw: Draw) -> Draw:
+        self._draws += 1
+        if not draw.tag:  # draws are numbered from 1, which serves as the name of a new context
+            return Draw(draw.context, self._draws)
+        self._replays += 1
+        if draw.tag in self._entries:  # it may have left since
+            self._entries[draw.tag].drawn = self._draws
+        return draw
 
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         score = outcome.score

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mmrl.curriculum.base import Curriculum, CurriculumConfig, Draw, EpisodeResult, require_at_least, require_fraction
 from mmrl.curriculum.space import ContextSpace, linear_decay
 
@@ -36,12 +38,9 @@ class LevelCurriculum(Curriculum):
     def level(self) -> float:
         """Where it stands, in [0, 1]."""
 
-    def _draw(self) -> Draw:
-        difficulty = self._spread(self.level, self.generator.random())
-        return Draw(self.space.draw(difficulty, self.generator), self._tag())
-
-    def _tag(self) -> int:
-        return 0
+    def _draw(self, generator: np.random.Generator) -> Draw:
+        difficulty = self._spread(self.level, generator.random())
+        return Draw(self.space.draw(difficulty, generator))
 
     def _figures(self) -> dict[str, float]:
         return {"level": self.level}
@@ -122,8 +121,8 @@ class Stepwise(CurriculumConfig):
 
 
 class _UniformCurriculum(Curriculum):
-    def _draw(self) -> Draw:
-        return Draw(self.space.at(self.generator.random(len(self.space.axes))))
+    def _draw(self, generator: np.random.Generator) -> Draw:
+        return Draw(self.space.at(generator.random(len(self.space.axes))))
 
     def _learn(self, draw: Draw, outcome: EpisodeResult) -> None:
         pass

@@ -77,6 +77,16 @@ def episodes_from(arrays: Mapping[str, NDArray[Any]], declared: tuple[Figure, ..
     return Episodes(**columns, declared=declared, figures={name: arrays[key] for name, key in keys.items()})
 
 
+def joined_episodes(tables: Sequence[Episodes]) -> Episodes:
+    """The episodes of worlds of which each table has some, one table after the other."""
+    parts = [table.arrays() for table in tables]
+    joined = episodes_from(
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, tables[0].declared
+    )
+    assert joined is not None  # the columns are those of this version
+    return joined
+
+
 def _columns() -> list[str]:
     """The columns that all episodes have."""
     return [field.name for field in fields(Episodes) if field.name not in ("declared", "figures")]

@@ -22,6 +22,7 @@ from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.normalization import FARTHEST
 from mmrl.perception import Perception, Seen
+from mmrl.policy.among import Among
 from mmrl.policy.config import PolicyConfig
 from mmrl.policy.heads import build_action_head, make_critic, make_trunk
 from mmrl.policy.older_weights import leave_out_weights, rename_older_weights
@@ -167,14 +168,16 @@ class ActorCritic(nn.Module):
         present: Presence | None = None,
         deterministic: bool = False,
         generator: torch.Generator | None = None,
+        among: Among | None = None,
     ) -> Step:
         """Act without gradients.
 
         Deterministic actions are the mean, or the most probable choice. Others are drawn with
-        `generator` (on the policy's device), by default torch's global one. None is clipped.
+        `generator` (on the policy's device), by default torch's global one, with numbers for the rows `among`
+        which these are. None is clipped.
         """
         seen = self._see(obs, present, memory)
-        action, log_prob = self._decide(seen.fused, deterministic, generator)
+        action, log_prob = self._decide(seen.fused, deterministic, generator, among)
         value = None if self.critic_modalities else self._value(self._read_by_critic(obs, present, seen))
         return Step(action, log_prob, value, seen.memory)
 
@@ -243,9 +246,11 @@ class ActorCritic(nn.Module):
         self.value_mean.copy_(mean)
         self.value_std.copy_(scale)
 
-    def _decide(self, fused: Tensor, deterministic: bool, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _decide(
+        self, fused: Tensor, deterministic: bool, generator: torch.Generator | None, among: Among | None = None
+    ) -> tuple[Tensor, Tensor]:
         distribution: Distribution = self.head(self.actor(fused))
-        action = distribution.mode if deterministic else self.head.sample(distribution, generator)
+        action = distribution.mode if deterministic else self.head.sample(distribution, generator, among)
         return action, distribution.log_prob(action)
 
     def _see(self, obs: Inputs, present: Presence | None, memory: Memory | None) -> Seen:

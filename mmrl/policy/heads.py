@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from mmrl.encoders.layers import mlp, orthogonal_
+from mmrl.policy.among import Among
 from mmrl.policy.config import LOG_STD_MIN
 
 _ACTOR_GAIN = 0.01  # small first actions: every direction is tried before one is preferred
@@ -65,20 +66,40 @@ class ActionHead(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Distribution: ...
 
+    def sample(
+        self, distribution: Distribution, generator: torch.Generator | None, among: Among | None = None
+    ) -> Tensor:
+        """Actions (B, *A) drawn from what `forward` returned, with numbers for all the rows `among` which they are."""
+        parameters = self.parameters_of(distribution)
+        if among is None:
+            return self.drawn(parameters, generator)
+        everywhere = self.drawn([among.padded(rows) for rows in parameters], generator)
+        return among.own(everywhere, len(parameters[0]))
+
     @abstractmethod
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        """Actions (B, *A) drawn from what `forward` returned."""
+    def parameters_of(self, distribution: Distribution) -> Sequence[Tensor]:
+        """The numbers that decide what is drawn, a row for each of B."""
+
+    @abstractmethod
+    def drawn(self, parameters: Sequence[Tensor], generator: torch.Generator | None) -> Tensor:
+        """Actions (B, *A) drawn by such numbers."""
 
 
 class _ContinuousHead(ActionHead, ABC):
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        return torch.normal(distribution.mean, distribution.stddev, generator=generator)
+    def parameters_of(self, distribution: Distribution) -> Sequence[Tensor]:
+        return distribution.mean, distribution.stddev
+
+    def drawn(self, parameters: Sequence[Tensor], generator: torch.Generator | None) -> Tensor:
+        mean, deviation = parameters
+        return torch.normal(mean, deviation, generator=generator)
 
 
 class _DiscreteHead(ActionHead, ABC):
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        probabilities = cast(Categorical, distribution).probs
-        choice: Tensor = torch.multinomial(probabilities, 1, generator=generator)
+    def parameters_of(self, distribution: Distribution) -> Sequence[Tensor]:
+        return (cast(Categorical, distribution).probs,)
+
+    def drawn(self, parameters: Sequence[Tensor], generator: torch.Generator | None) -> Tensor:
+        choice: Tensor = torch.multinomial(parameters[0], 1, generator=generator)
         return choice.squeeze(1)
 
 
@@ -194,9 +215,11 @@ class BernoulliHead(ActionHead):
         logit = self.linear(x).to(self.linear.weight.dtype)
         return Categorical(logits=torch.cat([torch.zeros_like(logit), logit], dim=1), validate_args=False)
 
-    def sample(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        of_one = cast(Categorical, distribution).probs[:, 1]
-        return torch.bernoulli(of_one, generator=generator).long()
+    def parameters_of(self, distribution: Distribution) -> Sequence[Tensor]:
+        return (cast(Categorical, distribution).probs[:, 1],)
+
+    def drawn(self, parameters: Sequence[Tensor], generator: torch.Generator | None) -> Tensor:
+        return torch.bernoulli(parameters[0], generator=generator).long()
 
 
 class CategoricalMixtureHead(_DiscreteHead):

@@ -127,3 +127,12 @@ def test_name_and_size_are_checked() -> None:
         Streams(0, "", 1)
     with pytest.raises(ValueError, match="num_worlds must be >= 1, got 0"):
         Streams(0, "wrench", 0)
+
+
+def test_part_of_the_worlds_draw_as_all_do() -> None:
+    everyone, part = Streams(3, "wrench", 5), Streams(3, "wrench", 2, first=3)
+    expected = everyone.normal(np.arange(5), (4,))[3:]
+    np.testing.assert_array_equal(part.normal(np.arange(2), (4,)), expected)
+    again = Streams(0, "wrench", 2)
+    again.load_state_dict(part.state_dict())
+    np.testing.assert_array_equal(again.normal(np.arange(2), (3,)), everyone.normal(np.arange(5), (3,))[3:])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from mmrl_agents.cli.commands import COMMANDS, INTERRUPTED
+from mmrl_agents.machine.launching import speaks_for_its_machine
 from mmrl_agents.records.refusals import PACKAGES, explained, is_for_the_user
 from mmrl_agents.records.terminal import release_output, say, terminal
 from mmrl_agents.training.interruption import interrupted_once
@@ -30,6 +31,8 @@ def _warnings_in_one_line(console: Console) -> Iterator[None]:
     """Shows warnings about a user's files without the place in our code that gives them."""
 
     def show(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+        if not speaks_for_its_machine():
+            return
         if category.__module__.partition(".")[0] in PACKAGES:
             say(console, f"warning: {message}", "yellow")
         else:
@@ -69,5 +72,6 @@ def _run(args: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("MMRL_DEBUG") == "1" or not is_for_the_user(error):
             raise
-        say(errors, f"error: {explained(error)}", "red")
+        if speaks_for_its_machine():
+            say(errors, f"error: {explained(error)}", "red")
         return 2

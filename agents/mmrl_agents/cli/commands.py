@@ -58,11 +58,22 @@ class ExportConfig:
 
 def _train(words: Sequence[str]) -> int:
     from mmrl_agents.cli.words import training_in
-    from mmrl_agents.training.train import train
+    from mmrl_agents.machine.launching import is_a_rank, launch
 
     config = training_in(words)
-    # What would follow in a script or a Makefile wants a finished training.
-    return INTERRUPTED if config is not None and train(config).interrupted else 0
+    if config is None:
+        return 0
+    if config.processes > 1 and not is_a_rank():
+        status, asked = launch(config.processes, "train", words)
+        return INTERRUPTED if asked else status
+    from mmrl_agents.machine.torch_ranks import joined_ranks
+    from mmrl_agents.training.train import train
+
+    with joined_ranks(config.rank_timeout_s) as ranks:
+        interrupted = train(config, ranks=ranks).interrupted
+    # What would follow in a script or a Makefile wants a finished training. Torchrun would start a rank again that
+    # ends with any other status than 0.
+    return INTERRUPTED if interrupted and not is_a_rank() else 0
 
 
 def _clone(words: Sequence[str]) -> int:

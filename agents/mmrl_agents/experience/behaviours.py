@@ -18,6 +18,7 @@ from mmrl.arrays import Envs
 from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.policy.actor_critic import ActorCritic, Step
+from mmrl.policy.among import Among
 from mmrl_envs.controllers.impedance import Setpoints
 from mmrl_envs.vector_env import RobotVectorEnv
 
@@ -93,6 +94,7 @@ class Watching:
         present: Presence | None = None,
         deterministic: bool = False,
         generator: torch.Generator | None = None,
+        among: Among | None = None,
     ) -> Step:
         """Act without looking; one that remembers looks, for the sake of its memory."""
         rows = next(iter(obs.values())).shape[0]

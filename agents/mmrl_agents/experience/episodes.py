@@ -49,22 +49,22 @@ class Ended:
 class EpisodeCounter(Protocol):
     """A place where finished episodes are counted."""
 
-    def add(self, episode: Episode) -> None:
-        """Count one episode."""
+    def add(self, episode: Episode, row: int = 0) -> None:
+        """Count one episode, which ended with that step of the rollout."""
 
 
 class NewEpisodes:
     """Episodes that wait to be counted, as those of one rank do until all have theirs."""
 
     def __init__(self) -> None:
-        self._waiting: list[Episode] = []
+        self._waiting: list[tuple[int, Episode]] = []
 
-    def add(self, episode: Episode) -> None:
-        """Let one more wait."""
-        self._waiting.append(episode)
+    def add(self, episode: Episode, row: int = 0) -> None:
+        """Let one more wait, which ended with that step of the rollout."""
+        self._waiting.append((row, episode))
 
-    def drain(self) -> list[Episode]:
-        """Those that wait, in the order of their ends; none waits afterwards."""
+    def drain(self) -> list[tuple[int, Episode]]:
+        """Those that wait, each behind its step, in the order of their ends; none waits afterwards."""
         taken, self._waiting = self._waiting, []
         return taken
 
@@ -83,7 +83,7 @@ class EpisodeStatistics:
         self.count = 0
         self.physics_errors = 0
 
-    def add(self, episode: Episode) -> None:
+    def add(self, episode: Episode, row: int = 0) -> None:
         """Count one episode."""
         self.recent.append(episode)
         self.count += 1

@@ -85,6 +85,7 @@ class Games:
         self._first: tuple[Any, dict[str, Any]] | None = None
         self._options: dict[str, Any] | None = None
         self._contexts: list[dict[str, Any]] = []  # of the games that the last play left unfinished
+        self._row = 0  # steps since the last play began
         self.ended: list[Ended] = []
         """Games that ended, or were given up, since the last play began."""
 
@@ -122,7 +123,7 @@ class Games:
             raise ValueError(f"every world plays the same number of games, which {count} in {worlds} worlds cannot be")
         self.finished = []  # before the new ones take memory
         self._played = [[[]] for _ in range(worlds)]
-        self._left[:] = count // worlds
+        self._left[:], self._row = count // worlds, 0
         self.ended = [Ended(world, context, None) for world, context in enumerate(self._contexts)]
         observation, info = self._first or self.envs.reset(options=self._options)
         self._first = None
@@ -142,6 +143,7 @@ class Games:
         for group, worlds in enumerate(groups):
             under_way[group] = self._send(group, {name: rows[worlds] for name, rows in readings.items()})
         while under_way:
+            self._row += 1
             for group in tuple(under_way):
                 observation, reward, terminated, truncated, info = self._stepping.receive(group)
                 self._record(groups[group], under_way.pop(group), reward, terminated | truncated, info)
@@ -246,13 +248,13 @@ class Games:
     def _count(self, game: PlayedGame, world: int, row: int, info: Mapping[str, Any]) -> None:
         final, total = info.get("final_info", {}), sum(step.reward for step in game)
         episode = episode_from(final, row, total, len(game), self._figures)
-        self.statistics.add(episode)
-        self.ended.append(Ended(world, context_from(final, row), episode))
+        self.statistics.add(episode, self._row)
+        self.ended.append(Ended(world, context_from(final, row), episode, self._row))
 
     def _pass_over(self, first: int, rows: NDArray[np.intp], info: Mapping[str, Any]) -> None:
         """Note the games that ended in worlds that only wait."""
         final = info.get("final_info", {})
-        self.ended += [Ended(first + row, context_from(final, row), None) for row in rows.tolist()]
+        self.ended += [Ended(first + row, context_from(final, row), None, self._row) for row in rows.tolist()]
 
     def state_dict(self) -> dict[str, Any]:
         """The state between two plays: worlds that stand in games nobody will finish."""

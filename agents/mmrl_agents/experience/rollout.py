@@ -7,6 +7,7 @@ its next episode, and the last one of the finished episode stands in `info["fina
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
+from mmrl.policy.among import Among
 from mmrl_agents.experience.episodes import Ended, EpisodeCounter, context_from, episode_from, was_lost
 from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.rollout_policy import RolloutPolicy
@@ -25,6 +27,7 @@ from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.stepping import stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
 from mmrl_agents.machine.cpu import one_thread
+from mmrl_agents.machine.ranks import ALONE, Ranks
 
 # Samples of one forward pass of the critic: enough to fill a core, little enough to stay in cache.
 _VALUE_BATCH = 1024
@@ -55,11 +58,13 @@ class Rollout:
         statistics: EpisodeCounter,
         generator: torch.Generator,
         dropout: SenseDropout | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        """`generator` (on the device of the policy) draws the actions and nothing else."""
+        """`generator` (on the device of the policy) draws the actions and nothing else, those of all `ranks`."""
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
         self.generator, self.dropout = generator, dropout
         self._stepping, self._figures = stepping(envs), figures_of(envs)
+        self._places = _places(self._stepping.groups, ranks)
         storage.remember(policy.state_size)
         if dropout is not None:
             storage.drop_senses(dropout.senses)
@@ -99,12 +104,12 @@ class Rollout:
         finals = list[Final | None]()
         groups = tuple(enumerate(self._stepping.groups))
         for group, worlds in groups:
-            self._stepping.send(self._act(0, worlds), group)
+            self._stepping.send(self._act(0, worlds, group), group)
         for t in range(self.storage.num_steps):
             for group, worlds in groups:
                 finals.append(self._record(t, worlds, self._stepping.receive(group)))
                 if t + 1 < self.storage.num_steps:
-                    self._stepping.send(self._act(t + 1, worlds), group)
+                    self._stepping.send(self._act(t + 1, worlds, group), group)
         return [final for final in finals if final]
 
     def _record(self, t: int, worlds: slice, step: tuple[Any, ...]) -> Final | None:
@@ -145,13 +150,17 @@ class Rollout:
             storage.episode_starts,
         ]
 
-    def _act(self, t: int, worlds: slice) -> NDArray[Any]:
+    def _act(self, t: int, worlds: slice, group: int) -> NDArray[Any]:
         """The storage keeps what was drawn, the worlds get what their action space admits."""
         storage = self.storage
         here = {name: rows[t, worlds] for name, rows in storage.observations.items()}
         try:
             action, log_prob, value, state = self.policy.step(
-                here, storage.memory(t, worlds), present=storage.presence((t, worlds)), generator=self.generator
+                here,
+                storage.memory(t, worlds),
+                present=storage.presence((t, worlds)),
+                generator=self.generator,
+                among=self._places[group],
             )
         except RuntimeError:  # so torch refuses to draw from probabilities that are no numbers
             storage.require_finite()
@@ -254,7 +263,7 @@ class Rollout:
             if self._whole[world] and not was_lost(final, row):
                 total, length = float(self._returns[world]), int(self._lengths[world])
                 episode = episode_from(final, row, total, length, self._figures)
-                self.statistics.add(episode)
+                self.statistics.add(episode, t)
             self.ended.append(Ended(world, context_from(final, row), episode, t))
             self._returns[world], self._lengths[world], self._whole[world] = 0.0, 0, True
 
@@ -286,6 +295,13 @@ class Rollout:
         if self.dropout is not None:
             self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
             self._drop(np.arange(0), storage.num_steps)
+
+
+def _places(groups: Sequence[slice], ranks: Ranks) -> list[Among]:
+    """Where the worlds of each group stand among those of the same group of all ranks."""
+    sizes = ranks.gather([[worlds.stop - worlds.start for worlds in groups]])
+    by_group = [list(of_ranks) for of_ranks in zip_longest(*sizes, fillvalue=0)]
+    return [Among(sum(of_ranks[: ranks.index]), sum(of_ranks)) for of_ranks in by_group]
 
 
 def _flat(present: dict[str, Tensor] | None) -> dict[str, Tensor] | None:

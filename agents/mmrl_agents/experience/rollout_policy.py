@@ -12,6 +12,7 @@ from torch import Tensor
 from mmrl.inputs import Inputs, Memory, Presence
 from mmrl.modality import Modality
 from mmrl.policy.actor_critic import Step
+from mmrl.policy.among import Among
 
 
 class RolloutPolicy(Protocol):
@@ -24,7 +25,13 @@ class RolloutPolicy(Protocol):
     def state_size(self) -> int: ...
 
     def step(
-        self, obs: Inputs, memory: Memory | None, *, present: Presence | None, generator: torch.Generator | None
+        self,
+        obs: Inputs,
+        memory: Memory | None,
+        *,
+        present: Presence | None,
+        generator: torch.Generator | None,
+        among: Among | None,
     ) -> Step: ...
 
     def value(self, obs: Inputs, *, present: Presence | None, memory: Memory | None) -> Tensor: ...

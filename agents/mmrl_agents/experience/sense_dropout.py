@@ -24,9 +24,16 @@ class SenseDropout:
     """
 
     def __init__(
-        self, senses: Sequence[str], num_worlds: int, probability: float | Mapping[str, float], seed: int
+        self,
+        senses: Sequence[str],
+        num_worlds: int,
+        probability: float | Mapping[str, float],
+        seed: int,
+        first_world: int = 0,
     ) -> None:
         """Takes one probability for all senses, or those of some by name; the others are always there.
+
+        World 0 loses what world `first_world` of a larger number does.
 
         All senses are there until the first `begin`. ValueError for a probability outside (0, 1], and for S < 2.
         """
@@ -40,7 +47,7 @@ class SenseDropout:
             )
         self.senses = tuple(senses)
         self._probabilities = np.array([by_name.get(name, 0.0) for name in senses])
-        self._streams = Streams(seed, "sense_dropout", num_worlds)
+        self._streams = Streams(seed, "sense_dropout", num_worlds, first_world)
         self._present = np.ones((num_worlds, len(self.senses)), np.bool_)
 
     @property
@@ -62,7 +69,7 @@ class SenseDropout:
 
     def state_dict(self) -> dict[str, Any]:
         """Arrays and plain Python."""
-        return {"senses": list(self.senses), "present": self._present.copy(), "streams": self._streams.state_dict()}
+        return {"senses": self.senses, "present": self._present.copy(), "streams": self._streams.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
         """Undo `state_dict`; None is the state of a training without dropout, whose episodes have all senses."""

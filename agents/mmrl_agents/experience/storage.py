@@ -17,7 +17,7 @@ from mmrl.inputs import Inputs, Memory
 from mmrl.modality import Modality
 from mmrl.representation import Timeline
 from mmrl_agents.experience.returns import generalized_advantage_estimation
-from mmrl_agents.machine.ranks import ALONE, Ranks
+from mmrl_agents.machine.ranks import ALONE, Portions, Ranks
 from mmrl_envs.arguments import machine_memory
 
 ALL = slice(None)
@@ -126,14 +126,21 @@ class RolloutStorage:
             everywhere = ranks.join(self.advantages, dim=1)
             self.advantages = (self.advantages - everywhere.mean()) / (everywhere.std(correction=0) + 1e-8)
 
-    def minibatches(self, size: int, generator: torch.Generator) -> Iterator[Minibatch]:
-        """Every sample once, in random order; a remainder below `size` comes last.
+    def portions(self, size: int, ranks: Ranks = ALONE) -> Portions:
+        """The parts of all ranks in minibatches of `size` samples: of whole sequences, at least one, with states."""
+        if self.states is None:
+            return Portions(tuple(ranks.gather([self.num_steps * self.num_worlds])), size)
+        return Portions(tuple(ranks.gather([self.num_worlds])), max(1, size // self.num_steps))
 
-        With states it is whole sequences that come in random order, as many as fit in `size`, at least one.
+    def minibatches(self, portions: Portions, rank: int, generator: torch.Generator) -> Iterator[Minibatch]:
+        """Every sample once, in random order, in the parts that a rank has in all minibatches.
+
+        With states it is whole sequences that come in random order.
         """
-        for index, memory in (
-            self._samples(size, generator) if self.states is None else self._sequences(size, generator)
-        ):
+        # Of as many samples as the largest share has, so that all ranks draw the same.
+        drawn = torch.randperm(max(portions.samples), generator=generator)
+        order = drawn[drawn < portions.samples[rank]].to(self.values.device).split(portions.of(rank))
+        for index, memory in self._samples(order) if self.states is None else self._sequences(order):
             yield Minibatch(
                 {name: self.gather(rows, index) for name, rows in self.observations.items()},
                 self.gather(self.actions, index),
@@ -148,16 +155,13 @@ class RolloutStorage:
                 RolloutTimeline(self, index),
             )
 
-    def _samples(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, None]]:
-        total = self.num_steps * self.num_worlds
-        order = torch.randperm(total, generator=generator).to(self.values.device)
-        return ((index, None) for index in order.split(size))
+    def _samples(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, None]]:
+        return ((index, None) for index in order)
 
-    def _sequences(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Memory]]:
+    def _sequences(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Memory]]:
         assert self.states is not None
-        order = torch.randperm(self.num_worlds, generator=generator).to(self.values.device)
-        steps = torch.arange(self.num_steps, device=order.device).unsqueeze(1)
-        for worlds in order.split(max(1, size // self.num_steps)):
+        steps = torch.arange(self.num_steps, device=self.values.device).unsqueeze(1)
+        for worlds in order:
             # (T, 1) and (worlds,) -> (T * worlds,), step by step
             index = (steps * self.num_worlds + worlds).flatten()
             yield index, Memory(self.states[0, worlds], self.episode_starts[:-1, worlds])

@@ -17,6 +17,7 @@ from mmrl_agents.experience.episodes import Ended, EpisodeCounter
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.worlds.making import action_space_of, critic_senses_of, senses_of
+from mmrl_envs.multimodal import describing
 
 
 class Agent(Protocol):
@@ -172,8 +173,10 @@ class Setting:
 
     def dropout(self) -> SenseDropout | None:
         """The process that takes senses away in training; None without any."""
-        senses = tuple(self.modalities)
-        return SenseDropout(senses, self.envs.num_envs, self.dropped, self.seed) if self.dropped else None
+        if not self.dropped:
+            return None
+        first = describing(self.envs).first_world
+        return SenseDropout(tuple(self.modalities), self.envs.num_envs, self.dropped, self.seed, first)
 
 
 def native_network(setting: Setting) -> ActorCritic:

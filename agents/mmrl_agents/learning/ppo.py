@@ -189,37 +189,49 @@ class PPO:
         storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards, self.ranks)
         if config.scale_values:
             self.policy.follow_returns(self.ranks.join(storage.returns, dim=1))
-        minibatch_size = len(self.ranks.share(config.minibatch_size))
+        portions, rank = storage.portions(config.minibatch_size, self.ranks), self.ranks.index
         seen: list[PPOLoss] = []
+        shares: list[float] = []
         norms: list[Tensor] = []
         skipped = 0
         for _ in range(config.epochs):
-            for batch in storage.minibatches(minibatch_size, self.generator):
+            batches = storage.minibatches(portions, rank, self.generator)
+            for batch, share in zip(batches, portions.weights(rank), strict=True):
                 with computing_in(config.precision, storage.values.device):
                     loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
-                norm = self._step(loss)
+                norm = self._step(loss, share)
                 if norm is None:
                     skipped += 1
                     self.last_error = self._explain(loss, batch)
                     continue
                 seen.append(loss)
+                shares.append(share)
                 norms.append(norm)
-            if self._moved_too_far(seen):
+            if self._moved_too_far(seen, shares):
                 break
-        return self._metrics(seen, norms, skipped, storage)
+        return self._metrics(seen, shares, norms, skipped, storage)
 
-    def _step(self, loss: PPOLoss) -> Tensor | None:
-        """One gradient step; returns the gradient norm, or None where nothing was changed."""
+    def _step(self, loss: PPOLoss, share: float) -> Tensor | None:
+        """One gradient step; returns the gradient norm, or None where nothing was changed.
+
+        `share` is that of this rank in the minibatch, of which all ranks take a part.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        if self.ranks.any(not torch.isfinite(loss.total)):
-            return None
-        (loss.total / self.ranks.count).backward()
+        if torch.isfinite(loss.total):
+            (loss.total * share).backward()
+        else:
+            self._spoil_gradients()
         self.ranks.sum_gradients(self.policy.parameters())
         norm = clip_gradient(self.policy, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
         self.optimizer.step()
         return norm
+
+    def _spoil_gradients(self) -> None:
+        """Have no rank take the step."""
+        for weight in self.policy.parameters():
+            weight.grad = torch.full_like(weight, torch.nan)
 
     def _explain(self, loss: PPOLoss, batch: Minibatch) -> str:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
@@ -240,29 +252,37 @@ class PPO:
         cause = first_weight_not_finite(self.policy) or first_not_finite(inputs)
         return f"{wrong or 'the norm of the gradient'}{f', made of {cause}' if cause else ''}"
 
-    def _moved_too_far(self, seen: list[PPOLoss]) -> bool:
+    def _moved_too_far(self, seen: list[PPOLoss], shares: list[float]) -> bool:
         limit = self.config.target_kl
-        return limit is not None and bool(seen) and float(self.ranks.mean(seen[-1].kl)) > limit
+        return limit is not None and bool(seen) and float(self.ranks.sum(seen[-1].kl * shares[-1])) > limit
 
     def _metrics(
-        self, seen: list[PPOLoss], norms: list[Tensor], skipped: int, storage: RolloutStorage
+        self, seen: list[PPOLoss], shares: list[float], norms: list[Tensor], skipped: int, storage: RolloutStorage
     ) -> dict[str, float]:
-        def mean(items: list[Tensor]) -> float:
-            return float(self.ranks.mean(torch.stack(items).mean())) if items else math.nan
-
         values, returns = (self.ranks.join(rows, dim=1) for rows in (storage.values[:-1], storage.returns))
-        explained = explained_variance(values, returns)
-        return {
-            "policy_loss": mean([loss.policy for loss in seen]),
-            "value_loss": mean([loss.value for loss in seen]),
-            "entropy": mean([loss.entropy for loss in seen]),
-            "approx_kl": mean([loss.kl for loss in seen]),
-            "clip_fraction": mean([loss.clip_fraction for loss in seen]),
-            "explained_variance": float(explained),
-            "grad_norm": mean(norms),
-            "skipped_updates": float(skipped),
-            **{f"{name}_loss": mean([loss.objectives[name] for loss in seen]) for name in self.policy.objectives},
+        parts = {
+            "policy_loss": [loss.policy for loss in seen],
+            "value_loss": [loss.value for loss in seen],
+            "entropy": [loss.entropy for loss in seen],
+            "approx_kl": [loss.kl for loss in seen],
+            "clip_fraction": [loss.clip_fraction for loss in seen],
         }
+        objectives = {f"{name}_loss": [loss.objectives[name] for loss in seen] for name in self.policy.objectives}
+        return {
+            **self._means(parts, shares),
+            "explained_variance": float(explained_variance(values, returns)),
+            "grad_norm": float(torch.stack(norms).mean()) if norms else math.nan,
+            "skipped_updates": float(skipped),
+            **self._means(objectives, shares),
+        }
+
+    def _means(self, parts: Mapping[str, list[Tensor]], shares: list[float]) -> dict[str, float]:
+        """The mean of each part over the minibatches of all ranks, of which this one has its shares."""
+        if not shares:
+            return dict.fromkeys(parts, math.nan)
+        own = [torch.stack([x * share for x, share in zip(row, shares, strict=True)]).mean() for row in parts.values()]
+        means = self.ranks.sum(torch.stack(own)).tolist() if own else []
+        return dict(zip(parts, means, strict=True))
 
     def state_dict(self) -> dict[str, object]:
         """Optimiser and shuffling state: tensors and plain Python."""

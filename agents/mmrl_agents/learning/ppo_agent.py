@@ -26,7 +26,10 @@ class PPOAgent:
             config.num_steps, envs.num_envs, policy.senses, action_space_of(envs), resources.device
         )
         self.ppo = PPO(policy, config, resources.shuffling, resources.ranks)
-        self.rollout = Rollout(envs, policy, storage, resources.statistics, resources.acting, setting.dropout())
+        self.rollout = Rollout(
+            envs, policy, storage, resources.statistics, resources.acting, setting.dropout(), resources.ranks
+        )
+        storage.portions(config.minibatch_size, resources.ranks)  # refuses, before anything is played, what cannot be
         self.start = self.rollout.start
         self.set_progress = self.ppo.set_progress
         self.state_dict = self.ppo.state_dict

@@ -93,7 +93,7 @@ class PretrainAgent:
                 "shows them"
             )
         self._config: PretrainConfig = setting.settings
-        self._policy, self._ranks, self._shuffling = policy, resources.ranks, resources.shuffling
+        self._policy, self._shuffling = policy, resources.shuffling
         self._learned = nn.ModuleDict({"perception": policy.perception, "objectives": policy.objectives})
         self._samples: SampleSource = samples_of(self._config.data, self._config.num_steps, setting, policy, resources)
         self._optimizer = torch.optim.Adam(self._learned.parameters(), lr=self._config.learning_rate, eps=1e-5)
@@ -111,11 +111,11 @@ class PretrainAgent:
 
     def update(self) -> dict[str, float]:
         """The epochs over the samples, then the running statistics; a step that is not finite is left out."""
-        size, skipped = len(self._ranks.share(self._config.minibatch_size)), 0
+        skipped = 0
         seen: list[dict[str, Tensor]] = []
         norms: list[Tensor] = []
         for _ in range(self._config.epochs):
-            for batch in self._samples.batches(size, self._shuffling):
+            for batch in self._samples.batches(self._config.minibatch_size, self._shuffling):
                 with computing_in(self._config.precision, batch.actions.device):
                     losses = objective_losses(self._policy, batch)
                 norm = self._step(losses)
@@ -157,10 +157,9 @@ class PretrainAgent:
         """One gradient step; returns the norm of the gradient, or None where nothing was changed."""
         self._optimizer.zero_grad(set_to_none=True)
         total = self._total(losses)
-        if self._ranks.any(not torch.isfinite(total)):
+        if not torch.isfinite(total):
             return None
-        (total / self._ranks.count).backward()
-        self._ranks.sum_gradients(self._learned.parameters())
+        total.backward()
         norm = clip_gradient(self._learned, self._config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
@@ -181,7 +180,7 @@ class PretrainAgent:
     def _metrics(self, seen: list[dict[str, Tensor]], norms: list[Tensor], skipped: int) -> dict[str, float]:
         def mean(items: Iterable[Tensor]) -> float:
             listed = list(items)
-            return float(self._ranks.mean(torch.stack(listed).mean())) if listed else math.nan
+            return float(torch.stack(listed).mean()) if listed else math.nan
 
         return {
             "loss": mean(self._total(losses) for losses in seen),

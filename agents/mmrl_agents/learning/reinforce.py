@@ -81,13 +81,13 @@ class Reinforce:
 
     def __init__(self, games: Games, config: ReinforceConfig, ranks: Ranks = ALONE) -> None:
         """Learns the policy that plays `games`; all `ranks` share the games of a batch and take the same steps."""
-        worlds, policy = games.envs.num_envs, games.policy
-        self._games_of_batch = len(ranks.share(config.games_per_batch))
-        if self._games_of_batch % worlds:
+        worlds, policy = sum(ranks.gather([games.envs.num_envs])), games.policy
+        if config.games_per_batch % worlds:
             raise ValueError(
                 "every world plays the same number of games, so reinforce.games_per_batch must be a multiple of "
-                f"num_worlds, got {self._games_of_batch} games for {worlds} worlds"
+                f"num_worlds, got {config.games_per_batch} games for {worlds} worlds"
             )
+        self._games_of_batch = config.games_per_batch // worlds * games.envs.num_envs
         if policy.state_size:
             raise ValueError(
                 "REINFORCE here plays policies that remember nothing; a recurrent fusion trains with --agent ppo"
@@ -170,7 +170,7 @@ class Reinforce:
 
     def _numbered_everywhere(self, games: Tensor) -> Tensor:
         """The number of the game of every step of all ranks, from those of this one."""
-        return self.ranks.join(games + self.ranks.index * self._games_of_batch)
+        return self.ranks.join(games + self.ranks.index * self.config.games_per_batch)
 
     def _gradient(self, advantages: Tensor) -> tuple[dict[str, float], float]:
         """Leave the gradient of all steps in the parameters; the loss per step by part, and the gradient's norm."""
@@ -194,7 +194,7 @@ class Reinforce:
         losses = []
         for _ in range(self.config.value_epochs):
             order = torch.randperm(len(returns), generator=shuffle)
-            for rows, samples in self._in_step(_CRITIC_BATCH, order.tolist()):
+            for rows, samples in self._in_step(math.ceil(_CRITIC_BATCH / self.ranks.count), order.tolist()):
                 loss, count = self._learn_values_of(samples, returns[order[rows].to(returns.device)])
                 losses.append(loss * count)
         steps = int(self.ranks.sum(torch.tensor(len(returns))))

@@ -1,7 +1,10 @@
 """The agent of REINFORCE: batches of whole games, each followed by an update."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.episodes import Ended
@@ -21,8 +24,8 @@ class ReinforceAgent:
             setting.envs, policy, resources.statistics, resources.acting, setting.dropout(), setting.episode_limit
         )
         self.reinforce = Reinforce(games, setting.settings, resources.ranks)
+        self._acting, self._ranks = resources.acting, resources.ranks
         self.start = self.reinforce.start
-        self.collect = self.reinforce.collect
         self.update = self.reinforce.update
         self.set_progress = self.reinforce.set_progress
         self.state_dict = self.reinforce.state_dict
@@ -36,6 +39,20 @@ class ReinforceAgent:
     def warm_up(self) -> int:
         """Nothing is needed."""
         return 0
+
+    def collect(self) -> int:
+        """A batch of games, whose actions each rank draws by itself: they end at times of their own."""
+        with self._drawing_apart():
+            return self.reinforce.collect()
+
+    @contextmanager
+    def _drawing_apart(self) -> Iterator[None]:
+        """The first rank draws on from where all are, and the others from seeds; in the end all are where it is."""
+        if not self._ranks.is_first:
+            (seed,) = torch.randint(2**31, (1,), generator=self._acting, device=self._acting.device).tolist()
+            self._acting.manual_seed(seed + self._ranks.index)
+        yield
+        self._acting.set_state(self._ranks.agree(self._acting.get_state()))
 
     def ended(self) -> list[Ended]:
         """Without scores: returns of whole games leave no expectation to be wrong about."""

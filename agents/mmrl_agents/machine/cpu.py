@@ -3,11 +3,12 @@
 import ctypes
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
+
+from mmrl_envs.arguments import CORES, available_cores
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -32,15 +33,20 @@ def keep_freed_memory() -> bool:
     return bool(mapped and trimmed)
 
 
-def granted_cores() -> int:
-    """How many cores the process may run on: a container or a batch system often grants fewer than there are."""
-    granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return granted or 1
+def share_cores(index: int, count: int) -> None:
+    """Let this process, one of `count` of this machine, take its share of the cores, and all processes it starts.
+
+    Everything that has a thread for each core, physics, renderers and networks, then has as many as its share holds, at
+    least one. None is bound to a core.
+    """
+    if count > 1:
+        cores = available_cores()
+        os.environ[CORES] = str(max(1, (index + 1) * cores // count - index * cores // count))
 
 
 def use_cores(threads: int | None = None) -> None:
     """Let torch use this many threads, by default one for each core the process may run on."""
-    torch.set_num_threads(granted_cores() if threads is None else threads)
+    torch.set_num_threads(available_cores() if threads is None else threads)
 
 
 def one_thread() -> AbstractContextManager[None]:

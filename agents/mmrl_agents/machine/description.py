@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from mmrl_agents.machine.cpu import granted_cores
+from mmrl_envs.arguments import available_cores
 
 
 def machine(device: torch.device) -> dict[str, Any]:
     """The machine of this process for a JSON document: platform, processor, cores it may use, device of the network."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    return {"platform": platform.platform(), "processor": _processor(), "cpus": granted_cores(), "device": name}
+    return {"platform": platform.platform(), "processor": _processor(), "cpus": available_cores(), "device": name}
 
 
 def _processor() -> str:

@@ -1,18 +1,18 @@
 """The processes that train one policy together, each with worlds of its own: what they share, and when.
 
 A rank is one of these processes. Every statistic of experience, every decision to skip, to stop or to go on, and every
-record goes through `Ranks`, so that nothing else asks how many there are. There is one today, `ALONE`.
+record goes through `Ranks`, so that nothing else asks how many there are. `ALONE` is the one of a training in one
+process; those of `torch_ranks` are started by torchrun.
 
 A rank hands over the numbers that are few for each step, as advantages, returns and episodes are, and every rank then
 computes from all of them what one process with all the worlds would. Of readings it hands over moments, and of
 gradients the sum.
-
-Not shared yet, so that these need work before there can be more than one: the contexts that a curriculum has handed
-out, the worlds of other ranks in a checkpoint, and an error that ends one of them.
 """
 
+import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -35,13 +35,6 @@ class Ranks(ABC):
         """The place of this one among them, from 0."""
 
     @abstractmethod
-    def share(self, total: int) -> range:
-        """The share of this rank in so many worlds, samples or games, which are numbered over all ranks.
-
-        Shares are equal and follow each other in the order of the ranks; ValueError where `total` has no such parts.
-        """
-
-    @abstractmethod
     def gather(self, items: Sequence[Item]) -> list[Item]:
         """The items of all ranks, in the order of the ranks."""
 
@@ -58,6 +51,21 @@ class Ranks(ABC):
         """Whether this rank keeps the records."""
         return self.index == 0
 
+    def share(self, total: int, what: str = "num_worlds") -> range:
+        """The share of this rank in so many worlds, which are numbered over all ranks.
+
+        Shares follow each other in the order of the ranks; the first are larger by one where it does not come out even.
+        Raises ValueError, naming `what` there is too little of, where a rank would have none.
+        """
+        size, rest = divmod(total, self.count)
+        if not size:
+            raise ValueError(
+                f"{what} is {total}, and each of {self.count} processes needs one or more: start fewer processes, or "
+                f"raise {what}"
+            )
+        first = self.index * size + min(self.index, rest)
+        return range(first, first + size + (self.index < rest))
+
     def agree(self, value: Item) -> Item:
         """The value that the first rank has."""
         return self.gather([value])[0]
@@ -70,27 +78,27 @@ class Ranks(ABC):
         """The rows of all ranks, one after the other along an axis."""
         return torch.cat(self.gather([rows]), dim=dim)
 
+    def merge(self, items: Sequence[Item], key: Callable[[Item], int]) -> list[Item]:
+        """The items of all ranks in the order of their keys, in which each rank has its own; of equals by rank."""
+        return list(heapq.merge(*self.gather([list(items)]), key=key))
+
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over all ranks."""
         return torch.stack(self.gather([value])).sum(dim=0)
 
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean of a tensor over all ranks."""
-        return torch.stack(self.gather([value])).mean(dim=0)
-
     def on_first(self, work: Callable[[], Item]) -> Item:
-        """Do some work on the first rank alone; all ranks return its result, or raise its OSError."""
+        """Do some work on the first rank alone; all ranks return its result, or raise its OSError or ValueError."""
         done: list[Item] = []
-        failure: OSError | None = None
+        failure: OSError | ValueError | None = None
         if self.is_first:
             try:
                 done.append(work())
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 failure = error
-        failure = self.agree(failure)
+        done, failure = self.agree((done, failure))
         if failure is not None:
             raise failure
-        return self.gather(done)[0]
+        return done[0]
 
 
 class OneRank(Ranks):
@@ -104,9 +112,6 @@ class OneRank(Ranks):
     def index(self) -> int:
         return 0
 
-    def share(self, total: int) -> range:
-        return range(total)
-
     def gather(self, items: Sequence[Item]) -> list[Item]:
         return list(items)
 
@@ -116,3 +121,36 @@ class OneRank(Ranks):
 
 ALONE = OneRank()
 """The ranks of a training in one process."""
+
+
+@dataclass(frozen=True)
+class Portions:
+    """The parts of all ranks in minibatches that they take together, each from samples of its own.
+
+    A minibatch of `size` holds as large a part of the samples of every rank, rounded down, so that all ranks take as
+    many of them whatever their share of the worlds is.
+    """
+
+    samples: tuple[int, ...]
+    """How many each rank has."""
+    size: int
+    """Samples of a minibatch over all ranks; the last may be smaller."""
+
+    def __post_init__(self) -> None:
+        for rank in range(len(self.samples)):
+            if not all(self.of(rank)):
+                raise ValueError(
+                    f"minibatches of {self.size} of {sum(self.samples):,} leave process {rank} of {len(self.samples)} "
+                    "without a part in one of them: start fewer processes, or take larger minibatches"
+                )
+
+    def of(self, rank: int) -> list[int]:
+        """The size of the part of a rank in every minibatch."""
+        own, total = self.samples[rank], sum(self.samples)
+        ends = [*range(self.size, total, self.size), total]
+        return [end * own // total - before * own // total for before, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def weights(self, rank: int) -> list[float]:
+        """The share of a rank in every minibatch."""
+        sizes = [self.of(each) for each in range(len(self.samples))]
+        return [own / sum(parts) for own, parts in zip(sizes[rank], zip(*sizes, strict=True), strict=True)]

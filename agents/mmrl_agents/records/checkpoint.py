@@ -22,8 +22,8 @@ FORMAT = "mmrl-checkpoint"
 VERSION = 2
 # Version 1 had no digest, only the checksums of the archive's records.
 _READABLE = (1, VERSION)
-# Of one state, tensors among them: up to some thirty a world, and there may be 65,536 worlds.
-_MOST_VALUES = 2_000_000
+# Of one state, tensors among them: up to some forty a world, and there may be 65,536 worlds.
+_MOST_VALUES = 3_000_000
 
 _MARK = b"mmrl sha256 "
 # A zip archive ends with the length of its comment, in two bytes, and the comment.
@@ -65,7 +65,7 @@ def load_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> Non
 def numpy_tree(value: Any) -> Any:
     """The value with tensors turned into NumPy arrays: what environments saved, as they take it back."""
     if isinstance(value, torch.Tensor):
-        return value.numpy()
+        return value.cpu().numpy()
     if isinstance(value, Mapping):
         return {key: numpy_tree(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -59,7 +59,12 @@ class TrainConfig:
     device: str = "auto"
     """Where the networks live: auto, cpu, cuda, cuda:1; auto takes CUDA where it is."""
     threads: int | None = None
-    """CPU threads of the networks; unset takes every core this process may use."""
+    """CPU threads of the networks, of each process; unset takes every core it may use."""
+    processes: int = 1
+    """Processes of this machine that share the worlds and train one policy together; those of several machines are
+    started with torchrun."""
+    rank_timeout_s: float = 600.0
+    """Seconds after which a process that gives the others no answer ends the training."""
     sensors: tuple[str, ...] = ()
     """Senses by name; empty leaves the choice to the environment."""
     env_kwargs: Annotated[Settings, tyro.conf.arg(name="set")] = field(default_factory=dict)
@@ -157,6 +162,7 @@ class TrainConfig:
             build(algorithm.settings, self.agent_options, "agent_options.")
         for name in (
             "num_worlds",
+            "processes",
             "total_steps",
             "keep_checkpoints",
             "most_failed_updates",
@@ -175,8 +181,9 @@ class TrainConfig:
             raise ValueError(f"checkpoint_every_minutes must not be negative, got {self.checkpoint_every_minutes}")
         if self.workers < 0:
             raise ValueError(f"workers must not be negative, got {self.workers}")
-        if not self.worker_timeout_s > 0:
-            raise ValueError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
+        for name in ("rank_timeout_s", "worker_timeout_s"):
+            if not vars(self)[name] > 0:
+                raise ValueError(f"{name} must be above 0, got {vars(self)[name]}")
         if self.evaluate_episodes < 0:
             raise ValueError(f"evaluate_episodes must not be negative: {self.evaluate_episodes}")
         if self.judge_every is not None and self.judge_every < 1:

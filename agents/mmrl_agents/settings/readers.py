@@ -4,6 +4,7 @@ from gymnasium import spaces
 
 from mmrl.settings.effects import Reads
 from mmrl_agents.algorithms import PARTS, find_algorithm
+from mmrl_agents.machine.launching import is_a_rank
 from mmrl_agents.settings.config import TrainConfig
 
 
@@ -33,6 +34,7 @@ BY_A_TRAINING = (
     ),
     Reads(("init_except",), lambda c: c.init is not None, "init is not set, all of the network begins anew"),
     Reads(("worker_timeout_s",), lambda c: c.workers > 0, "there are no workers"),
+    Reads(("rank_timeout_s",), lambda c: c.processes > 1 or is_a_rank(), "there is one process"),
     Reads(
         ("trust",), lambda c: c.resume is not None, "it is for --resume, what is named on the command line is trusted"
     ),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mmrl.arrays import Envs
 from mmrl.curriculum import CURRICULA, Curriculum, EpisodeResult, make_curriculum
 from mmrl_agents.experience.episodes import Ended
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.making import require_context_known
 from mmrl_envs.multimodal import describing
@@ -20,18 +21,20 @@ PREFIX = "curriculum/"
 class WorldCurriculum:
     """Hands worlds the contexts that a curriculum chooses, and the curriculum the outcome of their episodes."""
 
-    def __init__(self, curriculum: Curriculum, envs: Envs, env_id: str, first_world: int = 0) -> None:
-        """The curriculum knows world i of `envs` as `first_world` + i.
+    def __init__(self, curriculum: Curriculum, envs: Envs, env_id: str, ranks: Ranks = ALONE) -> None:
+        """The curriculum knows the worlds by their numbers over all `ranks`, each of which has the same curriculum.
 
         Raises ValueError where the environment takes no context, or not what the curriculum varies.
         """
         for end in (curriculum.space.target, curriculum.space.easiest):
             require_context_known(env_id, end, envs)
-        self.rule, self._first_world = curriculum, first_world
+        self.rule, self._first_world, self._ranks = curriculum, describing(envs).first_world, ranks
         describing(envs).context_source = self._contexts
 
     def update(self, ended: Sequence[Ended], step: int) -> list[dict[str, Any]]:
-        """Take in the episodes that ended up to an environment step; returns a record of each that counts."""
+        """Take in the episodes of all ranks that ended up to an environment step; a record of each that counts."""
+        drawn = self._ranks.gather(self.rule.hand_over())
+        self.rule.note(sorted(drawn, key=lambda of_world: of_world[0]))  # so that who has a world does not matter
         for end in ended:
             self.rule.finished(end.world, end.context, _result_of(end))
         self.rule.set_step(step)
@@ -62,7 +65,7 @@ class WorldCurriculum:
 
 
 def make_world_curriculum(
-    config: TrainConfig, envs: Envs, seed: int, *, scores: bool, first_world: int = 0
+    config: TrainConfig, envs: Envs, seed: int, *, scores: bool, ranks: Ranks = ALONE
 ) -> WorldCurriculum | None:
     """The curriculum of the worlds of a training run, None where its context is fixed.
 
@@ -75,7 +78,7 @@ def make_world_curriculum(
             f"curriculum {config.curriculum!r} goes by how wrong the critic is; agent {config.agent!r} has none"
         )
     curriculum = make_curriculum(config.curriculum, config.vary, seed, config.curriculum_options)
-    return WorldCurriculum(curriculum, envs, config.env, first_world)
+    return WorldCurriculum(curriculum, envs, config.env, ranks)
 
 
 def _result_of(end: Ended) -> EpisodeResult | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from mmrl.evaluation.episodes import joined_episodes
 from mmrl.evaluation.rates import Row, divisor_worlds, evaluate
 from mmrl_agents.learning.agent import Network
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.worlds.global_random import spared
+from mmrl_envs.multimodal import describing
 
 SUCCESS = "judged/success_rate"
 RETURN = "judged/mean_return"
@@ -31,12 +35,15 @@ class Judge:
     count nowhere.
     """
 
-    def __init__(self, config: TrainConfig, policy: Network, seed: int) -> None:
-        """Judges `policy` as `config` says, on episodes that follow from `seed`."""
+    def __init__(self, config: TrainConfig, policy: Network, seed: int, ranks: Ranks = ALONE) -> None:
+        """Judges `policy` as `config` says, on episodes that follow from `seed` and that all `ranks` share."""
         assert config.judge_every is not None
-        self._every, self._episodes, self._seed = config.judge_every, config.judge_episodes, seed
-        worlds = divisor_worlds(self._episodes, _WORLDS)
-        self._envs = config.worlds.in_this_process().make(worlds)
+        self._every, self._seed, self._ranks = config.judge_every, seed, ranks
+        worlds = divisor_worlds(config.judge_episodes, _WORLDS)
+        share = ranks.share(worlds, "the number of worlds that judge_episodes are played in")
+        self._episodes = config.judge_episodes // worlds * len(share)
+        self._envs = config.worlds.in_this_process().make(len(share))
+        describing(self._envs).first_world = share.start
         self._policy = TorchPolicy(policy, self._envs.single_action_space)
         self._options = {"context": config.target_context} if config.target_context else None
         self._longest = config.episode_limit
@@ -56,11 +63,12 @@ class Judge:
             if stopping():
                 raise _Stopped
 
-        try:
-            with spared():  # which judging seeds, and worlds of other packages draw from
-                row = self._evaluate(go_on)
-        except _Stopped:
+        played: list[Row] = []
+        with suppress(_Stopped), spared():  # which judging seeds, and worlds of other packages draw from
+            played = [self._evaluate(go_on)]
+        if self._ranks.any(not played):
             return {}
+        row = self._of_all(played[0])
         rate = row.success_at_end.rate
         counts = {CUT: row.episodes.cut.sum(), NOT_FINITE: row.episodes.not_finite.sum()}
         return {
@@ -68,6 +76,10 @@ class Judge:
             RETURN: float(row.episodes.episode_return.mean()),
             **{name: float(count) for name, count in counts.items() if count},
         }
+
+    def _of_all(self, row: Row) -> Row:
+        """The row of the episodes of all ranks."""
+        return Row(row.label, row.absent, joined_episodes(self._ranks.gather([row.episodes])))
 
     def _evaluate(self, progress: Callable[[str, int], None]) -> Row:
         report = evaluate(

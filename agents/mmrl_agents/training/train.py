@@ -4,14 +4,16 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mmrl.settings.effects import require_effect
 from mmrl_agents.machine.cpu import keep_freed_memory, use_cores
+from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.records.claiming import claim
 from mmrl_agents.records.context_picture import draw_contexts
 from mmrl_agents.records.lock import FolderInUse
@@ -49,38 +51,62 @@ class TrainingFailed(ValueError):
     """Training stopped because going on makes no sense; the state is saved."""
 
 
-def train(config: TrainConfig, console: Console | None = None) -> TrainResult:
+def train(config: TrainConfig, console: Console | None = None, ranks: Ranks = ALONE) -> TrainResult:
     """Train a policy, leave a run folder, evaluate it if the config asks for episodes.
 
-    Settings that are not given are those of the environment's recipe, as `TrainConfig` says.
+    Settings that are not given are those of the environment's recipe, as `TrainConfig` says. All `ranks` train it
+    together, see `joined_ranks`; the first prints and keeps the records.
 
     Raises FileExistsError where `config.run_dir` is in use, CheckpointError where `config.resume`
     holds no usable checkpoint, ValueError where a setting has no effect, the worlds give a number that is not finite
     or the run is being trained already, TrainingFailed where too many updates were not finite.
     """
-    console = console or terminal()
+    console = (console or terminal()) if ranks.is_first else Console(quiet=True)
     start = time.perf_counter()
+    config = _with_processes(config, ranks)
     require_effect(config, by(config), begun_as(config))
     trackers = trackers_for(config.track)
     use_cores(config.threads)
     keep_freed_memory()
-    with closing(open_run(config)) as run:
+    with closing(_opened_by_first(config, ranks)) as run:
         try:
-            trainer = Trainer(config, run)
+            trainer = Trainer(config, run, ranks)
             with closing(trainer):
                 _restore(trainer, console)
                 mine, settings = trackers if trainer.ranks.is_first else {}, config_to_dict(config)
                 with _reporting_status(trainer, console) as ending, tracked(mine, run, settings) as tracking:
                     ending.reason, interrupted = _loop(trainer, console, tracking)
         except BaseException:
-            if config.resume is None:
+            if config.resume is None and ranks.is_first:
                 run.discard_unused()
             raise
     result = TrainResult(run.path, trainer.step, trainer.metrics, time.perf_counter() - start, interrupted)
     _say_what_next(result, console)
-    if config.evaluate_episodes and not interrupted:
+    if config.evaluate_episodes and not interrupted and ranks.is_first:
         _evaluate(result, config, console)
     return result
+
+
+def _with_processes(config: TrainConfig, ranks: Ranks) -> TrainConfig:
+    """The settings with as many processes as there are; ValueError where others were to be started."""
+    if config.processes > 1 and ranks.count == 1:
+        raise ValueError(
+            f"processes is {config.processes}, but this is one process: `mmrl train` starts them, and torchrun; set "
+            "processes to 1 to train in this one"
+        )
+    return replace(config, processes=ranks.count)
+
+
+def _opened_by_first(config: TrainConfig, ranks: Ranks) -> RunFolder:
+    """The folder of the run, which the first rank holds the lock of."""
+    claimed: list[RunFolder] = []
+
+    def opened() -> Path:
+        claimed.append(open_run(config))
+        return claimed[0].path
+
+    path = ranks.on_first(opened)
+    return claimed[0] if claimed else RunFolder(path)
 
 
 def open_run(config: TrainConfig) -> RunFolder:
@@ -122,11 +148,10 @@ def _restore(trainer: Trainer, console: Console) -> None:
     """
     run, document, on_first = trainer.run, trainer.describe(), trainer.ranks.on_first
     if trainer.config.resume is not None:
-        before = run.read_config()
-        if run.has_checkpoint:
-            path, state = run.load("last")
-            config = trainer.config
-            reason = trainer.restore(path, trusted_state(state, before, config.env_kwargs, config.trust))
+        before, saved = on_first(lambda: _on_record(trainer))
+        if saved is not None:
+            path, state = saved
+            reason = trainer.restore(path, state)
             on_first(lambda: run.tidy(path))
             if reason:
                 say(console, f"new episodes begin: {reason}")
@@ -134,9 +159,19 @@ def _restore(trainer: Trainer, console: Console) -> None:
         document[RESUMES] = resumes_of(before, trainer.config, trainer.step)
     init = trainer.config.init
     if trainer.step == 0 and init is not None:
-        say(console, begin_with(trainer.policy, init, trainer.config.init_except, trainer.senses))
+        say(console, on_first(lambda: begin_with(trainer.policy, init, trainer.config.init_except, trainer.senses)))
     freeze(trainer.policy, trainer.config.freeze)
     on_first(lambda: run.write_config(marked_config(document)))
+
+
+def _on_record(trainer: Trainer) -> tuple[dict[str, Any], tuple[Path, dict[str, Any]] | None]:
+    """The settings of a run that goes on, and its newest usable checkpoint, if it has any."""
+    run, config = trainer.run, trainer.config
+    before = run.read_config()
+    if not run.has_checkpoint:
+        return before, None
+    path, state = run.load("last")
+    return before, (path, trusted_state(state, before, config.env_kwargs, config.trust))
 
 
 @dataclass
@@ -185,7 +220,7 @@ def _loop(trainer: Trainer, console: Console, tracking: LastingTracking) -> tupl
         saved = time.monotonic()
         with bar:
             while (reason := trainer.reason_to_stop()) is None and not trainer.ranks.any(stop.asked):
-                trainer.advance(lambda: trainer.ranks.any(stop.asked))
+                trainer.advance(lambda: stop.asked)
                 bar.update(trainer.step, trainer.metrics)
                 tracking.log(trainer.step, trainer.metrics)
                 if trainer.failure is not None:

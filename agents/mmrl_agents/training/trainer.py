@@ -12,7 +12,7 @@ import torch
 from mmrl.evaluation.figures import figures_of
 from mmrl.normalization import pool_statistics
 from mmrl.settings.effects import require_effect
-from mmrl_agents.algorithms import find_algorithm
+from mmrl_agents.algorithms import find_algorithm, require_ranks
 from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, episode_on_record
 from mmrl_agents.learning.agent import Network, Resources, require_agent
 from mmrl_agents.machine.description import machine
@@ -30,9 +30,9 @@ from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_world_curriculum
 from mmrl_agents.training.judge import SUCCESS, Judge
 from mmrl_agents.training.stopping import Stopping
+from mmrl_agents.training.world_states import put_back, saved_worlds
 from mmrl_agents.worlds.making import require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
-from mmrl_envs.snapshot import OtherWorlds
 
 # Fewer finished episodes than this say too little to call a checkpoint the best.
 _EPISODES_TO_JUDGE = 50
@@ -56,26 +56,28 @@ class Trainer:
         """
         self.config, self.run, self.ranks = config, run, ranks
         self.device, self.share = choose_device(config.device), ranks.share(config.num_worlds)
+        algorithm = require_ranks(find_algorithm(config.agent), ranks)
         self.envs = config.worlds.make(len(self.share))
         self.worlds = describing(self.envs)
+        self.worlds.first_world = self.share.start
         require_context_known(config.env, config.context, self.envs)
         self.senses = {name: modality.describe() for name, modality in senses_of(self.envs).items()}
-        algorithm, setting = find_algorithm(config.agent), setting_of(config, self.envs)
+        setting = setting_of(config, self.envs)
         weights_seed, shuffle_seed, actions_seed, curriculum_seed, judge_seed = seeds(config.seed, 5)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights_seed)
             network: Network = algorithm.network(setting)
         self.policy = network.to(self.device)
         pool_statistics(self.policy.modules(), self.ranks.gather)
-        self.actions = torch.Generator(self.device).manual_seed(actions_seed + self.share.start)
+        self.actions = torch.Generator(self.device).manual_seed(actions_seed)
         self.statistics, self._new_episodes = EpisodeStatistics(), NewEpisodes()
         shuffling = torch.Generator().manual_seed(shuffle_seed)
         resources = Resources(self._new_episodes, self.device, shuffling, self.actions, self.ranks)
         self.agent = require_agent(algorithm.agent(setting, self.policy, resources), algorithm.name)
-        scores, first = self.agent.scores_episodes, self.share.start
-        self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=scores, first_world=first)
+        scores = self.agent.scores_episodes
+        self.curriculum = make_world_curriculum(config, self.envs, curriculum_seed, scores=scores, ranks=ranks)
         require_effect(config, of_actions(self.envs.single_action_space), begun_as(config))
-        self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed)
+        self.judge = None if config.judge_every is None else Judge(config, self.policy, judge_seed, ranks)
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -105,7 +107,8 @@ class Trainer:
         }
 
     def begin(self) -> None:
-        """Start the worlds, and let the agent see what it must before its first update."""
+        """Start the worlds, and let the agent see what it must before its first update; all ranks with one network."""
+        self.policy.load_state_dict(self.ranks.agree(self.policy.state_dict()))
         self._start_worlds()
         self.policy.eval()
         self.step += self._count(self.agent.warm_up())
@@ -119,11 +122,11 @@ class Trainer:
             # Worlds in step would all end, and all be reset and judged, in the same few updates.
             limit = self.worlds.max_episode_steps or 0
             options["elapsed_steps"] = np.array(self.share) * limit // self.config.num_worlds
-        self.agent.start(seed + self.share.start, options or None)  # world i of seed s begins as s + i says
+        self.agent.start(seed, options or None)
 
     def _count(self, taken: int) -> int:
         """Count the episodes that ended on any rank; returns the steps of all, of which this one has `taken`."""
-        for episode in self.ranks.gather(self._new_episodes.drain()):
+        for _, episode in self.ranks.merge(self._new_episodes.drain(), key=lambda ended: ended[0]):
             self.statistics.add(episode)
         return sum(self.ranks.gather([taken]))
 
@@ -184,7 +187,7 @@ class Trainer:
         if self.curriculum is None:
             return {}
         ended = [dataclasses.replace(end, world=self.share[end.world]) for end in self.agent.ended()]
-        records = self.curriculum.update(self.ranks.gather(ended), self.step)
+        records = self.curriculum.update(self.ranks.merge(ended, key=lambda end: end.row), self.step)
         self.ranks.on_first(lambda: self.run.log_contexts(records))
         return self.curriculum.metrics()
 
@@ -220,7 +223,6 @@ class Trainer:
         return -np.inf
 
     def _state(self) -> dict[str, Any]:
-        worlds = self.worlds.get_state()
         return {
             "policy": self.policy.state_dict(),
             "agent": self.agent.state_dict(),
@@ -240,8 +242,7 @@ class Trainer:
             "actions": self.actions.get_state(),
             "curriculum": None if self.curriculum is None else self.curriculum.rule.state_dict(),
             "made_by": self._decides_worlds(),
-            "worlds": worlds,
-            "under_way": None if worlds is None else self.agent.rollout_state(),
+            **saved_worlds(self.worlds, self.agent, self.share, self.ranks),
         }
 
     def _decides_worlds(self) -> dict[str, Any]:
@@ -292,9 +293,4 @@ class Trainer:
         changed = [name for name in _DECIDES_WORLDS if saved.get(name, present[name]) != present[name]]
         if changed:
             return f"the run goes on with another {', '.join(changed)}"
-        try:
-            self.worlds.set_state(numpy_tree(state["worlds"]))
-        except OtherWorlds as error:
-            return str(error)
-        self.agent.resume_rollout(state["under_way"], self._options() or None)
-        return ""
+        return put_back(state, self.worlds, self.agent, self.share, self.ranks, self._options() or None)

@@ -23,6 +23,12 @@ class SideBySide(SelfDescribing, SyncVectorEnv):
     senses_chosen_by = "modalities"
     takes_context = True
 
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins episodes in all worlds; world i of seed s is seeded with s + `first_world` + i."""
+        return super().reset(seed=seed + self.first_world if isinstance(seed, int) else seed, options=options)
+
     @property
     def modalities(self) -> dict[str, Modality]:  # type: ignore[override]  # of the worlds, so that nobody sets it
         """The senses that were declared of the worlds, the same in all of them."""
@@ -66,12 +72,13 @@ class SideBySide(SelfDescribing, SyncVectorEnv):
         self._restore_generators(state.get("generators", []))  # older checkpoints have none
 
     def _generators(self) -> dict[str, Any]:
-        """States of the generators that each process shares among its worlds."""
-        return {"generators": [global_random.get_state()]}
+        """States of the generators that each process shares among its worlds, at the first of these; else None."""
+        return {"generators": [global_random.get_state(), *[None] * (self.num_envs - 1)]}
 
-    def _restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
+    def _restore_generators(self, states: Sequence[Mapping[str, Any] | None]) -> None:
         """Undo `_generators`; spread over other processes before, they go on from where they are."""
-        if len(states) == 1:
+        # Older checkpoints have one for each process.
+        if len(states) in (1, self.num_envs) and states[0] is not None:
             global_random.set_state(states[0])
 
     def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:

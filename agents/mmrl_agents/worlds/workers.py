@@ -57,11 +57,12 @@ class WorkerWorlds(SideBySide):
         if options is not None and "reset_mask" in options:
             raise ValueError("worlds in worker processes begin anew by themselves or all at once, so no reset_mask")
         if isinstance(seed, int):
+            seed += self.first_world
             self._spare_seeds = np.random.default_rng([seed, 1])
             seed = [seed + world for world in range(self.num_envs)]
         for worker, seeds in self._shared(seed or [None] * self.num_envs):
             worker.begin_episodes(seeds, options)
-        return super().reset()
+        return super().reset()  # the worlds are at it
 
     def step(self, actions: Any) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of all worlds, begun in all processes before the first is waited for."""
@@ -102,10 +103,13 @@ class WorkerWorlds(SideBySide):
 
     def _generators(self) -> dict[str, Any]:
         with death_means_other_worlds():
-            return {"generators": [worker.ask("get_generators") for worker in self.workers]}
+            states = [[worker.ask("get_generators"), *[None] * (worker.count - 1)] for worker in self.workers]
+        return {"generators": [state for of_worker in states for state in of_worker]}
 
-    def _restore_generators(self, states: Sequence[Mapping[str, Any]]) -> None:
-        if len(states) != len(self.workers):
+    def _restore_generators(self, states: Sequence[Mapping[str, Any] | None]) -> None:
+        if len(states) == self.num_envs:
+            states = [of_worlds[0] for _, of_worlds in self._shared(list(states))]
+        if len(states) != len(self.workers) or None in states:
             return
         with death_means_other_worlds():
             for worker, state in zip(self.workers, states, strict=True):

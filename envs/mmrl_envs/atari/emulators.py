@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mmrl.arrays import Observation
 from mmrl.modality import Modality
 from mmrl_envs.arguments import (
+    available_cores,
     checked_mask,
     checked_num_envs,
     checked_options,
@@ -109,7 +110,7 @@ class EmulatorWorlds(GroupedWorlds):
             noop_max=self._settings["noop_max"],
             reward_clipping=self._settings["clip_rewards"],
             max_num_frames_per_episode=self._settings["max_frames"],
-            num_threads=whole("num_threads", num_threads, 0),
+            num_threads=whole("num_threads", num_threads, 0) or available_cores(),
             use_fire_reset=self._settings["fire_reset"],
         )
         self.groups = _groups(num_envs)
@@ -165,7 +166,8 @@ class EmulatorWorlds(GroupedWorlds):
         mask = checked_mask(given["reset_mask"], self.num_envs)
         worlds = np.flatnonzero(mask)
         if seed is not None:
-            self._random = [np.random.default_rng([seed, world]) for world in range(self.num_envs)]
+            worlds_of_all = range(self.first_world, self.first_world + self.num_envs)
+            self._random = [np.random.default_rng([seed, world]) for world in worlds_of_all]
         seeds = np.zeros(self.num_envs, np.int64)
         seeds[worlds] = [self._random[world].integers(2**31 - 1) for world in worlds]
         lives = np.zeros(self.num_envs, np.int32)

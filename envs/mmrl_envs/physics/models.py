@@ -75,7 +75,8 @@ class WorldModels:
             self._variant[world] = variant
         for name, values in state["fields"].items():
             for model, value in zip(self.models, values, strict=True):
-                _write_field(model, name, np.asarray(value))
+                if value is not None:  # else as in its variant
+                    _write_field(model, name, np.asarray(value))
 
     def _edited_fields(self) -> dict[str, NDArray[Any]]:
         pairs = [(model, self.variants[i]) for model, i in zip(self.models, self._variant, strict=True)]

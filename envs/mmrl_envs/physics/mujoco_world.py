@@ -21,6 +21,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
+from mmrl_envs.arguments import available_cores
 from mmrl_envs.physics.models import WorldModels, write_state
 from mmrl_envs.physics.mujoco_log import quiet
 from mmrl_envs.physics.version import PHYSICS_VERSION
@@ -51,7 +52,7 @@ class MujocoWorld:
         self.template = self.variants[0]
         self.num_worlds = num_worlds
         self.substeps = substeps
-        self._use(Batch(self.template, num_worlds, num_threads))
+        self._use(Batch(self.template, num_worlds, num_threads or available_cores()))
         size = (num_worlds, substeps, self.template.nsensordata)
         self._recorded: FloatArray = np.zeros(size)
         self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}

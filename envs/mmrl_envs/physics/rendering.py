@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray
+from mmrl_envs.arguments import available_cores
 from mmrl_envs.physics import gl
 from mmrl_envs.physics.opengl import LOOKS, OpenGLPainter
 from mmrl_envs.physics.painter_pool import Job, Painter, PainterPool, PaintingError
@@ -117,7 +117,7 @@ def make_renderer(
     if backend not in (None, "raycast"):
         raise ValueError(f"backend is {backend!r}; it can be 'raycast' or None ({gl.RENDERER_VARIABLE} decides)")
     gl.demanded()
-    return _PooledRenderer(model, num_threads or _available_cores(), quality, tuple(geom_groups), backend)
+    return _PooledRenderer(model, num_threads or available_cores(), quality, tuple(geom_groups), backend)
 
 
 class _PooledRenderer:
@@ -217,12 +217,6 @@ class _PooledRenderer:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-
-
-def _available_cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _camera_id(model: mujoco.MjModel, camera: str) -> int:

@@ -31,7 +31,8 @@ TIMES = {"steps_per_second", "collect_seconds", "update_seconds", "wall_time_s"}
 
 def trainers(config: TrainConfig, folder: Path) -> list[Trainer]:
     """One for each of two ranks."""
-    return [Trainer(config, RunFolder.create(folder / str(rank.index)), rank) for rank in thread_ranks(2)]
+    ranks, runs = thread_ranks(2), [RunFolder.create(folder / str(number)) for number in range(2)]
+    return together(lambda rank: Trainer(config, runs[rank.index], rank), ranks)
 
 
 def trained(pair: list[Trainer], updates: int = 2) -> None:
@@ -82,16 +83,40 @@ def test_ranks_have_worlds_of_their_own_and_count_them_together(tmp_path: Path) 
         assert not torch.equal(*states)
 
 
+def test_worlds_that_do_not_spread_evenly_are_shared_all_the_same(tmp_path: Path) -> None:
+    pair = trainers(replace(POLE, num_worlds=5), tmp_path)
+    first, second = pair
+    with closing(first), closing(second):
+        assert (first.share, second.share) == (range(3), range(3, 5))
+        trained(pair)
+        assert_same(first.policy.state_dict(), second.policy.state_dict())
+        assert_same(first.agent.state_dict(), second.agent.state_dict())
+        assert_same(shown(first), shown(second))
+
+
 def test_the_worlds_of_ranks_begin_as_those_of_one_process(tmp_path: Path) -> None:
     """World i begins in the same state, whichever rank has it, in environments that follow Gymnasium's seeding."""
     pair, alone = trainers(POLE, tmp_path), Trainer(POLE, RunFolder.create(tmp_path / "alone"))
     with closing(pair[0]), closing(pair[1]), closing(alone):
         for trainer in (*pair, alone):
-            trainer.agent.start(7 + trainer.share.start)
+            trainer.agent.start(7)
         seen = [trainer.agent.rollout_state()["rollout"]["observations"]["observation"] for trainer in (*pair, alone)]
         assert torch.equal(torch.cat(seen[:2]), seen[2])
 
 
-def test_worlds_that_cannot_be_shared_evenly_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="5 have no 2 equal parts"):
-        trainers(replace(POLE, num_worlds=5), tmp_path)
+def test_more_ranks_than_worlds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_worlds is 1, and each of 2 processes needs one or more"):
+        trainers(replace(POLE, num_worlds=1), tmp_path)
+
+
+def test_a_rank_without_a_part_in_a_minibatch_is_refused(tmp_path: Path) -> None:
+    tiny = PPOConfig(num_steps=4, minibatch_size=1)
+    with pytest.raises(ValueError, match="leave process 0 of 2 without a part in one of them"):
+        together(lambda rank: Trainer(replace(POLE, ppo=tiny), RunFolder(tmp_path), rank), thread_ranks(2))
+
+
+@pytest.mark.parametrize("agent", ["fitted-q", "sb3-ppo"])
+def test_agents_that_train_in_one_process_say_so(agent: str, tmp_path: Path) -> None:
+    config = TrainConfig("CartPole-v1", agent, recipe="none", num_worlds=2, device="cpu", threads=1)
+    with pytest.raises(ValueError, match=f"agent {agent} trains in one process, and there are 2: leave --processes"):
+        Trainer(config, RunFolder(tmp_path), thread_ranks(2)[0])

@@ -46,8 +46,8 @@ class Senses:
         for sensor in sensors:
             sensor.attach(world)
 
-    def seed(self, seed: int) -> None:
-        """Fresh buffers, whose noise starts from the seed."""
+    def seed(self, seed: int, first_world: int = 0) -> None:
+        """Fresh buffers, whose noise starts from the seed; world 0 draws as `first_world` of a larger number does."""
         self._clipped = self.clipped
         self._buffers = {
             s.modality.name: ModalityBuffer(
@@ -55,7 +55,7 @@ class Senses:
                 self._num_worlds,
                 self._physics_hz,
                 self._control_hz,
-                Streams(seed, f"sense/{s.modality.name}", self._num_worlds),
+                Streams(seed, f"sense/{s.modality.name}", self._num_worlds, first_world),
                 s.noise_unit,
             )
             for s in self._sensors

@@ -1,0 +1,125 @@
+"""Two processes that train together: they say the same, learn the same, and the first hears why the other ended."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mmrl_agents.machine.cpu import share_cores
+from mmrl_agents.machine.ranks import ALONE
+from mmrl_agents.machine.torch_ranks import joined_ranks
+from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_envs.arguments import CORES, available_cores
+from tests.comparing import assert_same
+from tests.two_ranks import READINGS
+
+TIMES = {"steps_per_second", "collect_seconds", "update_seconds", "wall_time_s"}
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes leave."""
+    folder, port = tmp_path_factory.mktemp("ranks"), str(free_port())
+    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "tests.two_ranks", str(folder)]
+    processes = [
+        subprocess.Popen(command, env={**os.environ, **place, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> list[dict[str, Any]]:
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+def test_ranks_say_the_same(pair: list[dict[str, Any]]) -> None:
+    first, second = (found["talk"] for found in pair)
+    assert (first.pop("share"), second.pop("share")) == ([0, 1, 2], [3, 4])
+    assert_same(first, second)
+    gradients = first.pop("gradients")
+    assert_same(first.pop("join"), torch.tensor([[0.0, 1.0, 1.0]] * 2))
+    assert_same(first.pop("sum"), torch.tensor([3.0]))
+    assert_same(gradients, [torch.tensor([3.0, 6.0]), torch.tensor([torch.inf]), None])
+    assert first == {
+        "gather": ["a", "a", "a"],
+        "agree": {"rank": 0},
+        "any": (False, True),
+        "merge": [0, 1, 2, 3],
+        "on_first": 0,
+        "refused": "that folder is in use",
+    }
+
+
+def test_statistics_are_those_of_all_readings(pair: list[dict[str, Any]]) -> None:
+    first, second = (found["statistics"] for found in pair)
+    assert_same(first, second)
+    assert first["count"] == len(READINGS)
+    np.testing.assert_allclose(first["mean"].numpy(), READINGS.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(first["var"].numpy(), READINGS.var(axis=0), rtol=1e-12)
+
+
+def test_ranks_with_unequal_shares_stay_the_same_and_skip_the_same_steps(pair: list[dict[str, Any]]) -> None:
+    first, second = (found["trained"] for found in pair)
+    assert (first["worlds"], second["worlds"]) == (3, 2)
+    for name in ("policy", "agent", "actions", "step", "skipped"):
+        assert_same(first[name], second[name], name)
+    assert_same(first["metrics"], second["metrics"], but=TIMES)
+    assert first["step"] == 4 * 5 * 16  # the first rollout is for the statistics
+    assert first["skipped"] == [4.0, 0.0]  # two epochs of two minibatches
+    everywhere = torch.cat([first["advantages"], second["advantages"]], dim=1).double().numpy()
+    np.testing.assert_allclose([everywhere.mean(), everywhere.std()], [0.0, 1.0], atol=1e-6)
+
+
+def test_one_rank_writes_a_checkpoint_of_all_worlds(folder: Path) -> None:
+    (path,) = (folder / "run0" / "checkpoints").glob("step_*.pt")
+    assert len(load_checkpoint(path)["worlds"]["replay"]) == 5
+    assert not list((folder / "run1").rglob("*.pt"))
+
+
+def test_the_first_rank_hears_why_another_ended(pair: list[dict[str, Any]]) -> None:
+    assert pair[1]["own"] == "the reward of world 3 is nan, not a finite number"
+    assert pair[0]["lost"] == f"process 1 ended with an error: {pair[1]['own']}"
+
+
+def test_a_process_by_itself_is_alone() -> None:
+    with joined_ranks(60.0) as ranks:
+        assert ranks is ALONE
+
+
+def test_ranks_that_cannot_be_met_are_named_with_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = str(free_port())
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+        monkeypatch.setenv(name, value)
+    expected = f"process 1 of 2 did not meet the others at 127.0.0.1:{port}: .*; all of them have to be started"
+    with pytest.raises(ValueError, match=expected), joined_ranks(1.0):
+        pass
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = []
+    for index in range(3):
+        monkeypatch.setenv(CORES, "8")
+        share_cores(index, 3)
+        shares.append(available_cores())
+    assert shares == [2, 3, 3]
+    monkeypatch.setenv(CORES, "1")
+    share_cores(0, 3)
+    assert available_cores() == 1
+    monkeypatch.setenv(CORES, "many")
+    with pytest.raises(ValueError, match="MMRL_CORES"):
+        available_cores()
