@@ -78,3 +78,48 @@ def _interval(scores: FloatArray, resamples: int, seed: int) -> tuple[FloatArray
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(middles, (tail, 100 - tail), axis=0)
     return low, high
+
+
+def probability_of_improvement(
+    scores: FloatArray, others: FloatArray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """How likely a run of the first kind scores above one of the second, with the ends of its 95 % interval.
+
+    The mean over tasks of the Mann-Whitney statistic over the number of pairs, in which equals count half (section
+    4.3); 0.5 is no difference. Each resample draws runs of both kinds with replacement, for every task by itself. The
+    ends are NaN where either kind has a single run.
+
+    Args:
+        scores: (R, M), finite.
+        others: (S, M), finite.
+        resamples: B.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: where the kinds have other numbers of tasks, or scores that are not finite.
+    """
+    if (
+        scores.ndim != 2
+        or others.ndim != 2
+        or scores.shape[1] != others.shape[1]
+        or 0 in (*scores.shape, *others.shape)
+    ):
+        raise ValueError(f"scores need runs and the same tasks, got shapes {scores.shape} and {others.shape}")
+    if not (np.isfinite(scores).all() and np.isfinite(others).all()):
+        raise ValueError("scores must be finite")
+    value = float(_superiority(scores, others))
+    if 1 in (len(scores), len(others)):
+        return value, np.nan, np.nan
+    random, tasks = np.random.default_rng(seed), np.arange(scores.shape[1])
+    drawn = [random.integers(len(kind), size=(resamples, *kind.shape)) for kind in (scores, others)]
+    again = _superiority(scores[drawn[0], tasks], others[drawn[1], tasks])
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(again, (tail, 100 - tail))
+    return value, float(low), float(high)
+
+
+def _superiority(scores: FloatArray, others: FloatArray) -> FloatArray:
+    """(..., R, M) and (..., S, M) -> (...)."""
+    mine, theirs = scores[..., :, None, :], others[..., None, :, :]
+    wins: FloatArray = ((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1))
+    return wins

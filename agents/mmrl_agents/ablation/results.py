@@ -193,12 +193,14 @@ def _with_ends(curves: FloatArray) -> FloatArray:
     return np.stack([result.value, result.low, result.high])
 
 
-def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray) -> FloatArray:
+def between(log: Sequence[Mapping[str, Any]], key: str, steps: FloatArray, axis: str = "step") -> FloatArray:
     """A logged figure at given steps, (K,): on straight lines between those logged, NaN before the first.
+
+    `axis` is the logged figure that the steps are of.
 
     A run that stopped early keeps its last figure.
     """
-    logged = [(line["step"], line[key]) for line in log if line.get(key) is not None]
+    logged = [(line[axis], line[key]) for line in log if line.get(key) is not None]
     if not logged:
         return np.full(len(steps), np.nan)
     at, values = np.array(logged, np.float64).T

@@ -160,6 +160,13 @@ def _replay(args: Sequence[str]) -> int:
     return 1 if played.difference else 0
 
 
+def _compare(args: Sequence[str]) -> int:
+    from mmrl_agents.comparing.compare import CompareConfig, compare
+
+    compare(tyro.cli(CompareConfig, args=args, prog="mmrl compare"))
+    return 0
+
+
 def _align(args: Sequence[str]) -> int:
     from mmrl_agents.watching.alignment.align import AlignConfig, align_senses
 
@@ -206,5 +213,6 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
     "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),
+    "compare": ("draw the curves of several runs or groups of seeds, and say how they differ", _compare),
     "align": ("estimate how late each sense is beside the others", _align),
 }

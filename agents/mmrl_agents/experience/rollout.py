@@ -7,7 +7,6 @@ its next episode, and the last one of the finished episode stands in `info["fina
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +18,11 @@ from torch import Tensor
 from mmrl.arrays import Envs, Indices
 from mmrl.evaluation.figures import figures_of
 from mmrl.inputs import Memory
-from mmrl.policy.among import Among
 from mmrl_agents.experience.episodes import Ended, EpisodeCounter, context_from, episode_from, was_lost
 from mmrl_agents.experience.readings import readings_of
 from mmrl_agents.experience.rollout_policy import RolloutPolicy
 from mmrl_agents.experience.sense_dropout import SenseDropout
-from mmrl_agents.experience.stepping import stepping
+from mmrl_agents.experience.stepping import places, stepping
 from mmrl_agents.experience.storage import ALL, RolloutStorage
 from mmrl_agents.machine.cpu import one_thread
 from mmrl_agents.machine.ranks import ALONE, Ranks
@@ -64,7 +62,7 @@ class Rollout:
         self.envs, self.policy, self.storage, self.statistics = envs, policy, storage, statistics
         self.generator, self.dropout = generator, dropout
         self._stepping, self._figures = stepping(envs), figures_of(envs)
-        self._places = _places(self._stepping.groups, ranks)
+        self._places = places(self._stepping.groups, ranks)
         storage.remember(policy.state_size)
         if dropout is not None:
             storage.drop_senses(dropout.senses)
@@ -295,13 +293,6 @@ class Rollout:
         if self.dropout is not None:
             self.dropout.load_state_dict(state.get("dropout"))  # older checkpoints say nothing of it
             self._drop(np.arange(0), storage.num_steps)
-
-
-def _places(groups: Sequence[slice], ranks: Ranks) -> list[Among]:
-    """Where the worlds of each group stand among those of the same group of all ranks."""
-    sizes = ranks.gather([[worlds.stop - worlds.start for worlds in groups]])
-    by_group = [list(of_ranks) for of_ranks in zip_longest(*sizes, fillvalue=0)]
-    return [Among(sum(of_ranks[: ranks.index]), sum(of_ranks)) for of_ranks in by_group]
 
 
 def _flat(present: dict[str, Tensor] | None) -> dict[str, Tensor] | None:

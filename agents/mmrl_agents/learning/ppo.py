@@ -23,6 +23,7 @@ from mmrl_agents.learning.finiteness import (
     first_gradient_not_finite,
     first_not_finite,
     first_weight_not_finite,
+    spoil_gradients,
 )
 from mmrl_agents.machine.precision import Precision, computing_in
 from mmrl_agents.machine.ranks import ALONE, Ranks
@@ -220,18 +221,13 @@ class PPO:
         if torch.isfinite(loss.total):
             (loss.total * share).backward()
         else:
-            self._spoil_gradients()
+            spoil_gradients(self.policy)  # and with them those of all ranks
         self.ranks.sum_gradients(self.policy.parameters())
         norm = clip_gradient(self.policy, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             return None
         self.optimizer.step()
         return norm
-
-    def _spoil_gradients(self) -> None:
-        """Have no rank take the step."""
-        for weight in self.policy.parameters():
-            weight.grad = torch.full_like(weight, torch.nan)
 
     def _explain(self, loss: PPOLoss, batch: Minibatch) -> str:
         """Where a step went wrong: the part of the loss or the gradient, and what it was made of."""
@@ -269,20 +265,12 @@ class PPO:
         }
         objectives = {f"{name}_loss": [loss.objectives[name] for loss in seen] for name in self.policy.objectives}
         return {
-            **self._means(parts, shares),
+            **self.ranks.means(parts, shares),
             "explained_variance": float(explained_variance(values, returns)),
             "grad_norm": float(torch.stack(norms).mean()) if norms else math.nan,
             "skipped_updates": float(skipped),
-            **self._means(objectives, shares),
+            **self.ranks.means(objectives, shares),
         }
-
-    def _means(self, parts: Mapping[str, list[Tensor]], shares: list[float]) -> dict[str, float]:
-        """The mean of each part over the minibatches of all ranks, of which this one has its shares."""
-        if not shares:
-            return dict.fromkeys(parts, math.nan)
-        own = [torch.stack([x * share for x, share in zip(row, shares, strict=True)]).mean() for row in parts.values()]
-        means = self.ranks.sum(torch.stack(own)).tolist() if own else []
-        return dict(zip(parts, means, strict=True))
 
     def state_dict(self) -> dict[str, object]:
         """Optimiser and shuffling state: tensors and plain Python."""

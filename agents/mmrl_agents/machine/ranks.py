@@ -10,8 +10,9 @@ gradients the sum.
 """
 
 import heapq
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -85,6 +86,13 @@ class Ranks(ABC):
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over all ranks."""
         return torch.stack(self.gather([value])).sum(dim=0)
+
+    def means(self, parts: Mapping[str, Sequence[Tensor]], shares: Sequence[float]) -> dict[str, float]:
+        """Means over minibatches of what each is on all ranks, by name; this one has such shares in the minibatches."""
+        if not shares or not parts:
+            return dict.fromkeys(parts, math.nan)
+        own = [torch.stack([x * share for x, share in zip(row, shares, strict=True)]).mean() for row in parts.values()]
+        return dict(zip(parts, self.sum(torch.stack(own)).tolist(), strict=True))
 
     def on_first(self, work: Callable[[], Item]) -> Item:
         """Do some work on the first rank alone; all ranks return its result, or raise its OSError or ValueError."""
