@@ -38,7 +38,8 @@ MANIFEST = "ablation.json"
 
 
 _OWN_SETTINGS = ("seed", "run_dir", "resume", "evaluate_episodes")
-_WITHOUT_EFFECT = {"threads", "device", "runs_root", "checkpoint_every_minutes", "keep_checkpoints", *_OWN_SETTINGS}
+_OF_THE_MACHINE = ("threads", "device", "processes", "rank_timeout_s", "runs_root")
+_WITHOUT_EFFECT = {*_OF_THE_MACHINE, "checkpoint_every_minutes", "keep_checkpoints", *_OWN_SETTINGS}
 _CHOSEN = Reads(_OWN_SETTINGS, lambda c: False, "an ablation chooses it for every training by itself")
 
 

@@ -132,11 +132,12 @@ class RolloutStorage:
             return Portions(tuple(ranks.gather([self.num_steps * self.num_worlds])), size)
         return Portions(tuple(ranks.gather([self.num_worlds])), max(1, size // self.num_steps))
 
-    def minibatches(self, portions: Portions, rank: int, generator: torch.Generator) -> Iterator[Minibatch]:
-        """Every sample once, in random order, in the parts that a rank has in all minibatches.
+    def minibatches(self, size: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Iterator[Minibatch]:
+        """Every sample once, in random order, in the parts of this rank; a remainder below `size` comes last.
 
-        With states it is whole sequences that come in random order.
+        With states it is whole sequences that come in random order, as many as fit in `size`, at least one.
         """
+        portions, rank = self.portions(size, ranks), ranks.index
         # Of as many samples as the largest share has, so that all ranks draw the same.
         drawn = torch.randperm(max(portions.samples), generator=generator)
         order = drawn[drawn < portions.samples[rank]].to(self.values.device).split(portions.of(rank))

@@ -190,14 +190,14 @@ class PPO:
         storage.finish(config.gamma, config.gae_lambda, config.normalize_advantages, config.cut_at_rewards, self.ranks)
         if config.scale_values:
             self.policy.follow_returns(self.ranks.join(storage.returns, dim=1))
-        portions, rank = storage.portions(config.minibatch_size, self.ranks), self.ranks.index
+        parts = storage.portions(config.minibatch_size, self.ranks).weights(self.ranks.index)
         seen: list[PPOLoss] = []
         shares: list[float] = []
         norms: list[Tensor] = []
         skipped = 0
         for _ in range(config.epochs):
-            batches = storage.minibatches(portions, rank, self.generator)
-            for batch, share in zip(batches, portions.weights(rank), strict=True):
+            batches = storage.minibatches(config.minibatch_size, self.generator, self.ranks)
+            for batch, share in zip(batches, parts, strict=True):
                 with computing_in(config.precision, storage.values.device):
                     loss = ppo_loss(self.policy, batch, config, self.entropy_coef)
                 norm = self._step(loss, share)
