@@ -33,7 +33,6 @@ from mmrl_agents.learning.pretrain import PretrainAgent, PretrainConfig
 from mmrl_agents.learning.reinforce_agent import ReinforceAgent
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS, SB3Algorithm, SB3Config
-from mmrl_agents.machine.ranks import Ranks
 
 if TYPE_CHECKING:
     from mmrl_agents.sb3.network import SB3Network
@@ -72,8 +71,7 @@ class Algorithm(Generic[Trained]):
     plays_whole_episodes: bool = False
     """Whether it learns from episodes that have ended alone, and so must know when to cut one that does not."""
     shares_worlds: bool = False
-    """Whether several processes may train one network with it, each with some of the worlds: its agent then takes every
-    statistic and every decision over `Resources.ranks`."""
+    """Whether several processes may train one network with it, taking all statistics over `Resources.ranks`."""
 
 
 def _of_optimizers(setting: str, *optimizers: str) -> Reads:
@@ -294,17 +292,6 @@ def refused_offers() -> dict[str, str]:
             elif (known := _registered.setdefault(name, offered)) is not offered:
                 refused[name] = f"{origin_of(point)} offers {name!r}, which is taken by another: {known.summary}"
     return refused
-
-
-def require_ranks(algorithm: Algorithm[Any], ranks: Ranks) -> Algorithm[Any]:
-    """The algorithm itself; ValueError where it trains in one process and there are several."""
-    if ranks.count == 1 or algorithm.shares_worlds:
-        return algorithm
-    able = [name for name, known in _registered.items() if known.shares_worlds]
-    raise ValueError(
-        f"agent {algorithm.name} trains in one process, and there are {ranks.count}: leave --processes, or torchrun, "
-        f"out, or train with --agent {' or '.join(able)}"
-    )
 
 
 def find_algorithm(name: str) -> Algorithm[Any]:

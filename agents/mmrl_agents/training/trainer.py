@@ -12,7 +12,7 @@ import torch
 from mmrl.evaluation.figures import figures_of
 from mmrl.normalization import pool_statistics
 from mmrl.settings.effects import require_effect
-from mmrl_agents.algorithms import find_algorithm, require_ranks
+from mmrl_agents.algorithms import find_algorithm
 from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, episode_on_record
 from mmrl_agents.learning.agent import Network, Resources, require_agent
 from mmrl_agents.machine.description import machine
@@ -29,8 +29,8 @@ from mmrl_agents.settings.recorded import config_to_dict
 from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.curriculum import make_world_curriculum
 from mmrl_agents.training.judge import SUCCESS, Judge
+from mmrl_agents.training.shared_worlds import put_back, require_ranks, saved_worlds
 from mmrl_agents.training.stopping import Stopping
-from mmrl_agents.training.world_states import put_back, saved_worlds
 from mmrl_agents.worlds.making import require_context_known, senses_of, world_settings
 from mmrl_envs.multimodal import describing
 

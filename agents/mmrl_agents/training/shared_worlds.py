@@ -1,13 +1,25 @@
-"""The worlds of all ranks in one checkpoint, from which any number of ranks goes on."""
+"""Worlds that ranks share: who may, and one checkpoint of all, from which any number of ranks goes on."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from mmrl_agents.algorithms import Algorithm, algorithms
 from mmrl_agents.learning.agent import Agent
 from mmrl_agents.machine.ranks import Ranks
 from mmrl_agents.records.checkpoint import numpy_tree, plain
 from mmrl_envs.multimodal import SelfDescribing
 from mmrl_envs.snapshot import OtherWorlds, joined, part_of
+
+
+def require_ranks(algorithm: Algorithm[Any], ranks: Ranks) -> Algorithm[Any]:
+    """The algorithm itself; ValueError where it trains in one process and there are several."""
+    if ranks.count == 1 or algorithm.shares_worlds:
+        return algorithm
+    able = [name for name, known in algorithms().items() if known.shares_worlds]
+    raise ValueError(
+        f"agent {algorithm.name} trains in one process, and there are {ranks.count}: leave --processes, or torchrun, "
+        f"out, or train with --agent {' or '.join(able)}"
+    )
 
 
 def saved_worlds(worlds: SelfDescribing, agent: Agent, share: range, ranks: Ranks) -> dict[str, Any]:
