@@ -91,11 +91,7 @@ _PPO: Algorithm[ActorCritic] = Algorithm(
     PPOAgent,
     part="ppo",
     reads=(
-        Reads(
-            ("policy.log_std_init",),
-            lambda c: c.ppo.log_std is None,
-            "the deviation follows ppo.log_std, {ppo.log_std}",
-        ),
+        Reads(("policy.log_std_init",), lambda c: c.ppo.log_std is None, "it follows ppo.log_std, {ppo.log_std}"),
         Reads(("ppo.final_learning_rate",), lambda c: c.ppo.anneal, "ppo.anneal is off, the step size stays"),
     ),
     shares_worlds=True,
