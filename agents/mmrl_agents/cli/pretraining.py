@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-
-import gymnasium as gym
 
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli.words import training_in, value_of
@@ -19,11 +18,15 @@ from mmrl_agents.training.train import train
 from mmrl_agents.watching.reconstructions import draw_reconstructions
 from mmrl_agents.watching.recording.actors import EXPERT
 from mmrl_agents.watching.recording.record import RecordConfig, record
+from mmrl_agents.worlds.spec import WorldSpec
+from mmrl_envs.multimodal import describing
 
 STEPS = 100_000
 """Samples that are learned from, where nothing else is said."""
 RECORDED = Path("runs", "recorded")
 """Folder of the episodes that a policy or a script plays for a pretraining."""
+_USUAL_LENGTH = 100
+"""Steps of an episode, where nobody says how many it has at most."""
 _OWN = ("--objective", "--steps", "--data")
 _USAGE = f"""usage: mmrl pretrain ENV --objective NAME[=WEIGHT] ... [--steps {STEPS}] [--data SOURCE] [OPTIONS]
 
@@ -116,11 +119,12 @@ def _recorded(env: str, asked: _Asked) -> str:
     if asked.data in BEHAVIOURS or (Path(asked.data) / INFO).exists():
         return asked.data
     steps = int(float(asked.steps))
-    limit = gym.spec(env).max_episode_steps or 1000
     folder = RECORDED / re.sub(r"[^\w.-]+", "_", f"{env} {asked.data} {steps}")
     if folder.exists():
         say(terminal(), f"data recorded before: {folder}, {Dataset(folder).frames:,} frames")
         return str(folder)
     of_script = env if asked.data == EXPERT else None
-    record(RecordConfig(asked.data, folder, episodes=-(-steps // limit), env=of_script), terminal())
+    with closing(WorldSpec(env).make(1)) as envs:
+        length = describing(envs).max_episode_steps or _USUAL_LENGTH
+    record(RecordConfig(asked.data, folder, episodes=-(-steps // length), env=of_script), terminal())
     return str(folder)

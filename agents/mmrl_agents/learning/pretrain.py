@@ -44,7 +44,7 @@ class PretrainConfig:
     """Steps of every world between two updates; recorded frames are all gone through in between."""
     minibatch_size: int = 256
     """Samples of one gradient step."""
-    epochs: int = 2
+    epochs: int = 8
     """Passes over the samples of an update."""
     max_grad_norm: float = 1.0
     """The gradient is scaled down to this norm."""

@@ -96,16 +96,18 @@ def _draw(
     shown = {name: [(title, one) for title, one in found if one.sense == name] for name in senses}
     shown = {name: backs for name, backs in shown.items() if backs}
     columns, rows = 1 + max(map(len, shown.values())), _ROWS * len(shown)
-    figure = Figure(figsize=(_SIDE * columns + 0.6, (_SIDE + 0.1) * rows), layout="constrained")
+    figure = Figure(figsize=(_SIDE * columns + 0.4, _SIDE * rows + 0.4))
     FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
+    wide, high = _SIDE * columns, _SIDE * rows
+    edges = {"left": 0.4 / wide, "right": 0.99, "bottom": 0.2 / high, "top": 1 - 0.4 / high}
+    panels = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**edges, "wspace": 0.25, "hspace": 0.3})
     for panel in panels.flat:
         panel.set_axis_off()
     for place, (name, backs) in enumerate(shown.items()):
         for row in range(_ROWS):
             line = panels[place * _ROWS + row]
             readings = [observations[name][row], *(one.readings[row] for _, one in backs)]
-            titles = [name, *(f"{title}\nfrom {one.source}" for title, one in backs)]
+            titles = [name, *(f"{title} from {one.source}" for title, one in backs)]
             _draw_line(line, senses[name], [reading.numpy() for reading in readings], titles if row == 0 else [])
     write_atomically(path, lambda stream: figure.savefig(stream, format="png", dpi=110))
 
@@ -118,7 +120,7 @@ def _draw_line(panels: NDArray[Any], sense: Modality, readings: Sequence[NDArray
     for index, reading in enumerate(readings):
         panel = panels[index]
         if titles:
-            panel.set_title(titles[index], fontsize=7)
+            panel.set_title(titles[index], fontsize=6)
         if is_shown_as_picture(sense):
             panel.imshow(picture_of(sense, _declared(sense, reading), True).pixels)
             continue

@@ -13,6 +13,7 @@ from mmrl_agents.cli.pretraining import as_training
 from mmrl_agents.experience.behaviours import RandomBehaviour
 from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.pretrain import PretrainConfig
+from mmrl_agents.records.dataset.folder import Dataset
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run
@@ -20,7 +21,7 @@ from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.watching.reconstructions import draw_reconstructions
 from mmrl_agents.watching.recording.record import RecordConfig, record
 from mmrl_agents.worlds.making import action_space_of
-from tests.trainings import json_lines, trained_quietly
+from tests.trainings import POLE, json_lines, trained_quietly
 
 ENV = "tests.toys.lessons:Guess"
 SETTINGS = PretrainConfig(num_steps=16, minibatch_size=32, epochs=1)
@@ -51,7 +52,7 @@ def recorded(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrained")
-    return trained_quietly(config(folder, pretrain=replace(SETTINGS, learning_rate=5e-3, epochs=4)))
+    return trained_quietly(config(folder, pretrain=replace(SETTINGS, learning_rate=1e-2, epochs=2)))
 
 
 def test_losses_fall_and_only_perception_and_objectives_are_taught(run: Path, tmp_path: Path) -> None:
@@ -108,6 +109,7 @@ def test_a_policy_is_learned_on_a_frozen_perception(run: Path, tmp_path: Path) -
         assert torch.equal(value, before[name]) == name.startswith("perception."), name
 
 
+@pytest.mark.slow
 def test_an_agent_of_sb3_learns_on_it_as_well(run: Path, tmp_path: Path) -> None:
     learned = trained_quietly(
         TrainConfig(
@@ -174,6 +176,32 @@ def test_an_objective_that_reads_more_than_was_recorded_is_refused(tmp_path: Pat
     settings = config(tmp_path, pretrain=replace(SETTINGS, data=data), policy={"fusion": "lstm"})
     with pytest.raises(ValueError, match="lstm remembers; recorded data are learned from by single frames"):
         trained_quietly(settings)
+
+
+def test_episodes_of_a_policy_are_recorded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting = trained_quietly(replace(POLE, run_dir=tmp_path / "run"))
+    monkeypatch.chdir(tmp_path)
+    words = ["CartPole-v1", "--objective", "autoencoder", "--data", str(acting), "--steps", "700"]
+    training = as_training(words)
+    folder = Path(training[training.index("--pretrain.data") + 1])
+    assert folder.parent == Path("runs/recorded")
+    data = Dataset(folder)
+    assert len(data) == 7  # of 100 steps, as these worlds do not say how long they last
+    before = (folder / "meta" / "info.json").stat().st_mtime_ns
+    assert as_training(words) == training
+    assert (folder / "meta" / "info.json").stat().st_mtime_ns == before
+    run = trained_quietly(
+        TrainConfig(
+            *("CartPole-v1", "pretrain", "none"),
+            num_worlds=2,
+            total_steps=64,
+            threads=1,
+            pretrain=replace(SETTINGS, data=str(folder)),
+            objectives={"autoencoder": 1},
+            run_dir=tmp_path / "pretrained",
+        )
+    )
+    assert math.isfinite(json_lines(run / "metrics.jsonl")[-1]["loss"])
 
 
 def test_the_words_are_those_of_a_training() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from mmrl.modality import ImageConv, Modality, Unencoded
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.representation.translation import Translation, Translators
+from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
 from mmrl_agents.learning.ppo import PPOConfig
@@ -92,21 +93,30 @@ def test_an_imagined_picture_is_one() -> None:
     assert not torch.equal(readings["film"][0], film[0])
 
 
-def test_a_run_is_judged_with_imagined_senses(tmp_path: Path) -> None:
-    ppo = PPOConfig(num_steps=16, minibatch_size=32, epochs=1)
-    usual = {"num_worlds": 4, "total_steps": 256, "threads": 1, "ppo": ppo, "evaluate_episodes": 0}
-    run = trained_quietly(
-        TrainConfig(
-            "tests.toys.lessons:Guess", "ppo", "none", objectives={"translation": 1}, run_dir=tmp_path / "run", **usual
-        )
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ppo = PPOConfig(num_steps=16, minibatch_size=64, epochs=1)
+    usual = {"num_worlds": 4, "total_steps": 128, "threads": 1, "ppo": ppo, "evaluate_episodes": 0}
+    folder, objectives = tmp_path_factory.mktemp("runs") / "run", {"translation": 1}
+    return trained_quietly(
+        TrainConfig("tests.toys.lessons:Guess", "ppo", "none", objectives=objectives, run_dir=folder, **usual)
     )
-    config = EvaluateConfig(run=str(run), episodes=8, num_worlds=4, checkpoint="last", absent="imagined")
+
+
+def test_a_run_is_judged_with_imagined_senses(run: Path) -> None:
+    config = EvaluateConfig(run=str(run), episodes=4, num_worlds=4, checkpoint="last", absent="imagined")
     report = evaluate_run(config, Console(file=StringIO()))
-    assert [row.label for row in report.rows] == ["all senses", "without ear", "without eye"]
+    assert {row.label for row in report.rows} == {"all senses", "without ear", "without eye"}
     document = read_json(run / "evaluation_imagined.json")
     assert document["config"]["absent"] == "imagined"
     assert not (run / "evaluation.json").exists()
-    evaluate_senses(replace(config, senses=True, episodes=4), Console(file=StringIO()))
+
+
+@pytest.mark.slow
+def test_the_worth_of_senses_is_judged_with_imagined_ones(run: Path) -> None:
+    few = BrokenWays(noise=(), delay=())
+    config = EvaluateConfig(run=str(run), episodes=2, num_worlds=2, absent="imagined", senses=True, faults=few)
+    evaluate_senses(config, Console(file=StringIO()))
     assert (run / "senses_imagined.json").exists()
 
 

@@ -51,8 +51,8 @@ def test_either_sense_gives_back_the_other_where_they_say_the_same() -> None:
     batch = Samples({"left": left, "right": 40 + 3 * left.flip(1)}, torch.zeros(96))
     perception.update_statistics(batch.observations)
     objective.update_statistics(batch.observations)
-    optimizer = torch.optim.Adam([*perception.parameters(), *objective.parameters()], 1e-2)
-    for _ in range(120):
+    optimizer = torch.optim.Adam([*perception.parameters(), *objective.parameters()], 2e-2)
+    for _ in range(70):
         loss = objective(batch, perception(batch.observations))
         optimizer.zero_grad()
         loss.backward()
