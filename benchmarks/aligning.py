@@ -70,8 +70,10 @@ def trials(
         chosen = [rest[number] for number in rng.choice(len(rest), drawn, replace=False)]
         which, clock = trial % 3, ClockOffset(rng.uniform(0, MOST_LAG_S), rng.choice([-DRIFT, DRIFT]))
         truth = np.zeros((3, 2))
-        truth[which] = clock.lag_s, clock.drift
-        truth = truth - truth[0] if which == 0 else truth
+        if which:
+            truth[which] = clock.lag_s, clock.drift
+        else:  # the others go backwards beside the first
+            truth[1:] = -clock.lag_s / (1 + clock.drift), 1 / (1 + clock.drift) - 1
         errors.append(errors_ms(clocks_of(method, injected(chosen, which, clock)) - base, truth))
     return np.array(errors), (process_time() - began) / count
 
@@ -83,8 +85,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(ALIGNERS))
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--calibration", type=int, default=15)
-    parser.add_argument("--drawn", type=int, default=15)
+    parser.add_argument("--calibration", type=int, default=20)
+    parser.add_argument("--drawn", type=int, default=20)
     parser.add_argument("--output", type=Path)
     words = parser.parse_args()
     streams: SenseStreams = streams_of(words.data, words.episodes, 0, "best")

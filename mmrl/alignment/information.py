@@ -44,32 +44,52 @@ class Information(Aligner):
 
     def _align(self, names: tuple[str, ...], episodes: Sequence[RecordedSenses]) -> Alignment:
         pairs = [SensePair(self, episodes, i, j) for i, j in combinations(range(len(names)), 2)]
-        numbers = np.zeros((len(names), 2))
-        for k in range(1, len(names)):
-            numbers = self._scanned(numbers, k, [pair for pair in pairs if pair.last == k])
-        numbers = self._refined(numbers, pairs)
+        middle = float(np.mean([(episode[0].times[0] + episode[0].times[-1]) / 2 for episode in episodes]))
+        numbers = _begun(self._refined(self._placed(len(names), pairs, middle), pairs, middle), middle)
         clocks = tuple(ClockOffset(float(lag), float(drift)) for lag, drift in numbers)
         objective = -self._information(numbers, pairs)
         paths = tuple(straight_paths(clocks, episodes, self.rate_hz))
         return Alignment(names, paths, (SAME_CLOCK, *clocks[1:]), objective, (objective,))
 
-    def _scanned(self, numbers: FloatArray, which: int, pairs: Sequence[SensePair]) -> FloatArray:
-        """Clocks (m, 2) with the best lag of a grid for one sense."""
-        steps = max(1, round(self.most_lag_s / _SCAN_S))
-        tried = np.tile(numbers, (2 * steps + 1, 1, 1))
-        tried[:, which, 0] = np.linspace(-self.most_lag_s, self.most_lag_s, 2 * steps + 1)
-        return max(tried, key=lambda clocks: self._information(clocks, pairs))
+    def _placed(self, count: int, pairs: Sequence[SensePair], middle: float) -> FloatArray:
+        """Clocks (m, 2) to begin with: in each turn the sense that tells most about those before is put beside them.
 
-    def _refined(self, numbers: FloatArray, pairs: Sequence[SensePair]) -> FloatArray:
+        One that tells little may fit in two places, until others are there.
+        """
+        late, placed = np.zeros((count, 2)), {0}
+        while len(placed) < count:
+            found = []
+            for k in set(range(count)) - placed:
+                beside = [pair for pair in pairs if {*pair.senses} - placed == {k}]
+                tried = self._scanned(late, k, beside, middle)
+                found.append((self._information(_begun(tried, middle), beside), k, tried))
+            _, k, late = max(found, key=lambda each: each[:2])
+            placed.add(k)
+        return late
+
+    def _scanned(self, late: FloatArray, which: int, pairs: Sequence[SensePair], middle: float) -> FloatArray:
+        """Clocks (m, 2) with the best lag in the middle of an episode and then the best drift of a grid, for one sense.
+
+        Lags in the middle, because there a drift changes nothing on the whole.
+        """
+        grids = ((self.most_lag_s, _SCAN_S), (0.99 * self.most_drift, _SCAN_S / max(middle, _SCAN_S)))
+        for column, (most, step) in enumerate(grids):
+            steps = max(1, round(most / step))
+            tried = np.tile(late, (2 * steps + 1, 1, 1))
+            tried[:, which, column] = np.linspace(-most, most, 2 * steps + 1)
+            late = max(tried, key=lambda clocks: self._information(_begun(clocks, middle), pairs))
+        return late
+
+    def _refined(self, late: FloatArray, pairs: Sequence[SensePair], middle: float) -> FloatArray:
         """The clocks (m, 2) of most information, from those of a scan on, by Nelder and Mead's simplex."""
 
         def clocks_of(flat: FloatArray) -> FloatArray:
             return np.concatenate([np.zeros((1, 2)), flat.reshape(-1, 2) * _UNITS])
 
-        begin = (numbers[1:] / _UNITS).ravel()
+        begin = (late[1:] / _UNITS).ravel()
         simplex = np.concatenate([begin[None], begin + np.eye(len(begin))])
         found = minimize(
-            lambda flat: -self._information(clocks_of(flat), pairs),
+            lambda flat: -self._information(_begun(clocks_of(flat), middle), pairs),
             begin,
             method="Nelder-Mead",
             options={"initial_simplex": simplex, "xatol": self.precision_s / _UNITS[0], "fatol": 1e-8, "maxiter": 2000},
@@ -78,9 +98,14 @@ class Information(Aligner):
 
     def _information(self, clocks: FloatArray, pairs: Sequence[SensePair]) -> float:
         """Nats per reading, over all pairs; minus infinity beyond the largest lag and drift."""
-        if np.abs(clocks[:, 0]).max() > 1.5 * self.most_lag_s or np.abs(clocks[:, 1]).max() > self.most_drift:
+        if np.abs(clocks[:, 0]).max() > 2 * self.most_lag_s or np.abs(clocks[:, 1]).max() > self.most_drift:
             return -np.inf
         return sum(pair.information(clocks) for pair in pairs)
+
+
+def _begun(late: FloatArray, middle: float) -> FloatArray:
+    """Clocks (m, 2) by their lag at the beginning, from their lag at a time in the middle."""
+    return np.stack([late[:, 0] - late[:, 1] * middle, late[:, 1]], axis=1)
 
 
 class SensePair:
@@ -88,7 +113,7 @@ class SensePair:
 
     def __init__(self, settings: Information, episodes: Sequence[RecordedSenses], first: int, last: int) -> None:
         """Averages the faster sense over the interval of the slower one, so that both have the same details."""
-        self.last = last
+        self.senses = (first, last)
         span = 1 / settings.rate_hz
         intervals = [max(episodes[0][k].interval_s, span) for k in (first, last)]
         self._slow, self._fast = (first, last) if intervals[0] >= intervals[1] else (last, first)

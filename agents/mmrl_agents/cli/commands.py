@@ -174,6 +174,13 @@ def _align(args: Sequence[str]) -> int:
     return 0
 
 
+def _probe(args: Sequence[str]) -> int:
+    from mmrl_agents.evaluation.probes.probe import ProbeConfig, probe_policy
+
+    probe_policy(tyro.cli(ProbeConfig, args=args, prog="mmrl probe"))
+    return 0
+
+
 def _runs(args: Sequence[str]) -> int:
     from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
@@ -214,5 +221,6 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),
     "compare": ("draw the curves of several runs or groups of seeds, and say how they differ", _compare),
+    "probe": ("say what can be read off the senses of a policy", _probe),
     "align": ("estimate how late each sense is beside the others", _align),
 }

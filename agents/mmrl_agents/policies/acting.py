@@ -64,7 +64,7 @@ class TorchPolicy:
         with use_threads(self.threads):
             taken = self.policy.step(
                 obs,
-                self._memory(len(next(iter((*obs.values(), *masks.values()))))),
+                self.memory(len(next(iter((*obs.values(), *masks.values()))))),
                 present=masks,
                 deterministic=self.deterministic,
                 generator=self._generator,
@@ -80,8 +80,8 @@ class TorchPolicy:
         self._state = self._state.clone()  # that of an inference may not be written
         self._state[torch.from_numpy(known)] = 0.0
 
-    def _memory(self, worlds: int) -> Memory | None:
-        """The memory of each world, empty at first and for another number of worlds."""
+    def memory(self, worlds: int) -> Memory | None:
+        """The memory of each world before its next action, empty at first and for another number of worlds."""
         if not self.policy.state_size:
             return None
         if len(self._state) != worlds:
