@@ -66,12 +66,12 @@ def frame_of(senses: Mapping[str, Modality], observation: Mapping[str, NDArray[A
 
 
 def is_image(sense: Modality) -> bool:
-    """Whether readings are pictures that a PNG holds: bytes in one or three channels, one at a time."""
-    return sense.dtype == "uint8" and len(sense.shape) == 3 and sense.shape[-1] in (1, 3) and sense.history is None
+    """Whether readings are pictures that a PNG holds: bytes in at most four channels, one at a time."""
+    return sense.dtype == "uint8" and len(sense.shape) == 3 and sense.shape[-1] <= 4 and sense.history is None
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A picture (H, W, 1 or 3), without loss."""
+    """A picture (H, W, C) of at most four channels, without loss: of two and four the last is the alpha of the file."""
     written = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(written, format="PNG")
     return written.getvalue()

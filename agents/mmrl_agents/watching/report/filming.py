@@ -215,8 +215,7 @@ def _pictures(senses: Mapping[str, Modality], observation: Mapping[str, NDArray[
 def _frame(scene: Pixels, pictures: Sequence[Picture]) -> Pixels:
     """The scene, and in a column beside it the pictures under their names."""
     canvas = Image.new("RGB", (SCENE + (SIDE if pictures else 0), SCENE), PAPER)
-    image = Image.fromarray(np.ascontiguousarray(scene[..., :3]))
-    image.thumbnail((SCENE, SCENE), Image.Resampling.LANCZOS)
+    image = _fitting(scene[..., :3], SCENE)
     canvas.paste(image, ((SCENE - image.width) // 2, (SCENE - image.height) // 2))
     each = SCENE // max(1, len(pictures))
     for index, picture in enumerate(pictures):
@@ -230,10 +229,15 @@ def _draw(canvas: Image.Image, picture: Picture, corner: tuple[int, int], size: 
     if picture.pixels is None:
         draw.text((corner[0], corner[1] + LABEL), "nothing", PALE, font(12))
         return
-    image = Image.fromarray(picture.pixels)
+    canvas.paste(_fitting(picture.pixels, size), (corner[0], corner[1] + LABEL))
+
+
+def _fitting(pixels: Pixels, size: int) -> Image.Image:
+    """An image whose longer side is `size`; a larger one keeps its pixels as they are."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     scale = size / max(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.NEAREST)
-    canvas.paste(image, (corner[0], corner[1] + LABEL))
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    return image.resize((round(image.width * scale), round(image.height * scale)), how)
 
 
 def _jpeg(frame: Pixels) -> bytes:

@@ -62,6 +62,23 @@ def test_what_was_written_is_read(written: tuple[Path, list[RecordedEpisode]]) -
         data.episode(3)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pictures_of_up_to_four_channels_are_kept_without_loss(channels: int, tmp_path: Path) -> None:
+    """Frames of a game are channels: what is zero in the last one, which a PNG has as alpha, is seen in the others."""
+    sense = Modality("eye", (8, 10, channels), 20, ImageConv((4,), (3,), (2,), features=8), dtype="uint8")
+    features = features_of({"eye": sense}, spaces.Discrete(2))
+    assert features["observation.eye"].dtype == "image"
+    seen = np.random.default_rng(0).integers(0, 256, (3, 8, 10, channels)).astype(np.uint8)
+    seen[:, ::2, :, -1] = 0
+    frames = {
+        **{name: frames for name, frames in episode(3, 1).frames.items() if name in features and name != ACTION},
+        "observation.eye": seen,
+        ACTION: np.ones((3, 1), np.int64),
+    }
+    DatasetWriter(tmp_path / "data", features, 20.0, "look", {"env": "toy"}).append([RecordedEpisode(frames, 1)])
+    np.testing.assert_array_equal(Dataset(tmp_path / "data").episode(0).frames["observation.eye"], seen)
+
+
 def test_the_layout_is_that_of_lerobot(written: tuple[Path, list[RecordedEpisode]]) -> None:
     """As lerobot 0.4's reader wants it: paths by templates, numbered frames, a list of lists for a window."""
     folder = written[0]
