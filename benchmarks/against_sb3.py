@@ -76,7 +76,8 @@ def our_speed(worlds: int, senses: tuple[str, ...], threads: int, updates: int) 
     from mmrl_agents.experience.episodes import EpisodeStatistics
     from mmrl_agents.experience.rollout import Rollout
     from mmrl_agents.experience.storage import RolloutStorage
-    from mmrl_agents.learning.ppo import PPO, PPOConfig
+    from mmrl_agents.learning.ppo import PPO
+    from mmrl_agents.learning.ppo_config import PPOConfig
     from mmrl_agents.machine.cpu import keep_freed_memory
     from mmrl_agents.settings.starting_points import recipe_for
     from mmrl_agents.worlds.making import action_space_of, make_envs, senses_of

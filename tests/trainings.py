@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train

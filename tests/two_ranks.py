@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from mmrl.normalization import RunningStatistics, pool_statistics
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.machine.ranks import Ranks
 from mmrl_agents.machine.torch_ranks import RankLost, joined_ranks
 from mmrl_agents.records.runs import RunFolder

@@ -27,8 +27,9 @@ from mmrl_agents.learning.agent import Agent, Network, Resources, Setting, nativ
 from mmrl_agents.learning.clone import CloneAgent, CloneConfig
 from mmrl_agents.learning.fitted_q_agent import FittedQAgent, q_network
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.optimizers import reads_of_optimizers
 from mmrl_agents.learning.ppo_agent import PPOAgent
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.pretrain import PretrainAgent, PretrainConfig
 from mmrl_agents.learning.reinforce_agent import ReinforceAgent
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
@@ -74,15 +75,12 @@ class Algorithm(Generic[Trained]):
     """Whether several processes may train one network with it, taking all statistics over `Resources.ranks`."""
 
 
-def _of_optimizers(setting: str, *optimizers: str) -> Reads:
-    return Reads(
-        (f"reinforce.{setting}",),
-        lambda c: c.reinforce.optimizer in optimizers,
-        "reinforce.optimizer {reinforce.optimizer} does without",
-    )
-
-
 _NO_OBJECTIVE = Reads(("objectives",), lambda c: False, "agent {agent} learns from no objective besides its own")
+
+_DECAY = ("ppo.final_learning_rate", "ppo.decay_share")
+_PENALTY = ("policy.penalty", "policy.penalty_power")
+_NO_PENALTY = Reads(_PENALTY, lambda c: False, "agent {agent} has no penalty on weights")
+_PENALTY_POWER = Reads(_PENALTY[1:], lambda c: c.policy.penalty > 0, "policy.penalty is 0")
 
 _PPO: Algorithm[ActorCritic] = Algorithm(
     "ppo",
@@ -92,7 +90,8 @@ _PPO: Algorithm[ActorCritic] = Algorithm(
     part="ppo",
     reads=(
         Reads(("policy.log_std_init",), lambda c: c.ppo.log_std is None, "it follows ppo.log_std, {ppo.log_std}"),
-        Reads(("ppo.final_learning_rate",), lambda c: c.ppo.anneal, "ppo.anneal is off, the step size stays"),
+        Reads(_DECAY, lambda c: c.ppo.anneal, "ppo.anneal is off, the step size stays"),
+        *(*reads_of_optimizers("ppo"), _PENALTY_POWER),
     ),
     shares_worlds=True,
 )
@@ -111,10 +110,8 @@ _REINFORCE: Algorithm[ActorCritic] = Algorithm(
             "REINFORCE has no critic unless reinforce.baseline is value; it is {reinforce.baseline}",
         ),
         _NO_OBJECTIVE,
-        _of_optimizers("momentum", "momentum"),
-        _of_optimizers("rms_decay", "rmsprop"),
-        _of_optimizers("adam_betas", "adam"),
-        _of_optimizers("eps", "adagrad", "rmsprop", "adam"),
+        *reads_of_optimizers("reinforce"),
+        _PENALTY_POWER,
         Reads(
             ("reinforce.baseline_decay",),
             lambda c: c.reinforce.baseline == "running_mean",
@@ -140,6 +137,7 @@ _FITTED_Q: Algorithm[QNetwork] = Algorithm(
     q_network,
     part="fitted_q",
     reads=(
+        _NO_PENALTY,
         Reads(
             (
                 *("policy.head", "policy.actor_hidden", "policy.log_std_init"),
@@ -169,6 +167,7 @@ _CLONE: Algorithm[ActorCritic] = Algorithm(
     CloneAgent,
     part="clone",
     reads=(
+        _NO_PENALTY,
         _NO_OBJECTIVE,
         Reads(
             ("policy.critic_hidden", "policy.separate_critic", "policy.privileged_critic"),
@@ -193,6 +192,7 @@ _PRETRAIN: Algorithm[ActorCritic] = Algorithm(
     part="pretrain",
     defaults={"total_steps": 100_000, "evaluate_episodes": 0},
     reads=(
+        _NO_PENALTY,
         Reads(
             ("stop_at_success", "stop_at_return", "stop_at_judged_success", "judge_every"),
             lambda c: False,
@@ -235,7 +235,7 @@ def _of_sb3(name: str, algorithm: SB3Algorithm) -> Algorithm[SB3Network]:
         part="sb3",
         reads=(
             *((own_way,) if algorithm.replays else ()),
-            _NO_OBJECTIVE,
+            *(_NO_OBJECTIVE, _NO_PENALTY),
             Reads(("most_failed_updates",), lambda c: False, at_once),
         ),
     )

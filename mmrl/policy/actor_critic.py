@@ -26,6 +26,7 @@ from mmrl.policy.among import Among
 from mmrl.policy.config import PolicyConfig
 from mmrl.policy.heads import build_action_head, make_critic, make_trunk
 from mmrl.policy.older_weights import leave_out_weights, rename_older_weights
+from mmrl.policy.penalty import LpPenalty
 from mmrl.representation import Objective, ObjectiveConfig
 
 _RETURN_STEP = 0.3  # weight of the newest rollout in the scale of returns
@@ -109,6 +110,7 @@ class ActorCritic(nn.Module):
         self.modalities, self.critic_modalities = dict(modalities), dict(critic_modalities)
         self.perception = _perceive(modalities, config)
         self.state_size = self.perception.state_size
+        self.penalty = LpPenalty(config.penalty, config.penalty_power)
         width, experts = self.perception.width, self.perception.experts
         actor_sizes = (width, *config.actor_hidden)
         self.actor = make_trunk(actor_sizes, experts)

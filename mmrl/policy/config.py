@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mmrl.modality.declaration import MOST_UNITS
 from mmrl.settings.documents import fit
@@ -37,6 +38,10 @@ class PolicyConfig:
     actor senses."""
     log_std_init: float = -1.0
     """Initial logarithm of the standard deviation of continuous actions."""
+    penalty: float = 0.0
+    """Weight alpha of the penalty alpha sum |w|^p on the size of weights, beside the loss: Lp regularisation."""
+    penalty_power: Literal[1, 2] = 2
+    """p: 1 for sparse weights, 2 for small ones."""
     head: str = "auto"
     """The head that turns the actor's last layer into actions, a name in `mmrl.policy.heads.ACTION_HEADS`."""
 
@@ -53,5 +58,7 @@ class PolicyConfig:
                 f"nothing is fused where fused_features is 0, which leaves no place for {asked}: "
                 "give fused_features a size, such as 128"
             )
+        if not 0 <= self.penalty < math.inf:
+            raise ValueError(f"penalty must be finite and not negative, got {self.penalty}")
         if not LOG_STD_MIN <= self.log_std_init < math.inf:
             raise ValueError(f"log_std_init must be >= {LOG_STD_MIN}, got {self.log_std_init}")

@@ -181,6 +181,13 @@ def _probe(args: Sequence[str]) -> int:
     return 0
 
 
+def _diagnose(args: Sequence[str]) -> int:
+    from mmrl_agents.evaluation.diagnosis.diagnose import DiagnoseConfig, diagnose
+
+    diagnose(tyro.cli(DiagnoseConfig, args=args, prog="mmrl diagnose"))
+    return 0
+
+
 def _runs(args: Sequence[str]) -> int:
     from mmrl_agents.records.list_runs import RunsConfig, list_runs
 
@@ -222,5 +229,6 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "replay": ("play a recorded episode again, bit for bit", _replay),
     "compare": ("draw the curves of several runs or groups of seeds, and say how they differ", _compare),
     "probe": ("say what can be read off the senses of a policy", _probe),
+    "diagnose": ("say where a training stands: curvature, noise, dead units, rank of features", _diagnose),
     "align": ("estimate how late each sense is beside the others", _align),
 }

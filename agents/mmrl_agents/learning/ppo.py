@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (Schulman et al. 2017), from config to update.
+"""Proximal policy optimisation (Schulman et al. 2017), from loss to update; its settings are in `ppo_config.py`.
 
 B is the number of samples of a minibatch. The rollout that feeds it is in `rollout.py`, the
 advantages are in `returns.py`.
@@ -6,16 +6,13 @@ advantages are in `returns.py`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mmrl.policy.actor_critic import ActorCritic
-from mmrl.policy.config import LOG_STD_MIN
 from mmrl.policy.heads import ActionHead, GaussianHead
-from mmrl.settings.documents import fit
 from mmrl_agents.experience.returns import explained_variance
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
 from mmrl_agents.learning.finiteness import (
@@ -25,78 +22,10 @@ from mmrl_agents.learning.finiteness import (
     first_weight_not_finite,
     spoil_gradients,
 )
-from mmrl_agents.machine.precision import Precision, computing_in
+from mmrl_agents.learning.optimizers import OPTIMIZERS, require_same_optimizer
+from mmrl_agents.learning.ppo_config import PPOConfig
+from mmrl_agents.machine.precision import computing_in
 from mmrl_agents.machine.ranks import ALONE, Ranks
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """Settings of the algorithm; the network has its own."""
-
-    learning_rate: float = 5e-4
-    """Step size of Adam at the start."""
-    anneal: bool = True
-    """Let the step size fall linearly to `final_learning_rate` over `total_steps`."""
-    final_learning_rate: float = 0.0
-    """Step size at the end when it is annealed."""
-    num_steps: int = 32
-    """Steps of every world between two updates."""
-    minibatch_size: int = 512
-    """Samples of one gradient step; the last minibatch of an epoch may be smaller. A recurrent policy takes whole
-    sequences of `num_steps`, as many as fit."""
-    epochs: int = 3
-    """Passes over the rollout per update."""
-    gamma: float = 0.99
-    """Discount per step."""
-    gae_lambda: float = 0.95
-    """Decay of the advantage trace: 0 is one-step, 1 is Monte Carlo."""
-    cut_at_rewards: bool = False
-    """Let every reward end what came before, as a point does in Pong: no later reward counts for earlier actions."""
-    clip: float = 0.2
-    """Largest change of the probability ratio that is rewarded."""
-    value_coef: float = 0.5
-    """Weight of the value loss."""
-    entropy_coef: float = 0.0
-    """Weight of the entropy bonus at the start."""
-    final_entropy_coef: float | None = None
-    """Weight of the entropy bonus at the end, approached linearly; unset is that of the start."""
-    log_std: tuple[float, float] | None = None
-    """Logarithm of the standard deviation of continuous actions at the start and at the end, between which it moves
-    linearly, as in the Roboschool experiments of the PPO paper; unset learns it, from `policy.log_std_init` on."""
-    max_grad_norm: float = 0.5
-    """The gradient is scaled down to this norm."""
-    normalize_advantages: bool = True
-    """Bring the advantages of a rollout to zero mean and unit deviation."""
-    target_kl: float | None = None
-    """Stop the epochs of an update once the policy moved further than this; unset never stops."""
-    scale_values: bool = True
-    """Let the critic predict in standard deviations of recent returns (PopArt), so that their size does not matter.
-    Better without where rewards are 0, 1 and -1 anyway and too rare to tell their spread from one rollout."""
-    clip_value: float | None = None
-    """Clip the change of the value prediction as well, to this much; unset leaves it free."""
-    precision: Precision = "float32"
-    """Numbers that the update multiplies: float32, bfloat16, or auto, which is bfloat16 where the processor has
-    instructions for it. Acting stays in float32. Convolutions gain, small networks do not."""
-
-    def __post_init__(self) -> None:
-        fit(self, "ppo.")
-        positive = ("learning_rate", "num_steps", "minibatch_size", "epochs", "clip")
-        for name in (*positive, "max_grad_norm"):
-            if not vars(self)[name] > 0:
-                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= vars(self)[name] <= 1:
-                raise ValueError(f"ppo.{name} must lie in [0, 1], got {vars(self)[name]}")
-        for name in ("final_learning_rate", "value_coef", "entropy_coef"):
-            if not vars(self)[name] >= 0:
-                raise ValueError(f"ppo.{name} must not be negative, got {vars(self)[name]}")
-        if self.final_entropy_coef is not None and not self.final_entropy_coef >= 0:
-            raise ValueError(f"ppo.final_entropy_coef must not be negative, got {self.final_entropy_coef}")
-        for name in ("target_kl", "clip_value"):
-            if vars(self)[name] is not None and not vars(self)[name] > 0:
-                raise ValueError(f"ppo.{name} must be above 0, got {vars(self)[name]}")
-        if self.log_std is not None and not all(LOG_STD_MIN <= value < math.inf for value in self.log_std):
-            raise ValueError(f"ppo.log_std must be two numbers of at least {LOG_STD_MIN}, got {self.log_std}")
 
 
 def policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
@@ -142,7 +71,7 @@ def ppo_loss(policy: ActorCritic, batch: Minibatch, config: PPOConfig, entropy_c
     critic = value_loss(now.value / scale, batch.values / scale, batch.returns / scale, config.clip_value)
     mean_entropy = now.entropy.mean()
     entropy_coef = config.entropy_coef if entropy_coef is None else entropy_coef
-    total = surrogate + config.value_coef * critic - entropy_coef * mean_entropy
+    total = surrogate + config.value_coef * critic - entropy_coef * mean_entropy + policy.penalty.of(policy)
     objectives = {}
     for name, objective in policy.objectives.items():
         loss = objective(batch, now.seen)
@@ -168,14 +97,15 @@ class PPO:
         self.entropy_coef = config.entropy_coef
         self.last_error = ""
         """Where the last gradient step that was left out met a number that is not finite."""
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        self.optimizer = OPTIMIZERS[config.optimizer](list(policy.parameters()), config, fused=True)
         self.set_progress(0.0)
 
     def set_progress(self, fraction: float) -> float:
         """Set all that is on a schedule for the done fraction of the training, 0 to 1; returns the step size."""
         done = min(max(fraction, 0.0), 1.0)
         config = self.config
-        rate = _between(config.learning_rate, config.final_learning_rate, done if config.anneal else 0.0)
+        decayed = min(done / config.decay_share, 1.0) if config.anneal else 0.0
+        rate = _between(config.learning_rate, config.final_learning_rate, decayed)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if config.final_entropy_coef is not None:
@@ -275,12 +205,14 @@ class PPO:
     def state_dict(self) -> dict[str, object]:
         """Optimiser and shuffling state: tensors and plain Python."""
         return {
+            "optimizer_name": self.config.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "shuffle": self.generator.get_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Undo `state_dict`."""
+        """Undo `state_dict`; raises ValueError for the state of another optimiser."""
+        require_same_optimizer("ppo", self.config.optimizer, state)
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]  # a checkpoint is untyped
         self.generator.set_state(state["shuffle"])  # type: ignore[arg-type]  # a checkpoint is untyped
 

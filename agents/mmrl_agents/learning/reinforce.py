@@ -28,7 +28,8 @@ from mmrl_agents.learning.finiteness import (
     first_not_finite,
     first_weight_not_finite,
 )
-from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
+from mmrl_agents.learning.optimizers import OPTIMIZERS, require_same_optimizer
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.records.checkpoint import load_moments
 
@@ -181,6 +182,8 @@ class Reinforce:
             loss = reinforce_loss(self.policy, samples, advantages[rows], self.config)
             loss.total.backward()
             parts.append(torch.stack(loss[1:]))
+        if self.policy.penalty.weight:
+            (self.policy.penalty.of(self.policy) / self.ranks.count).backward()
         self.ranks.sum_gradients(self.policy.parameters())
         norm = clip_gradient(self.policy, self.config.max_grad_norm or math.inf)
         steps = self.ranks.sum(torch.tensor(len(self.games)))
@@ -255,9 +258,7 @@ class Reinforce:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo `state_dict`."""
-        name = state.get("optimizer_name", self.config.optimizer)  # older checkpoints do not tell
-        if name != self.config.optimizer:
-            raise ValueError(f"reinforce.optimizer is {self.config.optimizer}, but the run was trained with {name}")
+        require_same_optimizer("reinforce", self.config.optimizer, state)
         load_moments(self.optimizer, state["optimizer"])
         if "critic_optimizer" in state:  # older checkpoints have none
             load_moments(self.critic_optimizer, state["critic_optimizer"])

@@ -1,21 +1,18 @@
-"""The settings of REINFORCE, and the optimisers that one of them chooses among."""
+"""The settings of REINFORCE."""
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import nn
-
 from mmrl.settings.documents import fit
+from mmrl_agents.learning.optimizers import OptimizerName, require_steps
 
 
 @dataclass(frozen=True)
 class ReinforceConfig:
     """Settings of the algorithm; the network has its own."""
 
-    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"] = "rmsprop"
+    optimizer: OptimizerName = "rmsprop"
     """How a gradient becomes a step."""
     learning_rate: float = 1e-4
     """Step size at the start, epsilon_0."""
@@ -26,11 +23,13 @@ class ReinforceConfig:
     momentum: float = 0.9
     """Share of the last step that `momentum` takes again."""
     rms_decay: float = 0.99
-    """Decay per update of the mean square that `rmsprop` divides by."""
+    """Decay per update of the mean squares of `rmsprop` and `adadelta`."""
     adam_betas: tuple[float, float] = (0.9, 0.999)
-    """Decays per update of the mean and the mean square that `adam` keeps."""
+    """Decays per update of the mean and the mean square that `adam` and `adamw` keep."""
     eps: float = 1e-5
-    """Added to the root of the squares in `adagrad`, `rmsprop` and `adam`."""
+    """Added to the root of the squares in all optimisers but `sgd` and `momentum`; within it in `adadelta`."""
+    weight_decay: float = 0.01
+    """Share of a weight, times the step size, that `adamw` takes off at each update."""
     games_per_batch: int = 10
     """Whole games between two updates, a multiple of the number of worlds."""
     gamma: float = 0.99
@@ -59,16 +58,14 @@ class ReinforceConfig:
             "learning_rate",
             "final_learning_rate",
             "decay_updates",
-            "eps",
             "games_per_batch",
             "value_learning_rate",
             "value_epochs",
             "max_grad_norm",
         ):
             self._require(vars(self)[name] is None or 0 < vars(self)[name] < math.inf, name, "be above 0 and finite")
-        for name in ("momentum", "rms_decay", "baseline_decay"):
-            self._require(0 <= vars(self)[name] < 1, name, "lie in [0, 1)")
-        self._require(all(0 <= beta < 1 for beta in self.adam_betas), "adam_betas", "lie in [0, 1)")
+        require_steps(self, "reinforce")
+        self._require(0 <= self.baseline_decay < 1, "baseline_decay", "lie in [0, 1)")
         self._require(0 <= self.gamma <= 1, "gamma", "lie in [0, 1]")
         self._require(0 <= self.entropy_coef < math.inf, "entropy_coef", "be finite and not negative")
         if self.decay_updates is not None and self.final_learning_rate is None:
@@ -77,19 +74,3 @@ class ReinforceConfig:
     def _require(self, holds: bool, name: str, rule: str) -> None:
         if not holds:
             raise ValueError(f"reinforce.{name} must {rule}, got {vars(self)[name]}")
-
-
-# Goodfellow et al. 2016, sections 8.3 and 8.5, element by element; g is the gradient and e the step size:
-#   sgd       w -= e g
-#   momentum  v = momentum v + g                        w -= e v
-#   adagrad   r = r + g^2                               w -= e g / (sqrt(r) + eps)
-#   rmsprop   r = rms_decay r + (1 - rms_decay) g^2     w -= e g / (sqrt(r) + eps)
-#   adam      s = b1 s + (1 - b1) g                     w -= e s' / (sqrt(r') + eps)
-#             r = b2 r + (1 - b2) g^2                   s' = s / (1 - b1^k) and r' = r / (1 - b2^k) at update k
-OPTIMIZERS: Mapping[str, Callable[[list[nn.Parameter], ReinforceConfig], torch.optim.Optimizer]] = {
-    "sgd": lambda weights, config: torch.optim.SGD(weights, config.learning_rate),
-    "momentum": lambda weights, config: torch.optim.SGD(weights, config.learning_rate, config.momentum),
-    "adagrad": lambda weights, config: torch.optim.Adagrad(weights, config.learning_rate, eps=config.eps),
-    "rmsprop": lambda weights, config: torch.optim.RMSprop(weights, config.learning_rate, config.rms_decay, config.eps),
-    "adam": lambda weights, config: torch.optim.Adam(weights, config.learning_rate, config.adam_betas, config.eps),
-}

@@ -18,7 +18,7 @@ from mmrl.settings.named import nested
 from mmrl_agents.algorithms import BUILT_IN, find_algorithm
 from mmrl_agents.learning.clone import CloneConfig
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.pretrain import PretrainConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config

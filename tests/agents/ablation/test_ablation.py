@@ -21,7 +21,7 @@ from mmrl_agents.ablation import ablation
 from mmrl_agents.ablation.ablation import AblateConfig, AblationResult, ablate
 from mmrl_agents.ablation.subsets import expand, senses_and_choice
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.records.run_status import read_status
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig

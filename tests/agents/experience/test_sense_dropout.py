@@ -22,7 +22,8 @@ from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.sense_dropout import SenseDropout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.learning.ppo import PPOConfig, ppo_loss
+from mmrl_agents.learning.ppo import ppo_loss
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce import reinforce_loss
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.runs import RunFolder

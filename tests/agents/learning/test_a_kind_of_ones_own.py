@@ -21,7 +21,7 @@ from mmrl.modality.kinds import KINDS
 from mmrl.modality.space_reading import Reading, Unreadable, to_floats
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer

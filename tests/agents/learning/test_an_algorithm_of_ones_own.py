@@ -211,7 +211,7 @@ def test_an_installed_package_offers_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 OFFER = """
 from mmrl_agents.algorithms import Algorithm
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent
 ALGORITHM = Algorithm("twice", "By {0}.", PPOConfig, PPOAgent)
 """

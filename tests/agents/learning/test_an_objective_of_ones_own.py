@@ -17,7 +17,7 @@ from mmrl.perception import Perception, Seen
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.representation import OBJECTIVES, Batch, Objective, ObjectiveConfig
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mmrl.representation import OBJECTIVES
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmrl_agents.experience.returns import discounted_returns, standardized
+from mmrl_agents.learning.optimizers import OPTIMIZERS
 from mmrl_agents.learning.reinforce import policy_gradient_loss, step_size
-from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 
 torch.set_num_threads(1)
 
@@ -82,7 +83,10 @@ Numbers = NDArray[np.float64]
 
 
 def textbook(config: ReinforceConfig, weights: Numbers, gradients: list[Numbers]) -> Numbers:
-    """Goodfellow et al. 2016, algorithms 8.1, 8.2, 8.4, 8.5 (eps outside the root, as published for Pong) and 8.7."""
+    """Goodfellow et al. 2016, algorithms 8.1, 8.2, 8.4, 8.5 (eps outside the root, as published for Pong) and 8.7.
+
+    Beside them Zeiler 2012, algorithm 1, and Loshchilov and Hutter 2019, algorithm 2.
+    """
     w, v, r = weights.copy(), np.zeros_like(weights), np.zeros_like(weights)
     rate, eps, (b1, b2) = config.learning_rate, config.eps, config.adam_betas
     for k, g in enumerate(gradients, start=1):
@@ -97,7 +101,13 @@ def textbook(config: ReinforceConfig, weights: Numbers, gradients: list[Numbers]
         elif config.optimizer == "rmsprop":
             r = config.rms_decay * r + (1 - config.rms_decay) * g**2
             w -= rate * g / (np.sqrt(r) + eps)
+        elif config.optimizer == "adadelta":
+            r = config.rms_decay * r + (1 - config.rms_decay) * g**2
+            step = g * np.sqrt(v + eps) / np.sqrt(r + eps)
+            v = config.rms_decay * v + (1 - config.rms_decay) * step**2
+            w -= rate * step
         else:
+            w -= (rate * config.weight_decay if config.optimizer == "adamw" else 0.0) * w
             v = b1 * v + (1 - b1) * g
             r = b2 * r + (1 - b2) * g**2
             w -= rate * (v / (1 - b1**k)) / (np.sqrt(r / (1 - b2**k)) + eps)
@@ -107,7 +117,13 @@ def textbook(config: ReinforceConfig, weights: Numbers, gradients: list[Numbers]
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimisers_are_those_of_the_textbook(name: Any) -> None:
     config = ReinforceConfig(
-        optimizer=name, learning_rate=0.03, momentum=0.7, rms_decay=0.8, adam_betas=(0.6, 0.9), eps=0.01
+        optimizer=name,
+        learning_rate=0.03,
+        momentum=0.7,
+        rms_decay=0.8,
+        adam_betas=(0.6, 0.9),
+        eps=0.01,
+        weight_decay=0.2,
     )
     rng = np.random.default_rng(0)
     start, steps = rng.normal(size=3), [rng.normal(size=3) for _ in range(4)]
@@ -124,8 +140,9 @@ def test_optimisers_are_those_of_the_textbook(name: Any) -> None:
     [
         ({"value_epochs": 0}, "reinforce.value_epochs must be above 0 and finite, got 0"),
         (
-            {"optimizer": "adamw"},
-            "reinforce.optimizer must be one of 'sgd', 'momentum', 'adagrad', 'rmsprop', 'adam', got 'adamw'",
+            {"optimizer": "newton"},
+            "reinforce.optimizer must be one of 'sgd', 'momentum', 'adagrad', 'adadelta', 'rmsprop', 'adam', 'adamw', "
+            "got 'newton'",
         ),
         ({"standardize": "all"}, "reinforce.standardize must be one of 'batch', 'game', 'none', got 'all'"),
         ({"baseline": "mean"}, "reinforce.baseline must be one of 'none', 'running_mean', 'value', got 'mean'"),

@@ -12,11 +12,13 @@ from mmrl.modality import Modality, Unencoded
 from mmrl.modality.foreign import modalities_of
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
+from mmrl.policy.penalty import LpPenalty
 from mmrl.representation.state import StateReadOut
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import Minibatch, RolloutStorage
-from mmrl_agents.learning.ppo import PPO, PPOConfig, approximate_kl, policy_loss, ppo_loss, value_loss
+from mmrl_agents.learning.ppo import PPO, approximate_kl, policy_loss, ppo_loss, value_loss
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.starting_points import recipe_for
 
 torch.set_num_threads(1)
@@ -306,3 +308,31 @@ def test_cartpole_is_learned() -> None:
         ppo.update(rollout.storage)
     recent = list(rollout.statistics.recent)[-20:]
     assert sum(episode.total_reward for episode in recent) / len(recent) > 150
+
+
+def test_the_step_size_follows_the_law_of_linear_decay() -> None:
+    # a = min(k / tau, 1) of 0, 1/2, 1 and 1: e = (1 - a) 0.5 + a 0.1
+    ppo, _ = collected(PPOConfig(learning_rate=0.5, final_learning_rate=0.1, decay_share=0.5))
+    assert [ppo.set_progress(done) for done in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([0.5, 0.3, 0.1, 0.1])
+
+
+def test_the_state_of_another_optimiser_is_refused() -> None:
+    ppo, _ = collected(PPOConfig())
+    other, _ = collected(PPOConfig(optimizer="rmsprop"))
+    with pytest.raises(ValueError, match=r"ppo\.optimizer is rmsprop, but the run was trained with adam"):
+        other.load_state_dict(ppo.state_dict())
+    older = {name: value for name, value in ppo.state_dict().items() if name != "optimizer_name"}
+    ppo.load_state_dict(older)
+
+
+def test_a_penalty_stands_beside_the_loss() -> None:
+    config = PPOConfig()
+    ppo, rollout = collected(config)
+    storage = rollout.storage
+    storage.finish(config.gamma, config.gae_lambda, True)
+    (batch, *_) = storage.minibatches(512, torch.Generator().manual_seed(0))
+    before = ppo_loss(ppo.policy, batch, config).total
+    ppo.policy.penalty = LpPenalty(0.01, 2)
+    more = (ppo_loss(ppo.policy, batch, config).total - before).item()
+    assert more == pytest.approx(ppo.policy.penalty.of(ppo.policy).item(), rel=1e-4)
+    assert more > 0.1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmrl_agents.cli.pretraining import as_training
 from mmrl_agents.experience.behaviours import RandomBehaviour
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.pretrain import PretrainConfig
 from mmrl_agents.records.dataset.folder import Dataset
 from mmrl_agents.records.runs import RunFolder

@@ -20,8 +20,9 @@ from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
+from mmrl_agents.learning.optimizers import OPTIMIZERS
 from mmrl_agents.learning.reinforce import Reinforce
-from mmrl_agents.learning.reinforce_config import OPTIMIZERS, ReinforceConfig
+from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.checkpoint import load_checkpoint, save_checkpoint
 
 torch.set_num_threads(1)

@@ -18,7 +18,8 @@ from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.learning.ppo import PPO, PPOConfig
+from mmrl_agents.learning.ppo import PPO
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.algorithm import build_network
 from mmrl_agents.settings.config import TrainConfig
 from tests.toys.groups import LIMIT, MAP, PLACES, STATE, Line

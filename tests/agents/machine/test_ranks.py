@@ -16,7 +16,8 @@ from mmrl_agents.experience.episodes import EpisodeStatistics
 from mmrl_agents.experience.games import Games
 from mmrl_agents.experience.rollout import Rollout
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.learning.ppo import PPO, PPOConfig
+from mmrl_agents.learning.ppo import PPO
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce import Reinforce
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.machine.ranks import ALONE

@@ -16,7 +16,7 @@ from mmrl.representation.translation import Translation, Translators
 from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.policies.imagining import ImaginingPolicy
 from mmrl_agents.records.files import read_json
 from mmrl_agents.settings.config import TrainConfig

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.envs import registration
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.recipes import all_recipes
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for, started_from

@@ -12,7 +12,7 @@ from mmrl.modality import MLP
 from mmrl.policy.config import PolicyConfig
 from mmrl.worth import BrokenWays
 from mmrl_agents.evaluation.evaluate import EvaluateConfig
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.config import TrainConfig, config_from_dict

@@ -14,7 +14,7 @@ from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import algorithms
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
 from mmrl_agents.evaluation.evaluate_senses import evaluate_senses
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.recipes import all_recipes

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from mmrl.policy.config import PolicyConfig
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train

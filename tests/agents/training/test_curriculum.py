@@ -15,7 +15,7 @@ from mmrl.curriculum import make_curriculum
 from mmrl_agents.cli import main
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.experience.episodes import Ended, Episode
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.records.context_picture import draw_contexts, read_contexts

@@ -13,7 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.policies.exporting import export
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.files import parse_line
 from mmrl_agents.records.runs import RunFolder

@@ -12,8 +12,8 @@ import torch
 from mmrl.policy.actor_critic import ActorCritic, Step
 from mmrl.policy.among import Among
 from mmrl_agents.experience.storage import RolloutStorage
-from mmrl_agents.learning.ppo import PPOConfig
 from mmrl_agents.learning.ppo_agent import PPOAgent
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig

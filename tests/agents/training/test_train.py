@@ -21,7 +21,7 @@ from rich.console import Console
 from mmrl.policy.config import PolicyConfig
 from mmrl_agents.cli import main
 from mmrl_agents.experience.episodes import Episode
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.exporting import export
 from mmrl_agents.policies.trained import load_policy

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmrl_agents.learning.fitted_q_config import FittedQConfig
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.records.checkpoint import CheckpointError, load_checkpoint
 from mmrl_agents.records.runs import RunFolder

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.policies.acting import TorchPolicy
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.settings.config import TrainConfig

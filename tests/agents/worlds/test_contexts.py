@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from mmrl_agents.evaluation.evaluate import EvaluateConfig, evaluate_run
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.records.checkpoint import numpy_tree, plain
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train

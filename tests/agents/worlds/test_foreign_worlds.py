@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run, train
 from mmrl_agents.training.trainer import Trainer

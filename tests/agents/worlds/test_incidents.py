@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mmrl.modality import MLP, Modality
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mmrl_agents.cli import main
-from mmrl_agents.learning.ppo import PPOConfig
+from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import open_run
 from mmrl_agents.training.trainer import Trainer
