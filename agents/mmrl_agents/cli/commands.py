@@ -123,9 +123,10 @@ def _watch(words: Sequence[str]) -> int:
 
 
 def _report(args: Sequence[str]) -> int:
+    from mmrl.settings.effects import written
     from mmrl_agents.watching.report.report import ReportConfig, report
 
-    report(tyro.cli(ReportConfig, args=args, prog="mmrl report"))
+    report(tyro.cli(ReportConfig, args=args, prog="mmrl report"), given=written(args))
     return 0
 
 

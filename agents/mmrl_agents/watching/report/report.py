@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.console import Console
 import mmrl
 from mmrl.evaluation.episodes import LONGEST_EPISODE
 from mmrl.settings.documents import fit
+from mmrl.settings.effects import Reads, require_effect
 from mmrl_agents.machine.device import choose_device
 from mmrl_agents.policies.trained import TrainedPolicy, load_policy
 from mmrl_agents.records.files import require_place, write_atomically
@@ -72,13 +73,22 @@ class ReportConfig:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds}")
 
 
-def report(config: ReportConfig, console: Console | None = None) -> Path:
-    """Write the page; returns its path.
+READS = (
+    Reads(("films", "seed", "device", "trust"), lambda c: c.episodes > 0, "no episode is played (episodes is 0)"),
+    Reads(("max_seconds",), lambda c: c.episodes > 0 and c.films, "nothing is filmed"),
+)
+"""Settings that only some pages need."""
+
+
+def report(config: ReportConfig, console: Console | None = None, given: Collection[str] = ()) -> Path:
+    """Write the page; returns its path. `given` are settings that somebody wrote out, whatever their values.
 
     Raises FileNotFoundError for what is no run, Untrusted where one names code that this user neither trained with nor
-    trusts, UnfitFile for an evaluation or an ablation that is none, and ValueError for a page that is too large.
+    trusts, UnfitFile for an evaluation or an ablation that is none, and ValueError for a page that is too large and for
+    a setting without effect.
     """
     console = console or terminal()
+    require_effect(config, READS, ReportConfig(config.runs), given)
     sources, ablations = _expanded(config.runs)
     evaluations = [read_judged(path) for path in config.evaluations]
     records = [

@@ -251,7 +251,23 @@ def test_bad_settings_are_named(settings: dict[str, Any], sentence: str) -> None
         ReportConfig(**{"runs": ("x",), **settings})
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"episodes": 0, "films": False, "seed": 3}, r"films, seed would have no effect: no episode is played"),
+        ({"films": False, "max_seconds": 3.0}, "max_seconds would have no effect: nothing is filmed"),
+    ],
+)
+def test_settings_without_effect_are_refused(
+    run: Path, tmp_path: Path, settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        page_of(run, output=tmp_path / "page.html", **settings)
+
+
 def test_it_is_a_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--episodes", "0", "--output", str(tmp_path / "page.html")]) == 0
     assert "page.html, 0.0 MB" in capsys.readouterr().out
     assert main(["report", str(tmp_path / "nothing")]) == 2
+    assert main(["report", str(run), "--episodes", "0", "--max-seconds", "30"]) == 2
+    assert "max_seconds would have no effect" in capsys.readouterr().err
