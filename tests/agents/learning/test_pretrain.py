@@ -1,7 +1,8 @@
 """Pretraining: objectives alone teach a perception, a policy is learned on it, frozen."""
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmrl.modality import Modality
+from mmrl.perception import Perception, Seen
+from mmrl.representation import OBJECTIVES, Batch, Objective, ObjectiveConfig
 from mmrl_agents.cli.pretraining import as_training
 from mmrl_agents.experience.behaviours import RandomBehaviour
 from mmrl_agents.learning.ppo_config import PPOConfig
@@ -137,6 +141,7 @@ def test_what_is_frozen_must_be_there(tmp_path: Path) -> None:
         trained_quietly(replace(config(tmp_path), freeze=("nose",)))
 
 
+@pytest.mark.slow
 def test_readings_that_come_back_are_drawn(run: Path, tmp_path: Path) -> None:
     picture = draw_reconstructions(run)
     assert picture is not None
@@ -171,8 +176,27 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str, tmp_pa
         PretrainConfig(epochs=0)
 
 
-def test_an_objective_that_reads_more_than_was_recorded_is_refused(tmp_path: Path) -> None:
+class _Elsewhere(Objective):
+    """Reads a sense that nobody has."""
+
+    def forward(self, batch: Batch, seen: Seen) -> Tensor:
+        return batch.observations["nose"].mean()
+
+
+@dataclass(frozen=True)
+class _ElsewhereConfig(ObjectiveConfig):
+    """A sense that nobody has."""
+
+    def start(self, perception: Perception, senses: Mapping[str, Modality]) -> Objective:
+        return _Elsewhere()
+
+
+def test_recorded_data_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = str(recorded(tmp_path / "data"))
+    monkeypatch.setitem(OBJECTIVES, "elsewhere", _ElsewhereConfig)
+    reading_more = config(tmp_path, pretrain=replace(SETTINGS, data=data), objectives={"elsewhere": 1})
+    with pytest.raises(ValueError, match=r"an objective reads 'nose', which .*data does not hold"):
+        trained_quietly(reading_more)
     settings = config(tmp_path, pretrain=replace(SETTINGS, data=data), policy={"fusion": "lstm"})
     with pytest.raises(ValueError, match="lstm remembers; recorded data are learned from by single frames"):
         trained_quietly(settings)
