@@ -105,9 +105,11 @@ def show(settings: Any) -> None:
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Options that have a short name, by their full one."""
+    """Options that have a short name, by their full one; that of the optimiser is of the part that the agent reads."""
+    algorithm = find_algorithm(value_of("--agent", words) or "ppo")
+    short = {**_SHORT, "--optimizer": f"--{algorithm.part or algorithm.name}.optimizer"}
     parts = (word.partition("=") for word in words)
-    return [_SHORT.get(name.replace("_", "-"), name) + equals + value for name, equals, value in parts]
+    return [short.get(name.replace("_", "-"), name) + equals + value for name, equals, value in parts]
 
 
 def require_our_names(words: Sequence[str], agent: str) -> None:

@@ -106,7 +106,7 @@ def test_a_recorded_run_can_be_had_again_in_another_folder(tmp_path: Path) -> No
     ("content", "message"),
     [
         ("speed: 3", "TrainConfig has no speed; it has env, agent"),
-        ("ppo: {epoks: 3}", "PPOConfig has no epoks; it has learning_rate"),
+        ("ppo: {epoks: 3}", "PPOConfig has no epoks; it has optimizer"),
         ("ppo: {epochs: 2.5}", "ppo.epochs must be int, got 2.5"),
         ("- 3", "must hold settings by name, got list"),
         ("a: [", "is no YAML"),

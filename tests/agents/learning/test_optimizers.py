@@ -10,6 +10,7 @@ from torch import nn
 from mmrl.policy.config import PolicyConfig
 from mmrl.policy.penalty import LpPenalty
 from mmrl.settings.effects import require_effect
+from mmrl_agents.cli.words import training_in
 from mmrl_agents.learning.optimizers import OPTIMIZERS
 from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.learning.reinforce_config import ReinforceConfig
@@ -107,3 +108,10 @@ def test_optimisers_that_read_a_setting_take_it() -> None:
     for optimizer, change in (("momentum", {"momentum": 0.5}), ("adamw", {"weight_decay": 0.1, "eps": 1e-3})):
         config = TrainConfig("CartPole-v1", ppo=replace(PPOConfig(optimizer=optimizer), **change))  # type: ignore[arg-type]
         require_effect(config, by(config), TrainConfig("CartPole-v1"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_optimiser_has_a_short_name_on_the_command_line(part: str) -> None:
+    config = training_in(["CartPole-v1", "--agent", part, "--optimizer", "adadelta"])
+    assert config is not None
+    assert vars(config)[part].optimizer == "adadelta"
