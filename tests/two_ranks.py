@@ -17,6 +17,7 @@ from mmrl_agents.learning.ppo_agent import PPOAgent
 from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.machine.ranks import Ranks
 from mmrl_agents.machine.torch_ranks import RankLost, joined_ranks
+from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.trainer import Trainer
@@ -93,8 +94,9 @@ def trained(ranks: Ranks, folder: Path) -> dict[str, Any]:
         trainer.agent.rollout.collect = collect  # type: ignore[method-assign]
         trainer.advance()
         skipped.append(trainer.metrics["skipped_updates"])
-        trainer.save()
+        path = trainer.save()
         return {
+            "checkpoint": ranks.on_first(lambda: load_checkpoint(path)),
             "policy": trainer.policy.state_dict(),
             "agent": trainer.agent.state_dict(),
             "actions": trainer.actions.get_state(),

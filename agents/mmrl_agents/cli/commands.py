@@ -161,6 +161,14 @@ def _replay(args: Sequence[str]) -> int:
     return 1 if played.difference else 0
 
 
+def _sweep(words: Sequence[str]) -> int:
+    from mmrl_agents.cli.words import sweep_in
+    from mmrl_agents.comparing.sweeping.sweep import sweep
+
+    config = sweep_in(words)
+    return INTERRUPTED if config is not None and not sweep(config) else 0
+
+
 def _compare(args: Sequence[str]) -> int:
     from mmrl_agents.comparing.compare import CompareConfig, compare
 
@@ -228,6 +236,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "record": ("record episodes of a policy, a script or chance as a LeRobotDataset", _record),
     "clone": ("imitate recorded episodes", _clone),
     "replay": ("play a recorded episode again, bit for bit", _replay),
+    "sweep": ("search settings: many runs, of which those that come to nothing end early", _sweep),
     "compare": ("draw the curves of several runs or groups of seeds, and say how they differ", _compare),
     "probe": ("say what can be read off the senses of a policy", _probe),
     "diagnose": ("say where a training stands: curvature, noise, dead units, rank of features", _diagnose),

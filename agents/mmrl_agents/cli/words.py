@@ -13,11 +13,20 @@ from mmrl.settings.effects import require_effect, require_given_once, written
 from mmrl.settings.named import parse_document
 from mmrl_agents.ablation.ablation import AblateConfig, require_effect_of
 from mmrl_agents.algorithms import PARTS, find_algorithm
+from mmrl_agents.comparing.sweeping.config import SweepConfig
 from mmrl_agents.recipes import recipes_for
 from mmrl_agents.records.files import read_regular
 from mmrl_agents.records.terminal import say, terminal
 from mmrl_agents.settings.config import TrainConfig
-from mmrl_agents.settings.help_page import EVERY_OPTION, OF_A_TRAINING, OF_AN_ABLATION, asks_for_help, show_most_used
+from mmrl_agents.settings.help_page import (
+    EVERY_OPTION,
+    OF_A_SWEEP,
+    OF_A_TRAINING,
+    OF_AN_ABLATION,
+    MostUsed,
+    asks_for_help,
+    show_most_used,
+)
 from mmrl_agents.settings.readers import OPTIONS, by
 from mmrl_agents.settings.recorded import config_to_dict, present_settings
 from mmrl_agents.settings.starting_points import GENERAL, begun_as, recipe_for, settings_of_run
@@ -26,6 +35,7 @@ from mmrl_agents.worlds.foreign_worlds import find_maker
 from mmrl_agents.worlds.trust import is_marked_config, let_modules_here_be_found, require_trusted
 
 Config = TypeVar("Config")
+Trainings = TypeVar("Trainings", AblateConfig, SweepConfig)
 
 MOST_BYTES = 1 << 20
 """Largest file of settings."""
@@ -240,29 +250,44 @@ def training_in(words: Sequence[str]) -> TrainConfig | None:
 
 def ablation_in(words: Sequence[str]) -> AblateConfig | None:
     """The ablation that the words of `mmrl ablate` ask for; None where its settings were to be printed only."""
+    description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
+    config, given, printed = _over_trainings(AblateConfig, words, "ablate", description, OF_AN_ABLATION)
+    require_effect_of(config, given)
+    return None if printed else config
+
+
+def sweep_in(words: Sequence[str]) -> SweepConfig | None:
+    """The sweep that the words of `mmrl sweep` ask for; None where its settings were to be printed only."""
+    description = "Search settings of a training; training options are those of mmrl train."
+    parts = (word.partition("=") for word in words)
+    words = [{"--workers": "--sweep-workers"}.get(name, name) + equals + value for name, equals, value in parts]
+    config, _, printed = _over_trainings(SweepConfig, words, "sweep", description, OF_A_SWEEP)
+    return None if printed else config
+
+
+def _over_trainings(
+    kind: type[Trainings], words: Sequence[str], command: str, description: str, most_used: MostUsed
+) -> tuple[Trainings, set[str], bool]:
+    """The settings of a command with many trainings, which of them are given, and whether they were to be printed."""
     words, document = spelled_out(words), document_of(words)
-    own = {field.name for field in fields(AblateConfig)}
+    own = {field.name for field in fields(kind)}
     trained = {**document.get("train", {}), **{name: value for name, value in document.items() if name not in own}}
     rest = {name: value for name, value in document.items() if name in own and name != "train"}
-    command = "ablate"
-    description = "Train a policy per subset of the senses and per seed; training options are those of mmrl train."
 
     def environment(blank: TrainConfig) -> str:
-        return ask(AblateConfig, words, command, default=AblateConfig(blank)).settings.train.env
+        return ask(kind, words, command, default=kind(blank)).settings.train.env
 
     if value_of("--resume", words) is not None:
-        raise ValueError("resume would have no effect: an ablation goes on by itself where its folder is the same")
+        raise ValueError(f"resume would have no effect: mmrl {command} goes on by itself where its folder is the same")
     base = starting_point(words, trained, environment)
     if asks_for_help(words):
-        show_most_used(OF_AN_ABLATION, AblateConfig(base or GENERAL), _SHOWN_AS, f"mmrl {command}", description)
+        show_most_used(most_used, kind(base or GENERAL), _SHOWN_AS, f"mmrl {command}", description)
     require_our_names(words, "ppo" if base is None else base.agent)
-    asked = ask(AblateConfig, words, command, description, None if base is None else over(AblateConfig(base), rest))
+    asked = ask(kind, words, command, description, None if base is None else over(kind(base), rest))
     train = asked.settings.train if base is None else merged(base, asked.settings.train)
     config = replace(asked.settings, train=train)
     require_given_once(config.train, words, OPTIONS)
     require_given_once(config, words)
-    require_effect_of(config, written(words, OPTIONS))
     if asked.print_config:
         show(config)
-        return None
-    return config
+    return config, written(words, OPTIONS), asked.print_config

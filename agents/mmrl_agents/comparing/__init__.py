@@ -1,1 +1,1 @@
-"""Comparing trainings that are done, and groups of them that differ in their seed alone."""
+"""Comparing trainings: groups that differ in their seed alone, and in `sweeping` a search for the best settings."""

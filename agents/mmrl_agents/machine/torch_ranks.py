@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
@@ -177,16 +178,16 @@ class TorchRanks(Ranks):
 
 
 class _Pickler(pickle.Pickler):
-    """Sends tensors of a GPU, which is another one on the way's other end, through the memory of the host."""
+    """Sends tensors as arrays; those of a GPU, which is another one at the other end, come onto the one there."""
 
     def reducer_override(self, item: Any) -> Any:
-        if isinstance(item, Tensor) and item.device.type == "cuda":
-            return _on_gpu, (item.cpu(),)
+        if isinstance(item, Tensor):
+            return _tensor, (item.detach().cpu().numpy(), item.device.type)
         return NotImplemented
 
 
-def _on_gpu(tensor: Tensor) -> Tensor:
-    return tensor.cuda()
+def _tensor(array: NDArray[Any], device: str) -> Tensor:
+    return torch.from_numpy(array.copy()).to(device)
 
 
 def _packed(value: Any) -> Tensor:

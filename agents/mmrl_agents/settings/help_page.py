@@ -57,6 +57,23 @@ OF_AN_ABLATION = MostUsed(
 """The options of `mmrl ablate` that are used most."""
 
 
+OF_A_SWEEP = MostUsed(
+    "train.env",
+    MappingProxyType(
+        {
+            "sweep": ("space", "trials", "objective", "seeds", "sweep_workers", "prune", "folder"),
+            **{
+                theme: tuple(
+                    f"train.{name}" for name in names if name not in ("run_dir", "resume", "evaluate_episodes")
+                )
+                for theme, names in OF_A_TRAINING.themes.items()
+            },
+        }
+    ),
+)
+"""The options of `mmrl sweep` that are used most."""
+
+
 def asks_for_help(words: Sequence[str]) -> bool:
     """Whether the words of a command ask for its short help."""
     return bool({"-h", "--help"} & set(words)) and EVERY_OPTION not in words

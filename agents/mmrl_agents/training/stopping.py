@@ -1,11 +1,18 @@
 """When a training ends by itself: steps or time are used up, a goal is reached, or it makes no sense to go on."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mmrl_agents.experience.episodes import RETURN_WINDOW, EpisodeStatistics
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.judge import SUCCESS
+
+StopWhen = Callable[[int, Mapping[str, float]], str | None]
+"""From the step and the metrics of an update to why a training is over, or None."""
+
+
+def never(step: int, metrics: Mapping[str, float]) -> None:
+    """No further reason to stop."""
 
 
 class IdleGoal(UserWarning):

@@ -28,6 +28,7 @@ from mmrl_agents.settings.starting_points import begun_as
 from mmrl_agents.training.beginning import begin_with, freeze
 from mmrl_agents.training.interruption import listening_for_stop
 from mmrl_agents.training.progress import TrainingProgress, headline
+from mmrl_agents.training.stopping import StopWhen, never
 from mmrl_agents.training.tracking import LastingTracking, tracked, trackers_for
 from mmrl_agents.training.trainer import Trainer
 from mmrl_agents.worlds.incidents import survived
@@ -51,11 +52,13 @@ class TrainingFailed(ValueError):
     """Training stopped because going on makes no sense; the state is saved."""
 
 
-def train(config: TrainConfig, console: Console | None = None, ranks: Ranks = ALONE) -> TrainResult:
+def train(
+    config: TrainConfig, console: Console | None = None, ranks: Ranks = ALONE, stop_when: StopWhen = never
+) -> TrainResult:
     """Train a policy, leave a run folder, evaluate it if the config asks for episodes.
 
     Settings that are not given are those of the environment's recipe, as `TrainConfig` says. All `ranks` train it
-    together, see `joined_ranks`; the first prints and keeps the records.
+    together, see `joined_ranks`; the first prints and keeps the records. `stop_when` adds a reason to stop.
 
     Raises FileExistsError where `config.run_dir` is in use, CheckpointError where `config.resume`
     holds no usable checkpoint, ValueError where a setting has no effect, the worlds give a number that is not finite
@@ -75,7 +78,7 @@ def train(config: TrainConfig, console: Console | None = None, ranks: Ranks = AL
                 _restore(trainer, console)
                 mine, settings = trackers if trainer.ranks.is_first else {}, config_to_dict(config)
                 with _reporting_status(trainer, console) as ending, tracked(mine, run, settings) as tracking:
-                    ending.reason, interrupted = _loop(trainer, console, tracking)
+                    ending.reason, interrupted = _loop(trainer, console, tracking, stop_when)
         except BaseException:
             if config.resume is None and ranks.is_first:
                 run.discard_unused()
@@ -209,7 +212,9 @@ def _report_status(trainer: Trainer, state: str, reason: str = "") -> None:
         return
 
 
-def _loop(trainer: Trainer, console: Console, tracking: LastingTracking) -> tuple[str | None, bool]:
+def _loop(
+    trainer: Trainer, console: Console, tracking: LastingTracking, stop_when: StopWhen
+) -> tuple[str | None, bool]:
     """Update until there is a reason to stop; returns it, and whether a person or the system asked instead."""
     config, before = trainer.config, trainer.updates
     bar = TrainingProgress(config.total_steps, trainer.step, console)
@@ -219,10 +224,12 @@ def _loop(trainer: Trainer, console: Console, tracking: LastingTracking) -> tupl
             trainer.begin()
         saved = time.monotonic()
         with bar:
-            while (reason := trainer.reason_to_stop()) is None and not trainer.ranks.any(stop.asked):
+            another: str | None = None
+            while (reason := trainer.reason_to_stop() or another) is None and not trainer.ranks.any(stop.asked):
                 trainer.advance(lambda: stop.asked)
                 bar.update(trainer.step, trainer.metrics)
                 tracking.log(trainer.step, trainer.metrics)
+                another = trainer.ranks.agree(stop_when(trainer.step, trainer.metrics))
                 if trainer.failure is not None:
                     trainer.save()
                     raise TrainingFailed(trainer.failure)

@@ -85,9 +85,12 @@ def test_ranks_with_unequal_shares_stay_the_same_and_skip_the_same_steps(pair: l
     np.testing.assert_allclose([everywhere.mean(), everywhere.std()], [0.0, 1.0], atol=1e-6)
 
 
-def test_one_rank_writes_a_checkpoint_of_all_worlds(folder: Path) -> None:
+def test_one_rank_writes_and_reads_a_checkpoint_of_all_worlds(folder: Path, pair: list[dict[str, Any]]) -> None:
     (path,) = (folder / "run0" / "checkpoints").glob("step_*.pt")
-    assert len(load_checkpoint(path)["worlds"]["replay"]) == 5
+    state = load_checkpoint(path)
+    assert len(state["worlds"]["replay"]) == 5
+    for found in pair:  # which the first rank read for all
+        assert_same(found["trained"]["checkpoint"], state)
     assert not list((folder / "run1").rglob("*.pt"))
 
 

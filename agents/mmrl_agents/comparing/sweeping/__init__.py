@@ -1,0 +1,1 @@
+"""Searching settings: many short trainings, of which each is an ordinary run."""
