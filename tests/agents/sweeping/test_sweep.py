@@ -159,7 +159,9 @@ def test_a_sweep_of_two_workers_of_which_one_is_killed(tmp_path: Path) -> None:
         assert steps == sorted(set(steps))
     assert "trials complete" in done.stdout
     assert {"history.png", "best.yaml"} <= {path.name for path in folder.iterdir()}
-    best = training_in(["--config", str(folder / "best.yaml"), "--seed", "9"])
+    settings = [(row["params"]["ppo.learning_rate"], row["params"]["ppo.epochs"]) for row in rows]
+    assert len(set(settings)) == len(rows)
+    best = training_in(["tests.toys.lessons:Aim", "--config", str(folder / "best.yaml"), "--seed", "9"])
     assert best is not None
     assert best.ppo.epochs == rows[0]["params"]["ppo.epochs"]
 

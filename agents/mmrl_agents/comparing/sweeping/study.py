@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mmrl_agents.comparing.sweeping.objectives import Aim
 from mmrl_agents.comparing.sweeping.space import Searched
 from mmrl_agents.records.lock import FolderInUse, FolderLock
@@ -45,15 +47,18 @@ def open_study(folder: Path, objective: Aim, seed: int) -> Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        return optuna.create_study(
+        study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
             study_name=_STUDY,
             direction=objective.direction,
             load_if_exists=True,
-            # Of the trials that others are at it thinks as of poor ones, and so looks elsewhere.
-            sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
         )
+        # One that goes on must not draw again what it drew before.
+        (word,) = np.random.SeedSequence([seed, len(study.get_trials(deepcopy=False))]).generate_state(1).tolist()
+        # Of the trials that others are at it thinks as of poor ones, and so looks elsewhere.
+        study.sampler = optuna.samplers.TPESampler(seed=word, constant_liar=True)
+        return study
 
 
 def claim_trial(study: Study, folder: Path, space: tuple[Searched, ...], trials: int) -> Claimed | None:

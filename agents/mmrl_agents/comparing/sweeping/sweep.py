@@ -116,7 +116,7 @@ def _report(config: SweepConfig, study: Study, console: Console) -> None:
     _write_best(with_settings_of(config, best["params"]), config.path / BEST)
     for name in (BEST, *_draw(study, config.path)):
         say(console, f"wrote {config.path / name}")
-    say(console, f"train with:    mmrl train --config {config.path / BEST}")
+    say(console, f"train with:    mmrl train {config.train.env} --config {config.path / BEST}")
 
 
 def with_settings_of(config: SweepConfig, params: Mapping[str, Any]) -> dict[str, Any]:
