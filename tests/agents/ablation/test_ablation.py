@@ -266,6 +266,7 @@ gym.register(id="Slow-v0", entry_point=Slow)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the command line, in a world without success, killed while it writes whatever it happens to write."""
     (tmp_path / "slow_world.py").write_text(TOY)

@@ -100,6 +100,7 @@ def survives(tmp_path: Path, kills: int, updates: int, seed: int) -> None:
     assert not list(run.rglob("*unfinished*"))
 
 
+@pytest.mark.slow
 def test_two_kills_change_nothing(tmp_path: Path) -> None:
     survives(tmp_path, 2, updates=30, seed=1)
 

@@ -205,6 +205,7 @@ def test_worlds_of_our_own_need_no_workers(tmp_path: Path, capsys: pytest.Captur
     assert "steps its worlds on threads; workers are for environments of other packages" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_may_die_just_before_or_after_a_checkpoint(tmp_path: Path) -> None:
     before = Trainer(config(tmp_path / "run"), open_run(config(tmp_path / "run")))
     before.begin()

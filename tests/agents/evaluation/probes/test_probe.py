@@ -52,6 +52,7 @@ def test_raw_readings_are_compressed_by_the_rows_learned_from() -> None:
     np.testing.assert_allclose(compressed(changed, 0.3, seed=0).sources[RAW]["touch"][~judged], found[~judged])
 
 
+@pytest.mark.slow
 def test_a_policy_is_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = {"max_episode_steps": 6, "sensors": ("force_torque", "proprioception")}
     run = trained_quietly(replace(moment_in("mmrl/PegInsertion-v0"), env_kwargs=short, run_dir=tmp_path / "run"))

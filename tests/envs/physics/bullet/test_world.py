@@ -224,7 +224,7 @@ def test_states_of_the_engines_do_not_mix() -> None:
 def test_engines_are_chosen_by_name() -> None:
     assert isinstance(make("pybullet").unwrapped.world, BulletWorld)
     assert isinstance(gym.make_vec("mmrl/PegInsertion-v0", sensors=("proprioception",)).unwrapped.world, MujocoWorld)
-    with pytest.raises(ValueError, match=r"unknown engine 'ode'; engines are \['mujoco', 'pybullet'\]"):
+    with pytest.raises(ValueError, match=r"unknown engine 'ode'; engines are \['mujoco', 'pybullet', 'warp'\]"):
         make("ode")
 
 
