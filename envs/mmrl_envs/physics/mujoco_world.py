@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.arguments import available_cores
-from mmrl_envs.physics.models import WorldModels, write_state
+from mmrl_envs.physics.modelled_world import ModelledWorld
 from mmrl_envs.physics.mujoco_log import quiet
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
 
 
-class MujocoWorld:
+class MujocoWorld(ModelledWorld):
     """N copies of a scene, as `mmrl_envs.physics.world.World`.
 
     Args:
@@ -46,18 +45,9 @@ class MujocoWorld:
         substeps: int,
         num_threads: int = 0,
     ) -> None:
-        require_worlds(num_worlds)
-        self._models = WorldModels(variants, num_worlds)
-        self.variants = self._models.variants
-        self.template = self.variants[0]
-        self.num_worlds = num_worlds
-        self.substeps = substeps
+        super().__init__(variants, num_worlds, substeps)
         self._use(Batch(self.template, num_worlds, num_threads or available_cores()))
-        size = (num_worlds, substeps, self.template.nsensordata)
-        self._recorded: FloatArray = np.zeros(size)
         self._out: dict[str | int, NDArray[np.float64]] = {"sensordata": self._recorded}
-        self._newest: FloatArray = np.zeros((num_worlds, self.template.nsensordata))
-        self._slices = SensorSlices(self.template)
         _living.add(self)
 
     def _use(self, batch: Batch) -> None:
@@ -73,10 +63,6 @@ class MujocoWorld:
         self._warnings = batch.warning[:, :, 1]
 
     @property
-    def physics_hz(self) -> int:
-        return steps_per_second(self.template)
-
-    @property
     def num_threads(self) -> int:
         return int(self._batch.nthread)
 
@@ -84,12 +70,6 @@ class MujocoWorld:
     def versions(self) -> Mapping[str, str]:
         """Those of MuJoCo and of the scenes: contact trajectories differ between versions."""
         return {"mujoco": mujoco.__version__, "physics": str(PHYSICS_VERSION)}
-
-    def recorded(self, sensor: str) -> FloatArray:
-        return self._recorded[:, :, self._slices[sensor]]
-
-    def current(self, sensor: str) -> FloatArray:
-        return self._newest[:, self._slices[sensor]]
 
     def step(self, control: FloatArray) -> BoolArray:
         before = self._warnings.sum(axis=1)
@@ -101,27 +81,8 @@ class MujocoWorld:
             failed[error.ids] = True
         failed |= self._warnings.sum(axis=1) > before
         failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
-        if failed.any():
-            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
-        self._newest[:] = self._recorded[:, -1]
+        self._keep_newest(failed)
         return failed
-
-    def choose(self, worlds: IntArray, variants: IntArray) -> None:
-        self._models.choose(worlds, variants)
-
-    def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
-        if field not in STATE_FIELDS:
-            return self._models.write(field, worlds, values, rows)
-        write_state(field, self._state(field), worlds, values, rows)
-
-    def read(self, field: str) -> NDArray[Any]:
-        return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
-
-    def _state(self, field: str) -> FloatArray:
-        return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
-
-    def model_of(self, world: int) -> mujoco.MjModel:
-        return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         mocap = self.mocap_pos[worlds].copy(), self.mocap_quat[worlds].copy()

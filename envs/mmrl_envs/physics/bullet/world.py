@@ -15,16 +15,14 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
 from mmrl_envs.physics.bullet.scene import BulletScene
-from mmrl_envs.physics.models import WorldModels, write_state
+from mmrl_envs.physics.modelled_world import ModelledWorld
 from mmrl_envs.physics.version import PHYSICS_VERSION
-from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
 
 
-class BulletWorld:
+class BulletWorld(ModelledWorld):
     """N copies of a scene, as `mmrl_envs.physics.world.World`.
 
     Args:
@@ -38,27 +36,15 @@ class BulletWorld:
     """
 
     def __init__(self, variants: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int) -> None:
-        require_worlds(num_worlds)
-        self._models = WorldModels(variants, num_worlds)
-        self.variants = self._models.variants
-        self.template = self.variants[0]
-        self.num_worlds = num_worlds
-        self.substeps = substeps
+        super().__init__(variants, num_worlds, substeps)
         template = self.template
         self.qpos: FloatArray = np.tile(template.qpos0, (num_worlds, 1))
         self.qvel: FloatArray = np.zeros((num_worlds, template.nv))
         data = mujoco.MjData(template)
         self.mocap_pos: FloatArray = np.tile(data.mocap_pos, (num_worlds, 1, 1))
         self.mocap_quat: FloatArray = np.tile(data.mocap_quat, (num_worlds, 1, 1))
-        self._current: FloatArray = np.zeros((num_worlds, template.nsensordata))
-        self._recorded: FloatArray = np.zeros((num_worlds, substeps, template.nsensordata))
-        self._slices = SensorSlices(template)
         self._scenes = [BulletScene() for _ in range(num_worlds)]
         self._build(range(num_worlds))
-
-    @property
-    def physics_hz(self) -> int:
-        return steps_per_second(self.template)
 
     @property
     def num_threads(self) -> int:
@@ -70,15 +56,12 @@ class BulletWorld:
         """Those of PyBullet, which moves, of MuJoCo, which drives and senses, and of the scenes."""
         return {"mujoco": mujoco.__version__, "pybullet": version("pybullet"), "physics": str(PHYSICS_VERSION)}
 
-    def recorded(self, sensor: str) -> FloatArray:
-        return self._recorded[:, :, self._slices[sensor]]
-
     def current(self, sensor: str) -> FloatArray:
         """Newest reading of a MuJoCo sensor: of the last physics step, or of the reset since, (N, dim), a view.
 
         At a reset contacts are not counted.
         """
-        return self._current[:, self._slices[sensor]]
+        return super().current(sensor)
 
     def step(self, control: FloatArray) -> BoolArray:
         """Advances every world by one control step under actuator inputs (N, S, U).
@@ -91,27 +74,8 @@ class BulletWorld:
             failed[w] = not scene.step(control[w], self._recorded[w])
             self.qpos[w], self.qvel[w] = scene.state
         failed |= ~np.isfinite(self._recorded[:, -1]).all(axis=1)
-        if failed.any():
-            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
-        self._current[:] = self._recorded[:, -1]
+        self._keep_newest(failed)
         return failed
-
-    def choose(self, worlds: IntArray, variants: IntArray) -> None:
-        self._models.choose(worlds, variants)
-
-    def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
-        if field not in STATE_FIELDS:
-            return self._models.write(field, worlds, values, rows)
-        write_state(field, self._state(field), worlds, values, rows)
-
-    def read(self, field: str) -> NDArray[Any]:
-        return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
-
-    def _state(self, field: str) -> FloatArray:
-        return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
-
-    def model_of(self, world: int) -> mujoco.MjModel:
-        return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         """Builds worlds anew from their models, in configurations (n, nq), and reads their sensors.
@@ -124,7 +88,7 @@ class BulletWorld:
 
     def set_control(self, worlds: IntArray, control: FloatArray) -> None:
         for w, inputs in zip(worlds.tolist(), control, strict=True):
-            self._current[w] = self._scenes[w].forward(inputs)
+            self._newest[w] = self._scenes[w].forward(inputs)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue exactly: models and mocap poses, and what Bullet saves of each world."""
@@ -132,7 +96,7 @@ class BulletWorld:
             **self._models.state_dict(),
             "mocap_pos": self.mocap_pos.copy(),
             "mocap_quat": self.mocap_quat.copy(),
-            "newest": self._current.copy(),
+            "newest": self._newest.copy(),
             "scenes": [scene.state_dict() for scene in self._scenes],
         }
 
@@ -144,7 +108,7 @@ class BulletWorld:
             scene.load_state_dict(saved)
             self.qpos[w], self.qvel[w] = scene.state
         if "newest" in state:  # not in those saved before they were
-            self._current[...] = state["newest"]
+            self._newest[...] = state["newest"]
 
     def close(self) -> None:
         """Ends the simulations, which hold memory outside of Python."""

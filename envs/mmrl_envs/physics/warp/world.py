@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import BoolArray, FloatArray, IntArray
-from mmrl_envs.physics.models import WorldModels, write_state
+from mmrl_envs.physics.modelled_world import ModelledWorld
 from mmrl_envs.physics.version import PHYSICS_VERSION
 from mmrl_envs.physics.warp.library import load_warp
 from mmrl_envs.physics.warp.simulation import STATE, WarpSimulation, fields_of_worlds, is_drawn_only
-from mmrl_envs.physics.world import STATE_FIELDS, SensorSlices, require_worlds, steps_per_second
+from mmrl_envs.physics.world import STATE_FIELDS
 
 
-class WarpWorld:
+class WarpWorld(ModelledWorld):
     """N copies of a scene, as `mmrl_envs.physics.world.World`.
 
     The device is that which Warp has chosen, the first GPU where there is one; `warp.set_device` chooses another.
@@ -41,29 +41,18 @@ class WarpWorld:
     """
 
     def __init__(self, variants: Sequence[mujoco.MjModel], num_worlds: int, *, substeps: int) -> None:
-        require_worlds(num_worlds)
+        super().__init__(variants, num_worlds, substeps)
         self._warp = load_warp()
-        self._models = WorldModels(variants, num_worlds)
-        self.variants = self._models.variants
-        self.template = self.variants[0]
-        self.num_worlds, self.substeps = num_worlds, substeps
         data = mujoco.MjData(self.template)
         self.qpos: FloatArray = np.tile(data.qpos, (num_worlds, 1))
         self.qvel: FloatArray = np.tile(data.qvel, (num_worlds, 1))
         self.mocap_pos: FloatArray = np.tile(data.mocap_pos, (num_worlds, 1, 1))
         self.mocap_quat: FloatArray = np.tile(data.mocap_quat, (num_worlds, 1, 1))
-        self._recorded: FloatArray = np.zeros((num_worlds, substeps, self.template.nsensordata))
-        self._newest: FloatArray = np.zeros((num_worlds, self.template.nsensordata))
-        self._slices = SensorSlices(self.template)
         self._of_worlds = fields_of_worlds(self._warp)
         self._edited: set[str] = set()
         self._written = False  # whether the device has an older state than the host
         self._simulations: dict[int, WarpSimulation] = {}
         self._simulation(0)  # its errors are those of the constructor
-
-    @property
-    def physics_hz(self) -> int:
-        return steps_per_second(self.template)
 
     @property
     def num_threads(self) -> int:
@@ -80,12 +69,6 @@ class WarpWorld:
             "physics": str(PHYSICS_VERSION),
         }
 
-    def recorded(self, sensor: str) -> FloatArray:
-        return self._recorded[:, :, self._slices[sensor]]
-
-    def current(self, sensor: str) -> FloatArray:
-        return self._newest[:, self._slices[sensor]]
-
     def step(self, control: FloatArray) -> BoolArray:
         self._hand_over()
         failed = np.zeros(self.num_worlds, np.bool_)
@@ -94,35 +77,21 @@ class WarpWorld:
             self._recorded[rows], failed[rows] = readings[rows], overflown[rows]
             self.qpos[rows], self.qvel[rows] = simulation.get("qpos")[rows], simulation.get("qvel")[rows]
         failed |= ~(np.isfinite(self._recorded).all(axis=(1, 2)) & np.isfinite(self.qpos).all(axis=1))
-        if failed.any():
-            self._recorded[failed] = 0.0  # no NaN may reach a reward or a network
-        self._newest[:] = self._recorded[:, -1]
+        self._keep_newest(failed)
         return failed
-
-    def choose(self, worlds: IntArray, variants: IntArray) -> None:
-        self._models.choose(worlds, variants)
 
     def write(self, field: str, worlds: IntArray, values: NDArray[Any], rows: IntArray | None = None) -> None:
         """As every world does; ValueError also for a field that worlds of Warp share, such as the type of a geom."""
+        super().write(field, worlds, values, rows)
         if field in STATE_FIELDS:
-            write_state(field, self._state(field), worlds, values, rows)
             self._written = True
-            return
-        self._models.write(field, worlds, values, rows)
-        if is_drawn_only(field):
-            return
+        elif not is_drawn_only(field):
+            self._require_of_worlds(field)
+            self._edited.add(field)
+
+    def _require_of_worlds(self, field: str) -> None:
         if field not in self._of_worlds:
             raise ValueError(f"{field!r} is one for all worlds of engine warp, and cannot be written for some")
-        self._edited.add(field)
-
-    def read(self, field: str) -> NDArray[Any]:
-        return self._state(field).copy() if field in STATE_FIELDS else self._models.read(field)
-
-    def _state(self, field: str) -> FloatArray:
-        return {"qpos": self.qpos, "qvel": self.qvel, "mocap_pos": self.mocap_pos, "mocap_quat": self.mocap_quat}[field]
-
-    def model_of(self, world: int) -> mujoco.MjModel:
-        return self._models.models[world]
 
     def reset(self, worlds: IntArray, qpos: FloatArray, qvel: FloatArray | None = None) -> None:
         self.qpos[worlds], self.qvel[worlds] = qpos, 0.0 if qvel is None else qvel
