@@ -66,10 +66,13 @@ def _train(words: Sequence[str]) -> int:
     if config.processes > 1 and not is_a_rank():
         status, asked = launch(config.processes, "train", words)
         return INTERRUPTED if asked else status
+    from mmrl_agents.cli.restarting import going_on
     from mmrl_agents.machine.torch_ranks import joined_ranks
     from mmrl_agents.training.train import train
 
     with joined_ranks(config.rank_timeout_s) as ranks:
+        # The first one may be the only one that sees the folder.
+        config = ranks.agree(going_on(config, words) if ranks.is_first else config)
         interrupted = train(config, ranks=ranks).interrupted
     # What would follow in a script or a Makefile wants a finished training. Torchrun would start a rank again that
     # ends with any other status than 0.

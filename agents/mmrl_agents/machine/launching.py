@@ -31,6 +31,15 @@ def speaks_for_its_machine() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" or not is_a_rank()
 
 
+def torchrun_job() -> str | None:
+    """The name of the torchrun job, the same when its processes are started again; None where it has none.
+
+    `--standalone` makes one up, otherwise it is `--rdzv-id`, without which all jobs are called "none".
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    return name if is_a_rank() and name != "none" else None
+
+
 def launch(processes: int, command: str, words: Sequence[str]) -> tuple[int, bool]:
     """Run a command of mmrl in so many processes; returns its exit status, and whether somebody asked it to stop.
 

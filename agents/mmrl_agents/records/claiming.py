@@ -4,10 +4,14 @@ import os
 import time
 import warnings
 
+from mmrl_agents.machine.launching import torchrun_job
+from mmrl_agents.records.files import UnfitFile, read_json
 from mmrl_agents.records.lock import FolderInUse
 from mmrl_agents.records.run_status import RUNNING, RunStatus, read_status
 from mmrl_agents.records.runs import RunFolder
 
+JOB = "torchrun_job"
+"""The entry of config.json that names the torchrun job in which a training last began or went on."""
 QUIET_S = 600.0
 """Seconds without a line of metrics after which a training on another machine is taken for dead."""
 
@@ -48,6 +52,8 @@ def _require_ended(run: RunFolder, status: RunStatus) -> None:
         raise FolderInUse(f"{run.path} is being trained by process {status.pid}; stop that one first")
     if state != f"{RUNNING} on {status.host}":
         return
+    if began_in_this_job(run):
+        return  # which lost that machine and started this process in its place
     quiet = _quiet_s(run)
     if quiet < QUIET_S:
         raise FolderInUse(
@@ -56,6 +62,17 @@ def _require_ended(run: RunFolder, status: RunStatus) -> None:
         )
     text = f"{run.path} is {state} by its status, but has been quiet for {quiet / 60:.0f} minutes: taken for dead"
     warnings.warn(text, TakenForDead, stacklevel=2)
+
+
+def began_in_this_job(run: RunFolder) -> bool:
+    """Whether the torchrun job of this process, which then starts it anew, began the training in a folder."""
+    job = torchrun_job()
+    if job is None:
+        return False
+    try:
+        return read_json(run.config_path).get(JOB) == job
+    except (FileNotFoundError, NotADirectoryError, UnfitFile):  # nothing was begun, or it is refused elsewhere
+        return False
 
 
 def _quiet_s(run: RunFolder) -> float:

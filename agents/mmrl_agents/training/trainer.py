@@ -17,9 +17,11 @@ from mmrl_agents.experience.episodes import EpisodeStatistics, NewEpisodes, epis
 from mmrl_agents.learning.agent import Network, Resources, require_agent
 from mmrl_agents.machine.description import machine
 from mmrl_agents.machine.device import choose_device
+from mmrl_agents.machine.launching import torchrun_job
 from mmrl_agents.machine.ranks import ALONE, Ranks
 from mmrl_agents.policies.trained import load_weights
 from mmrl_agents.records.checkpoint import numpy_tree, require_same_senses, unpacking
+from mmrl_agents.records.claiming import JOB
 from mmrl_agents.records.older_checkpoints import without_idle_read_out
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.settings.algorithm import setting_of
@@ -104,6 +106,7 @@ class Trainer:
             "world": world_settings(self.envs, self.config.context),
             "versions": library_versions(),
             "machine": machine(self.device),
+            JOB: torchrun_job(),
         }
 
     def begin(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mmrl_agents.records.claiming import QUIET_S, TakenForDead, claim
-from mmrl_agents.records.files import UnfitFile
+from mmrl_agents.records.claiming import JOB, QUIET_S, TakenForDead, claim
+from mmrl_agents.records.files import UnfitFile, write_json
 from mmrl_agents.records.lock import FolderInUse, FolderLock
 from mmrl_agents.records.run_status import RunStatus, write_status
 from mmrl_agents.records.runs import RunFolder
@@ -136,6 +136,20 @@ def test_another_machine_is_left_alone_until_it_is_quiet(tmp_path: Path) -> None
         claimed(tmp_path, elsewhere, quiet=QUIET_S + 60)
     run.metrics_path.unlink()
     claimed(tmp_path, RunStatus("interrupted", 0, 1, host="elsewhere")).close()
+
+
+def test_a_torchrun_job_need_not_wait_for_its_own_lost_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    elsewhere = RunStatus("running", 0, 1, host="elsewhere")
+    (tmp_path / "run").mkdir()
+    write_json(RunFolder(tmp_path / "run").config_path, {JOB: "night"})
+    for job in ("morning", "none"):
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", job)
+        with pytest.raises(FolderInUse, match="is running on elsewhere"):
+            claimed(tmp_path, elsewhere)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "night")
+    claimed(tmp_path, elsewhere).close()
 
 
 def test_a_folder_that_an_ended_process_locked_is_empty(tmp_path: Path) -> None:

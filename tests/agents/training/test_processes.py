@@ -87,6 +87,7 @@ def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
     for words, message in (
         (("--num-worlds", "1"), "num_worlds is 1, and each of 2 processes needs one or more"),
         (("--device", "cuda"), "torch sees no CUDA device"),
+        (("--ppo.num-steps", "4", "--ppo.minibatch-size", "1"), "leave process 0 of 2 without a part in one of them"),
         (("--agent", "fitted-q"), "trains in one process, and there are 2"),
     ):
         command = (*words, "--processes", "2", "--run-dir", str(run), "--evaluate-episodes", "0")

@@ -51,11 +51,11 @@ class SweepConfig:
 
     def require_sound(self) -> None:
         """Raise ValueError where nothing is judged, a searched setting does not exist, or a value of it is no good."""
-        if self.train.judge_every is None:
-            raise ValueError("a sweep goes by judged success: say how often with --judge-every STEPS")
         for axis in self.axes:
             for value in axis.values:
                 self.require_trained(with_settings(self.train, {axis.name: value}), axis.name)
+        if self.train.judge_every is None:
+            raise ValueError("a sweep goes by judged success: say how often with --judge-every STEPS")
 
     @staticmethod
     def require_trained(train: TrainConfig, given: str) -> None:
