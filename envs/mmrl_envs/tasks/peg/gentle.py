@@ -38,8 +38,10 @@ class PegInsertionGentle(PegInsertion):
     Args:
         action: "xyz" (displacement at fixed orientation) or "xyz_yaw".
         reward_weights: as of `PegInsertion`, whose dense reward this task has.
-        force_penalty: what a control step loses whose largest force is twice the limit, in proportion to the excess,
-            which counts three times the limit at most.
+        force_penalty: what a control step loses whose largest force is a whole limit above the safe one, in proportion
+            to the excess, which counts three limits at most.
+        safe_share: the safe force, as a share of the limit. Below 1 the policy learns to keep away from the limit
+            before it has broken anything.
         impedance: the controller, or settings of it that differ from the usual ones.
     """
 
@@ -58,13 +60,16 @@ class PegInsertionGentle(PegInsertion):
         action: str = "xyz",
         reward_weights: Mapping[str, float] | None = None,
         force_penalty: float = 0.05,
+        safe_share: float = 1.0,
         impedance: Impedance | Mapping[str, Any] | None = None,
     ) -> None:
         if not 0.0 <= force_penalty < np.inf:
             raise ValueError(f"force_penalty must be a finite number from 0 on, got {force_penalty!r}")
+        if not 0.0 <= safe_share <= 1.0:
+            raise ValueError(f"safe_share must be between 0 and 1, a share of the force limit, got {safe_share!r}")
         weights = {"success": SUCCESS_WEIGHT, **(reward_weights or {})}
         super().__init__(action=action, reward_weights=weights, impedance=impedance)
-        self._penalty = force_penalty
+        self._penalty, self._safe_share = force_penalty, safe_share
         self.reward_terms = (*self.reward_terms, "force")
         self.parameters = (
             *self.parameters,
@@ -100,7 +105,7 @@ class PegInsertionGentle(PegInsertion):
         terms = {
             **outcome.reward_terms,
             "success": outcome.reward_terms["success"] * success,
-            "force": -self._penalty * np.clip(share - 1.0, 0.0, _MOST_EXCESS),
+            "force": -self._penalty * np.clip(share - self._safe_share, 0.0, _MOST_EXCESS),
         }
         reward: FloatArray = np.sum(list(terms.values()), axis=0)
         figures = {**outcome.figures, "broken": self._broken.astype(np.float64), "force_share": share}

@@ -128,6 +128,7 @@ def test_an_episode_goes_on_bit_by_bit_from_a_saved_state() -> None:
     [
         ({"context": {"force_limit_n": 2.0}}, r"'force_limit_n' must lie in \[3.5, 500.0\], got 2.0"),
         ({"context": {"block_z_m": 0.02}}, r"'block_z_m' must lie in \[-0.01, 0.01\], got 0.02"),
+        ({"safe_share": 1.5}, r"safe_share must be between 0 and 1, a share of the force limit, got 1.5"),
         ({"force_penalty": -1.0}, r"force_penalty must be a finite number from 0 on, got -1.0"),
     ],
 )
