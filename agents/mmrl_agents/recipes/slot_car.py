@@ -23,6 +23,17 @@ SLOT_CAR: Mapping[str, Any] = {
 }
 """Laps of one track, the oval where nobody names another."""
 
+GENERALIST: Mapping[str, Any] = {
+    **SLOT_CAR,
+    "total_steps": 1_200_000,
+    "context": {
+        "track": [f"random_{number:02d}" for number in range(1, 31)],
+        "latency_s": [0.02, 0.1],
+        "grip": [0.9, 1.1],
+    },
+}
+"""Random tracks, pictures of any age and tyres of any grip within a tenth: a track never seen can be driven then."""
+
 FITTED_Q: Mapping[str, Any] = {
     "env": "mmrl/SlotCar-v0",
     "agent": "fitted-q",
@@ -50,5 +61,5 @@ FITTED_Q: Mapping[str, Any] = {
 """Laps of one track as Lange et al. learn them: a code of the pictures first, then fitted Q iteration on it."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/SlotCar-v0": {"default": SLOT_CAR, "fitted_q": FITTED_Q}}
+    {"mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST, "fitted_q": FITTED_Q}}
 )
