@@ -3,8 +3,11 @@
 What it finds it leaves in FOLDER/RANK.pt.
 """
 
+import hashlib
+import io
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,24 @@ POLE = TrainConfig(
     device="cpu",
     threads=1,
 )
+HILL = replace(
+    POLE,
+    env="tests.toys.contexts:Hill",
+    num_worlds=64,
+    ppo=PPOConfig(num_steps=2, minibatch_size=32, epochs=1),
+    curriculum="success_gated",
+    vary={"slope": [0, 1]},
+)
+SIGNS = replace(
+    POLE,
+    env="tests.toys.lessons:Guess",
+    num_worlds=64,
+    ppo=PPOConfig(num_steps=8, minibatch_size=128, epochs=2),
+)
+SPOILT = (7, 8, 30)
+"""Updates in which the second rank meets a reward that is no number."""
 READINGS = np.random.default_rng(0).normal(3.0, 5.0, (100, 2))
+UNEVEN = (range(33), range(33, 64))
 SHARES = (slice(0, 64), slice(64, 100))
 
 
@@ -108,6 +128,63 @@ def trained(ranks: Ranks, folder: Path) -> dict[str, Any]:
         }
 
 
+def digest(state: Any) -> str:
+    """A hash of a tree of tensors and numbers."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return hashlib.sha256(stream.getvalue()).hexdigest()
+
+
+def fifty_updates(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Hashes of all that ranks with 33 and 31 worlds must have alike after 50 updates, and the steps each left out."""
+    ranks.share = lambda total, what="": UNEVEN[ranks.index]  # type: ignore[method-assign]
+    trainer, skipped = Trainer(HILL, RunFolder.create(folder), ranks), []
+    del ranks.share  # that of the class
+    with closing(trainer):
+        trainer.begin()
+        assert isinstance(trainer.agent, PPOAgent)
+        assert trainer.curriculum is not None
+        rollout = trainer.agent.rollout
+        collect = rollout.collect
+
+        def collect_and_spoil() -> None:
+            collect()
+            if not ranks.is_first and trainer.updates in SPOILT:
+                rollout.storage.rewards[0, 0] = torch.nan
+
+        rollout.collect = collect_and_spoil  # type: ignore[method-assign]
+        for _ in range(50):
+            trainer.advance()
+            skipped.append(trainer.metrics["skipped_updates"])
+        state = {
+            "policy": trainer.policy.state_dict(),  # weights, running statistics, the scale of the values
+            "optimizer": trainer.agent.state_dict(),
+            "curriculum": trainer.curriculum.rule.state_dict(),
+            "actions": trainer.actions.get_state(),
+            "episodes": list(trainer.statistics.recent),
+        }
+        hashes = {name: digest(part) for name, part in state.items()}
+        return {"hashes": hashes, "skipped": skipped, "worlds": rollout.storage.num_worlds, "state": state}
+
+
+def followed(trainer: Trainer, updates: int) -> dict[str, Any]:
+    """The first rollout of a training, its weights after one update, and its success after each of them."""
+    with closing(trainer):
+        trainer.begin()
+        assert isinstance(trainer.agent, PPOAgent)
+        storage, successes = trainer.agent.rollout.storage, []
+        names = ("actions", "log_probs", "rewards", "episode_starts")
+        found: dict[str, Any] = {}
+        for update in range(updates):
+            trainer.advance()
+            successes.append(trainer.metrics["success_rate"])
+            if update == 0:
+                rows = {**storage.observations, **{name: getattr(storage, name) for name in names}}
+                found["rollout"] = {name: tensor.clone() for name, tensor in rows.items()}
+                found["weights"] = {name: weight.detach().clone() for name, weight in trainer.policy.named_parameters()}
+        return {**found, "successes": successes}
+
+
 def main(folder: Path) -> None:
     """Do all that, and end with an error on the second rank, of which the first one hears."""
     found: dict[str, Any] = {}
@@ -115,6 +192,8 @@ def main(folder: Path) -> None:
         with joined_ranks(300.0) as ranks:
             found["rank"] = ranks.index
             found |= {"talk": talk(ranks), "statistics": statistics(ranks), "trained": trained(ranks, folder)}
+            found["fifty"] = fifty_updates(ranks, folder / f"fifty{ranks.index}")
+            found["followed"] = followed(Trainer(SIGNS, RunFolder.create(folder / f"signs{ranks.index}"), ranks), 20)
             if not ranks.is_first:
                 raise ValueError("the reward of world 3 is nan, not a finite number")
             ranks.any(False)

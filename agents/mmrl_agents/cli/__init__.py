@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from mmrl_agents.cli.commands import COMMANDS, INTERRUPTED
-from mmrl_agents.machine.launching import speaks_for_its_machine
+from mmrl_agents.machine.launching import keep_torch_quiet, speaks_for_its_machine
 from mmrl_agents.records.refusals import PACKAGES, explained, is_for_the_user
 from mmrl_agents.records.terminal import release_output, say, terminal
 from mmrl_agents.training.interruption import interrupted_once
@@ -45,6 +45,7 @@ def _warnings_in_one_line(console: Console) -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 2 where the user has something to mend, 130 on ^C."""
+    keep_torch_quiet()
     with interrupted_once(for_good=argv is None):
         try:
             return _run(list(sys.argv[1:] if argv is None else argv))

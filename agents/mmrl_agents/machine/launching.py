@@ -31,6 +31,12 @@ def speaks_for_its_machine() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" or not is_a_rank()
 
 
+def keep_torch_quiet() -> None:
+    """Keep what torch's libraries report of a rank off the screen, before they load: a sentence says it at the end."""
+    if is_a_rank():
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+
+
 def torchrun_job() -> str | None:
     """The name of the torchrun job, the same when its processes are started again; None where it has none.
 

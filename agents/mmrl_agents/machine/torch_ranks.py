@@ -74,7 +74,7 @@ def _met(timeout_s: float) -> Store:
             timeout=timedelta(seconds=timeout_s),
         )
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ValueError(
             f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} did not meet the others at {where}: {reason}; "
             "all of them have to be started, with one --rdzv-endpoint that each can reach"

@@ -1,12 +1,15 @@
 """Ranks: one process agrees with itself, and several that share the worlds learn what one with all of them does."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmrl.modality.foreign import modalities_of
@@ -141,6 +144,37 @@ def test_ranks_end_the_epochs_by_the_distance_that_all_have_moved() -> None:
         assert len(taken) == 1
         ends |= taken
     assert len(ends) > 1
+
+
+def advantages_by_hand(storage: RolloutStorage, gamma: float, lam: float) -> NDArray[np.float64]:
+    """GAE (Schulman et al. 2016, eq. 16) from the last step to the first, (T, N), brought to mean 0 and deviation 1."""
+    names = ("rewards", "values", "next_values", "terminated", "truncated")
+    rewards, values, after, over, cut = (getattr(storage, name).numpy() for name in names)
+    found, trace = np.zeros_like(rewards), np.zeros(storage.num_worlds)
+    for t in reversed(range(storage.num_steps)):
+        error = rewards[t] + gamma * after[t] * (1 - over[t]) - values[t]
+        trace = error + gamma * lam * (1 - np.maximum(over[t], cut[t])) * trace
+        found[t] = trace
+    normalized: NDArray[np.float64] = (found - found.mean()) / (found.std() + 1e-8)
+    return normalized
+
+
+def test_advantages_of_two_ranks_are_those_of_all_worlds_to_twelve_digits() -> None:
+    storage = collected()
+    for name in ("rewards", "values", "next_values", "terminated", "truncated"):
+        setattr(storage, name, getattr(storage, name).double())
+    assert 0 < float(storage.terminated.sum()) < STEPS * WORLDS
+    shares = [slice(0, 3), slice(3, 4)]
+
+    def work(rank: ThreadRank) -> Tensor:
+        own = copy(storage)
+        for name in ("rewards", "values", "next_values", "terminated", "truncated"):
+            setattr(own, name, getattr(storage, name)[:, shares[rank.index]])
+        own.finish(0.99, 0.95, True, ranks=rank)
+        return own.advantages
+
+    found = torch.cat(together(work, thread_ranks(2)), dim=1).numpy()
+    np.testing.assert_allclose(found, advantages_by_hand(storage, 0.99, 0.95), rtol=1e-12, atol=1e-12)
 
 
 def agent_of_games(config: ReinforceConfig, count: int) -> Reinforce:

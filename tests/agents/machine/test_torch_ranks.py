@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+from mmrl.policy.actor_critic import ActorCritic
+from mmrl_agents.learning.ppo_agent import PPOAgent
 from mmrl_agents.machine.cpu import share_cores
 from mmrl_agents.machine.ranks import ALONE
 from mmrl_agents.machine.torch_ranks import joined_ranks
 from mmrl_agents.records.checkpoint import load_checkpoint
+from mmrl_agents.records.runs import RunFolder
+from mmrl_agents.training.trainer import Trainer
 from mmrl_envs.arguments import CORES, available_cores
+from tests.blocks import act_in_blocks, shuffle_in_blocks
 from tests.comparing import assert_same
-from tests.two_ranks import READINGS
+from tests.two_ranks import READINGS, SIGNS, SPOILT, followed
 
 TIMES = {"steps_per_second", "collect_seconds", "update_seconds", "wall_time_s"}
 
@@ -38,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     processes = [
         subprocess.Popen(command, env={**os.environ, **place, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"
     ]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    assert [process.wait(timeout=900) for process in processes] == [0, 0]
     return folder
 
 
@@ -83,6 +88,47 @@ def test_ranks_with_unequal_shares_stay_the_same_and_skip_the_same_steps(pair: l
     assert first["skipped"] == [4.0, 0.0]  # two epochs of two minibatches
     everywhere = torch.cat([first["advantages"], second["advantages"]], dim=1).double().numpy()
     np.testing.assert_allclose([everywhere.mean(), everywhere.std()], [0.0, 1.0], atol=1e-6)
+
+
+def test_after_fifty_updates_ranks_are_the_same_and_left_out_the_same_steps(pair: list[dict[str, Any]]) -> None:
+    first, second = (found["fifty"] for found in pair)
+    assert (first["worlds"], second["worlds"]) == (33, 31)
+    assert first["hashes"] == second["hashes"]
+    spoilt = [4.0 if update in SPOILT else 0.0 for update in range(50)]  # one epoch of four minibatches
+    assert first["skipped"] == second["skipped"] == spoilt
+    steps = {int(moments["step"]) for moments in first["state"]["optimizer"]["optimizer"]["state"].values()}
+    assert steps == {4 * (50 - len(SPOILT))}
+    assert float(first["state"]["policy"]["value_mean"]) != 0.0
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same training in one process that acts and shuffles in the blocks of two ranks."""
+    trainer = Trainer(SIGNS, RunFolder.create(tmp_path_factory.mktemp("alone") / "run"))
+    assert isinstance(trainer.policy, ActorCritic)
+    assert isinstance(trainer.agent, PPOAgent)
+    blocks = [slice(0, 32), slice(32, 64)]
+    act_in_blocks(trainer.policy, blocks)
+    shuffle_in_blocks(trainer.agent.rollout.storage, blocks)
+    return followed(trainer, 20)
+
+
+def test_two_ranks_train_as_one_process_that_acts_and_shuffles_in_their_blocks(
+    pair: list[dict[str, Any]], alone: dict[str, Any]
+) -> None:
+    """64 worlds, four minibatches an epoch, two epochs an update."""
+    first, second = (found["followed"] for found in pair)
+    for name, rows in alone["rollout"].items():
+        assert torch.equal(torch.cat([first["rollout"][name], second["rollout"][name]], dim=1), rows), name
+    assert_same(first["weights"], second["weights"])
+    flat, expected = (
+        torch.cat([x.flatten() for x in weights.values()]) for weights in (first["weights"], alone["weights"])
+    )
+    assert float((flat - expected).norm() / expected.norm()) < 1e-6
+    assert first["successes"] == second["successes"]
+    np.testing.assert_allclose(first["successes"], alone["successes"], atol=0.01)
+    assert alone["successes"][0] < 0.7
+    assert alone["successes"][-1] > 0.9
 
 
 def test_one_rank_writes_and_reads_a_checkpoint_of_all_worlds(folder: Path, pair: list[dict[str, Any]]) -> None:

@@ -97,3 +97,10 @@ def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
         assert output.count(message) == 1, output
         assert "Traceback" not in output
         assert not run.exists()
+
+
+def test_processes_that_cannot_meet_say_so_in_a_sentence() -> None:
+    place = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "no-such-host.invalid", "MASTER_PORT": "29400"}
+    output, _ = started("-m", "mmrl_agents", "train", "CartPole-v1", "--rank-timeout-s", "2", **place).communicate()
+    assert output.startswith("error: process 1 of 2 did not meet the others at no-such-host.invalid:29400: ")
+    assert "with one --rdzv-endpoint that each can reach" in output.replace("\n", " ")

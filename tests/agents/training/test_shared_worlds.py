@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from mmrl.policy.actor_critic import ActorCritic, Step
-from mmrl.policy.among import Among
+from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.experience.storage import RolloutStorage
 from mmrl_agents.learning.ppo_agent import PPOAgent
 from mmrl_agents.learning.ppo_config import PPOConfig
@@ -18,6 +16,7 @@ from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.trainer import Trainer
+from tests.blocks import act_in_blocks
 from tests.comparing import assert_same
 from tests.ranks_in_threads import ThreadRank, thread_ranks, together
 
@@ -81,25 +80,6 @@ def collected(trainer: Trainer) -> dict[str, torch.Tensor]:
     storage = storage_of(trainer)
     names = ("actions", "log_probs", "rewards", "truncated", "values", "episode_starts")
     return {**storage.observations, **(storage.present or {}), **{name: vars(storage)[name] for name in names}}
-
-
-def act_in_blocks(policy: ActorCritic, blocks: Sequence[slice]) -> None:
-    """Have one process decide for its worlds block by block, as ranks do: a product of matrices rounds by its size."""
-    whole = policy.step
-
-    def step(obs: Any, memory: Any, *, generator: torch.Generator, among: Among | None = None, **more: Any) -> Step:
-        if among is None:  # somebody else is acting
-            return whole(obs, memory, generator=generator, **more)
-        before, parts = generator.get_state(), []
-        for block in blocks:
-            generator.set_state(before)
-            seen = {name: rows[block] for name, rows in obs.items()}
-            masks = {name: mask[block] for name, mask in more["present"].items()}
-            parts.append(whole(seen, None, present=masks, generator=generator, among=Among(block.start, among.total)))
-        actions, log_probs, values, _ = zip(*parts, strict=True)
-        return Step(torch.cat(actions), torch.cat(log_probs), None if values[0] is None else torch.cat(values), None)
-
-    policy.step = step  # type: ignore[method-assign]
 
 
 def test_a_world_meets_the_same_whichever_rank_has_it(tmp_path: Path) -> None:
