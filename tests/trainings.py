@@ -13,7 +13,8 @@ from mmrl_agents.learning.ppo_config import PPOConfig
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
-from mmrl_agents.watching.watch import WatchConfig, watch_run
+from mmrl_agents.watching.viewing.config import WatchConfig
+from mmrl_agents.watching.watch import watch_run
 
 POLE = TrainConfig(
     env="CartPole-v1",

@@ -65,6 +65,12 @@ class Beacon(Traffic):
         return observation, 0.5, terminated, truncated, {}
 
 
+class Signal(Traffic):
+    """The same light in a window that needs no display."""
+
+    metadata = {"render_modes": ["human"], "render_fps": FPS}  # noqa: RUF012
+
+
 class Shade(Plain):
     """A picture as grey as the last action says, 7 a choice, in an episode without an end; random at first."""
 

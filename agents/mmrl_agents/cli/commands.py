@@ -117,11 +117,13 @@ def _evaluate(words: Sequence[str]) -> int:
 
 def _watch(words: Sequence[str]) -> int:
     from mmrl_agents.cli.words import ask_plain
-    from mmrl_agents.watching.watch import WatchConfig, watch_run
+    from mmrl_agents.watching.viewing.config import WatchConfig
+    from mmrl_agents.watching.viewing.live import show_live
+    from mmrl_agents.watching.watch import watch_run
 
     config = ask_plain(WatchConfig, words, "watch")
     if config is not None:
-        watch_run(config)
+        (show_live if config.live else watch_run)(config)
     return 0
 
 

@@ -17,6 +17,7 @@ from torch.distributions import Categorical
 from mmrl.modality import Modality
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.policies.acting import TorchPolicy
+from mmrl_agents.policies.loading import LoadedPolicy
 from mmrl_agents.policies.trained import TrainedPolicy
 from mmrl_agents.watching.saliency import heat_of, pixel_gradients
 
@@ -81,6 +82,24 @@ class Introspection:
             value,
             {name: heat_of(_images(gradient, self._images[name])) for name, gradient in gradients.items()},
         )
+
+
+class StateCritic:
+    """The value of what is observed, the state of the simulator included where the critic reads that."""
+
+    def __init__(self, trained: TrainedPolicy) -> None:
+        self._policy = LoadedPolicy(trained)
+        self._reads = tuple(trained.policy.critic_modalities)
+
+    def value(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> float | None:
+        """Of one row; None where the critic needs nothing but what is observed, or `info` lacks what it needs."""
+        if not self._reads or any(name not in info for name in self._reads):
+            return None
+        state = {name: np.asarray(info[name])[None] for name in self._reads}
+        try:
+            return float(self._policy.value({**observation, **state})[0])
+        except ValueError:  # it remembers, or learned nothing
+            return None
 
 
 def _images(readings: torch.Tensor, sense: Modality) -> NDArray[np.float32]:

@@ -28,22 +28,39 @@ class Component:
     columns: tuple[int, ...]
     labels: tuple[str, ...]
     least: float = 0.0  # the axis reaches at least this far to both sides of zero
+    unit: str = ""
 
 
-def components_of(sense: Modality) -> tuple[Component, ...]:
-    """How the traces of a vector sense are split: by its declared units, in the order in which they occur."""
-    return tuple(_component(sense, unit) for unit in dict.fromkeys(sense.units))
+def components_of(sense: Modality, most: int = MOST_LINES) -> tuple[Component, ...]:
+    """How the traces of a vector sense are split: by its declared units, in the order in which they occur.
+
+    Of more columns than `most` in one unit the first are shown.
+    """
+    return tuple(_component(sense, unit, most) for unit in dict.fromkeys(sense.units))
 
 
-def _component(sense: Modality, unit: str) -> Component:
+def _component(sense: Modality, unit: str, most: int) -> Component:
     columns = [column for column, own in enumerate(sense.units) if own == unit]
-    shown = columns[:MOST_LINES]
+    shown = columns[:most]
     title = f"{sense.name}, {unit}" if unit else sense.name
     if len(shown) < len(columns):
-        title += f" (first {MOST_LINES} of {len(columns)})"
+        title += f" (first {most} of {len(columns)})"
     names = sense.labels or (tuple(map(str, range(len(sense.units)))) if len(sense.units) > 1 else ("",))
     labels = tuple(names[column] for column in shown) if any(names) else ()
-    return Component(title, tuple(shown), labels, LEAST.get(unit, 0.0))
+    return Component(title, tuple(shown), labels, LEAST.get(unit, 0.0), unit)
+
+
+def new_readings(
+    sense: Modality, observed: NDArray[Any], control_hz: float, first: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The readings of a window (T, d), or (d,), that came since the last control step, and their ages in seconds.
+
+    At a reset, which is the `first` instant, the whole window is one reading.
+    """
+    window = np.asarray(observed, np.float64).reshape(-1, *sense.shape)
+    fresh = 1 if first else max(1, round(sense.rate_hz / control_hz))
+    window = window[-fresh:]
+    return np.arange(len(window) - 1, -1, -1) / sense.rate_hz, window
 
 
 class TraceRecorder:
@@ -51,7 +68,7 @@ class TraceRecorder:
 
     def __init__(self, sense: Modality, control_hz: float, plugged: bool, span_s: float) -> None:
         self.sense, self.plugged, self.span_s = sense, plugged, span_s
-        self._fresh = max(1, round(sense.rate_hz / control_hz))
+        self._control_hz = control_hz
         self._chunks: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(
             maxlen=round(span_s * control_hz) + 1
         )
@@ -62,11 +79,8 @@ class TraceRecorder:
 
     def add(self, observed: NDArray[Any], now_s: float) -> None:
         """Take the readings of a window (T, d), or (d,), that came since the last control step."""
-        window = np.asarray(observed, np.float64).reshape(-1, *self.sense.shape)
-        # At a reset the whole window is one reading.
-        window = window[-self._fresh if self._chunks else -1 :]
-        ages = np.arange(len(window) - 1, -1, -1) / self.sense.rate_hz
-        self._chunks.append((now_s - ages, window))
+        ages, readings = new_readings(self.sense, observed, self._control_hz, first=not self._chunks)
+        self._chunks.append((now_s - ages, readings))
 
     def traces(self) -> list[Trace]:
         """One trace per component of the sense, on axes that hold what is shown."""

@@ -13,6 +13,10 @@ import mujoco
 from mmrl_envs.physics.world import World
 
 
+class WindowClosed(gym.error.Error):
+    """Somebody closed the window."""
+
+
 class Viewer:
     """MuJoCo's passive viewer on world 0, opened when it is first to show something.
 
@@ -31,12 +35,18 @@ class Viewer:
 
         Raises:
             gymnasium.error.Error: where there is no display.
+            WindowClosed: once somebody has closed the window.
         """
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             # MuJoCo's viewer would end the process
-            raise gym.error.Error('render_mode="human" needs a display; on a machine without one use "rgb_array"')
+            raise gym.error.Error(
+                "a window needs a display, and there is none here (neither DISPLAY nor WAYLAND_DISPLAY is set); "
+                'without one make films: mmrl watch without --live, render_mode="rgb_array"'
+            )
         import mujoco.viewer  # opens a window system, so never at import
 
+        if self._window is not None and not self._window.is_running():
+            raise WindowClosed("the window was closed")
         model = self._world.model_of(0)
         if self._model is not model:  # the world has got another variant of the scene
             self.close()

@@ -16,7 +16,8 @@ from mmrl_agents.policies.exporting import export
 from mmrl_agents.policies.trained import load_policy
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.training.train import train
-from mmrl_agents.watching.watch import WatchConfig, watch_run
+from mmrl_agents.watching.viewing.config import WatchConfig
+from mmrl_agents.watching.watch import watch_run
 from tests.toys.lessons import Cart
 from tests.trainings import json_lines
 

@@ -14,7 +14,8 @@ from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.settings.config import TrainConfig
 from mmrl_agents.settings.starting_points import recipe_for
 from mmrl_agents.training.train import train
-from mmrl_agents.watching.watch import WatchConfig, watch_run
+from mmrl_agents.watching.viewing.config import WatchConfig
+from mmrl_agents.watching.watch import watch_run
 from mmrl_envs.tasks.slot.tracks import HELD_OUT
 from tests.trainings import recipe_cut_short, trained_quietly
 

@@ -17,7 +17,7 @@ from mmrl_agents.learning.reinforce_config import ReinforceConfig
 from mmrl_agents.learning.sb3_algorithms import SB3Config
 from mmrl_agents.settings.config import TrainConfig, config_from_dict
 from mmrl_agents.settings.recorded import config_to_dict
-from mmrl_agents.watching.watch import WatchConfig
+from mmrl_agents.watching.viewing.config import WatchConfig
 
 
 def test_whole_numbers_are_taken_however_they_are_written() -> None:

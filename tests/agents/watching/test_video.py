@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmrl_agents.watching.soundtrack import LOUD
 from mmrl_agents.watching.video import VideoWriter
-from mmrl_agents.watching.watch import WatchConfig
+from mmrl_agents.watching.viewing.config import WatchConfig
 from tests.agents.watching.films import frames_of
 
 

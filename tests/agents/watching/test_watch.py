@@ -23,7 +23,8 @@ from mmrl_agents.training.train import train
 from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
-from mmrl_agents.watching.watch import WatchConfig, watch_run
+from mmrl_agents.watching.viewing.config import WatchConfig
+from mmrl_agents.watching.watch import watch_run
 from tests.agents.watching.films import frames_of
 from tests.toys.pictures import EPISODE_STEPS, FPS, GREEN, RED, Beacon, Traffic
 

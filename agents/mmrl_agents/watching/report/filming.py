@@ -25,16 +25,15 @@ from mmrl.modality import Modality
 from mmrl.modality.foreign import flatten_observation
 from mmrl_agents.evaluation.evaluate import reset_options
 from mmrl_agents.policies.acting import TorchPolicy
-from mmrl_agents.policies.loading import LoadedPolicy
 from mmrl_agents.policies.trained import TrainedPolicy
-from mmrl_agents.watching.decisions import Decision, Introspection
+from mmrl_agents.watching.decisions import Decision, Introspection, StateCritic
 from mmrl_agents.watching.frames import Picture
 from mmrl_agents.watching.panels import COLOURS, INK, LABEL, PALE, PAPER, Pixels, Trace, font, nice_bounds, shortened
 from mmrl_agents.watching.pictures import is_shown_as_picture, picture_of
 from mmrl_agents.watching.report.playing import PlayedEpisodes
 from mmrl_agents.watching.traces import DecisionRecorder, TraceRecorder
 from mmrl_agents.watching.video import VP9, VideoWriter
-from mmrl_agents.watching.watch import actions_of, declared_senses
+from mmrl_agents.watching.viewing.moments import actions_of, declared_senses, scene_of
 
 SCENE, SIDE = 360, 180
 """Pixels of the scene, and most of a sense beside it."""
@@ -123,7 +122,7 @@ class _Take:
         self._introspection = Introspection(
             trained, TorchPolicy(trained.policy, world.action_space), world.action_space, {}
         )
-        self._critic = _Critic(trained)
+        self._critic = StateCritic(trained)
         self._rewards = [np.nan]
 
     def frames(self) -> Iterator[Pixels]:
@@ -161,31 +160,7 @@ class _Take:
         )
         for recorder in self._recorders:
             recorder.add(observation[recorder.sense.name][0], now_s)
-        return _frame(self._scene(), _pictures(self._senses, observation))
-
-    def _scene(self) -> Pixels:
-        pixels = self._world.render()
-        if not isinstance(pixels, np.ndarray):
-            raise ValueError(f"{self._world} gives no frame of pixels, but {type(pixels).__name__}")
-        return pixels
-
-
-class _Critic:
-    """The value of what is observed, the state of the simulator included where the critic reads that."""
-
-    def __init__(self, trained: TrainedPolicy) -> None:
-        self._policy = LoadedPolicy(trained)
-        self._reads = tuple(trained.policy.critic_modalities)
-
-    def value(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> float | None:
-        """Of one row; None where the critic needs nothing but what is observed, or `info` lacks what it needs."""
-        if not self._reads or any(name not in info for name in self._reads):
-            return None
-        state = {name: np.asarray(info[name])[None] for name in self._reads}
-        try:
-            return float(self._policy.value({**observation, **state})[0])
-        except ValueError:  # it remembers, or learned nothing
-            return None
+        return _frame(scene_of(self._world), _pictures(self._senses, observation))
 
 
 def _pane(title: str, values: NDArray[Any], times: FloatArray) -> Trace:

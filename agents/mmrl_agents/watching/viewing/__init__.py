@@ -1,0 +1,1 @@
+"""A policy that acts while somebody looks: every instant of it, a window on it, a recording for rerun."""
