@@ -23,6 +23,7 @@ from mmrl_agents.training.train import train
 from mmrl_agents.watching import watch
 from mmrl_agents.watching.frames import COLUMN, HEADER, SCENE
 from mmrl_agents.watching.panels import HEIGHT, LABEL, MARGIN, WIDTH
+from mmrl_agents.watching.viewing import moments
 from mmrl_agents.watching.viewing.config import WatchConfig
 from mmrl_agents.watching.watch import watch_run
 from tests.agents.watching.films import frames_of
@@ -183,7 +184,7 @@ def test_long_episodes_are_cut(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(texts) == 2 * 4
     assert texts[-1] == "episode 2/2    step 3    0.38 s    no success yet"
     assert len(captions(shown(run, monkeypatch, tmp_path, episodes=1, max_seconds=100.0))) == 1 + EPISODE_STEPS
-    monkeypatch.setattr(watch, "LONGEST_EPISODE", 2)
+    monkeypatch.setattr(moments, "LONGEST_EPISODE", 2)
     assert len(captions(shown(run, monkeypatch, tmp_path, episodes=1))) == 1 + 2
 
 

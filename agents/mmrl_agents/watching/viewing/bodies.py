@@ -21,7 +21,7 @@ from mmrl_envs.vector_env import RobotVectorEnv
 
 
 @dataclass(frozen=True, eq=False)
-class Solid:
+class BodyShape:
     """A shape that is fixed to a body."""
 
     name: str
@@ -84,7 +84,7 @@ class SceneBodies:
         at = self._data.site(site)
         return at.xpos.copy(), at.xmat.reshape(3, 3).copy()
 
-    def solids(self) -> Iterator[Solid]:
+    def shapes(self) -> Iterator[BodyShape]:
         """The shapes that films show; planes, which have no end, are left out."""
         model = self._model
         assert model is not None
@@ -114,9 +114,9 @@ _KINDS: Mapping[int, str] = {
 }
 
 
-def _solid(model: mujoco.MjModel, number: int, kind: str, colour: tuple[int, ...]) -> Solid:
+def _solid(model: mujoco.MjModel, number: int, kind: str, colour: tuple[int, ...]) -> BodyShape:
     vertices, faces = _mesh(model, int(model.geom_dataid[number])) if kind == "mesh" else (None, None)
-    return Solid(
+    return BodyShape(
         model.geom(number).name or str(number),
         int(model.geom_bodyid[number]),
         kind,

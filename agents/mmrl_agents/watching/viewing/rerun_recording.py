@@ -29,7 +29,7 @@ from mmrl_agents.records.files import unfinished
 from mmrl_agents.watching.decisions import StateCritic
 from mmrl_agents.watching.pictures import is_shown_as_picture, picture_of
 from mmrl_agents.watching.traces import Component, components_of, new_readings
-from mmrl_agents.watching.viewing.bodies import SceneBodies, Solid, bodies_of
+from mmrl_agents.watching.viewing.bodies import BodyShape, SceneBodies, bodies_of
 from mmrl_agents.watching.viewing.moments import Moment, WatchedWorld, scene_of
 
 CLOCK = "time"
@@ -54,7 +54,7 @@ def record_for_rerun(world: WatchedWorld, path: Path, console: Console) -> None:
 
 
 class _RerunSink:
-    """What goes to the file, instant by instant."""
+    """The file, which grows instant by instant."""
 
     def __init__(self, world: WatchedWorld, path: Path) -> None:
         self._rerun = _rerun()
@@ -133,8 +133,8 @@ class _RerunSink:
             self._log("bodies", self._rerun.Clear(recursive=True))
             for mount in bodies.mounts:
                 self._log(_path("mounts", mount), self._rerun.TransformAxes3D(_AXES_M), static=True)
-            for solid in bodies.solids():
-                self._log(_path("bodies", bodies.names[solid.body], solid.name), self._shape(solid))
+            for shape in bodies.shapes():
+                self._log(_path("bodies", bodies.names[shape.body], shape.name), self._shape(shape))
         poses, before = bodies.poses, self._poses
         for number, name in enumerate(bodies.names):
             if before is None or not np.array_equal(poses[number], before[number]):
@@ -145,22 +145,22 @@ class _RerunSink:
             place, matrix = bodies.pose_of_site(site)
             self._log(_path("mounts", mount), self._rerun.Transform3D(translation=place, mat3x3=matrix))
 
-    def _shape(self, solid: Solid) -> Any:
-        rerun, size = self._rerun, solid.size
-        at: dict[str, Any] = {"quaternions": [np.roll(solid.turned, -1)], "colors": [solid.colour]}
+    def _shape(self, shape: BodyShape) -> Any:
+        rerun, size = self._rerun, shape.size
+        at: dict[str, Any] = {"quaternions": [np.roll(shape.turned, -1)], "colors": [shape.colour]}
         full = {"fill_mode": "solid"}
-        if solid.kind == "box":
-            return rerun.Boxes3D(half_sizes=[size], centers=[solid.place], **at, **full)
-        if solid.kind == "cylinder":
-            return rerun.Cylinders3D(lengths=[2 * size[1]], radii=[size[0]], centers=[solid.place], **at, **full)
-        if solid.kind == "capsule":  # which rerun begins at one end, where MuJoCo has it around its centre
-            begin = solid.place - _axis(solid.turned) * size[1]
+        if shape.kind == "box":
+            return rerun.Boxes3D(half_sizes=[size], centers=[shape.place], **at, **full)
+        if shape.kind == "cylinder":
+            return rerun.Cylinders3D(lengths=[2 * size[1]], radii=[size[0]], centers=[shape.place], **at, **full)
+        if shape.kind == "capsule":  # which rerun begins at one end, where MuJoCo has it around its centre
+            begin = shape.place - _axis(shape.turned) * size[1]
             return rerun.Capsules3D(lengths=[2 * size[1]], radii=[size[0]], translations=[begin], **at, **full)
-        if solid.kind == "mesh":
-            vertices = np.einsum("ij,vj->vi", _matrix(solid.turned), solid.vertices) + solid.place
-            return rerun.Mesh3D(vertex_positions=vertices, triangle_indices=solid.faces, albedo_factor=solid.colour)
-        radii = size if solid.kind == "ellipsoid" else np.full(3, size[0])
-        return rerun.Ellipsoids3D(half_sizes=[radii], centers=[solid.place], **at, **full)
+        if shape.kind == "mesh":
+            vertices = np.einsum("ij,vj->vi", _matrix(shape.turned), shape.vertices) + shape.place
+            return rerun.Mesh3D(vertex_positions=vertices, triangle_indices=shape.faces, albedo_factor=shape.colour)
+        radii = size if shape.kind == "ellipsoid" else np.full(3, size[0])
+        return rerun.Ellipsoids3D(half_sizes=[radii], centers=[shape.place], **at, **full)
 
     def _seen(self, sense: Modality, observed: NDArray[Any]) -> Any:
         newest = observed if sense.history is None else observed[-1]
