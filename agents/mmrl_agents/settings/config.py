@@ -147,9 +147,9 @@ class TrainConfig:
     beginning of the names of weights, such as perception.encoders.camera."""
     resume: Path | None = None
     """Continue the run in this folder; options given besides replace those of the run."""
-    track: Literal["none", "wandb", "mlflow"] = "none"
-    """A tracker that gets the metrics too, beside metrics.jsonl and TensorBoard: wandb (extra wandb) or mlflow (extra
-    mlflow)."""
+    track: Literal["none", "wandb", "mlflow", "trackio"] = "none"
+    """A tracker that gets the metrics too, beside metrics.jsonl and TensorBoard: wandb, mlflow or trackio, each an
+    extra of that name."""
     trust: tuple[str, ...] = ()
     """Modules that the run to be resumed may import, where it was not trained by you on this machine."""
 

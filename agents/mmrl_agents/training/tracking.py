@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -122,7 +124,47 @@ class MlflowTracker:
         return str(self._client.create_experiment(name) if known is None else known.experiment_id)
 
 
-TRACKERS: Mapping[str, Callable[[], Tracker]] = MappingProxyType({"wandb": WandbTracker, "mlflow": MlflowTracker})
+class TrackioTracker:
+    """Trackio: a database in a file on this machine, or wherever TRACKIO_SPACE_ID or TRACKIO_SERVER_URL says.
+
+    Raises ImportError where the package is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import trackio
+        except ImportError as error:
+            raise ImportError("tracking by trackio needs trackio: pip install 'mmrl[trackio]'") from error
+        self._package: Any = trackio
+
+    def begin(self, run: Path, settings: Mapping[str, Any], earlier: str | None) -> str:
+        """A run of trackio, which finds one again by its name alone, so that ours has a number of its own."""
+        name = earlier or f"{run.name}-{secrets.token_hex(4)}"
+        with redirect_stdout(StringIO()):  # the terminal is ours
+            self._run = self._package.init(
+                project=os.environ.get("TRACKIO_PROJECT", PROJECT),
+                name=name,
+                config=flat(settings),
+                resume="allow" if earlier else "never",
+                embed=False,
+                auto_log_gpu=False,
+                auto_log_cpu=False,
+            )
+        return name
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Hand over to the thread of trackio, which writes or sends when it can."""
+        self._run.log(dict(metrics), step=step)
+
+    def end(self, *, failed: bool) -> None:
+        """Wait until everything is written; how it ended is not kept."""
+        with redirect_stdout(StringIO()):
+            self._package.finish()
+
+
+TRACKERS: Mapping[str, Callable[[], Tracker]] = MappingProxyType(
+    {"wandb": WandbTracker, "mlflow": MlflowTracker, "trackio": TrackioTracker}
+)
 """Trackers by the name that `--track` takes."""
 
 

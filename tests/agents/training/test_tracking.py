@@ -1,5 +1,6 @@
 """Trackers of experiments: offline ones get what is logged, and none that dies ends a training."""
 
+import importlib
 import json
 import sys
 from collections.abc import Mapping
@@ -153,3 +154,18 @@ def test_wandb_offline_leaves_its_files_in_the_run_folder(tmp_path: Path, monkey
     content = kept.read_bytes()
     assert b"value_loss" in content
     assert b"minibatch_size" in content
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_trackio_has_the_curves_and_the_settings_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # which it reads when it is imported
+    trackio = pytest.importorskip("trackio", reason="trackio is not installed: pip install 'mmrl[trackio]'")
+    run = trained_quietly(replace(POLE, run_dir=tmp_path / "run", track="trackio"))
+    trained_quietly(replace(POLE, resume=run, run_dir=None, total_steps=96, track="trackio"))
+    logged = json_lines(run / "metrics.jsonl")
+    (kept,) = trackio.Api().runs("mmrl")
+    assert kept.name == json.loads((run / PLACES).read_text())["trackio"]
+    assert kept.config["ppo.minibatch_size"] == 16
+    rows = importlib.import_module("trackio.sqlite_storage").SQLiteStorage.get_logs("mmrl", kept.name)
+    assert {row["step"]: row["value_loss"] for row in rows} == {line["step"]: line["value_loss"] for line in logged}
