@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -21,6 +21,8 @@ OBSERVATION, ACTION = "observation.{}", "action"
 REWARD, SUCCESS, DONE = "next.reward", "next.success", "next.done"
 STATE = "proprioception"
 """The sense whose newest reading other programs look for under `observation.state`."""
+IMAGE, VIDEO = "image", "video"
+"""Kinds of a column of pictures: a PNG in each frame, or a file of its own beside the frames."""
 INDICES = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 """Columns that number the frames."""
 
@@ -30,7 +32,7 @@ class Feature:
     """One column."""
 
     dtype: str
-    """That of its numbers, or "image" for PNG."""
+    """That of its numbers, `IMAGE` for PNG, or `VIDEO`."""
     shape: tuple[int, ...]
     """Of one frame's entry."""
     names: tuple[str, ...] | None = None
@@ -45,9 +47,21 @@ class Feature:
         }
 
 
-def features_of(senses: Mapping[str, Modality], actions: spaces.Box | spaces.Discrete) -> dict[str, Feature]:
-    """The columns of the frames of worlds with these senses and actions, but for those that number them."""
-    columns = {OBSERVATION.format(name): _of_a_sense(sense) for name, sense in senses.items()}
+def features_of(
+    senses: Mapping[str, Modality],
+    actions: spaces.Box | spaces.Discrete,
+    pictures: Literal["image", "video"] = "image",
+) -> dict[str, Feature]:
+    """The columns of the frames of worlds with these senses and actions, but for those that number them.
+
+    Raises ValueError where pictures are to be videos and no sense is one that a video holds.
+    """
+    columns = {OBSERVATION.format(name): _of_a_sense(sense, pictures) for name, sense in senses.items()}
+    if pictures == VIDEO and all(column.dtype != VIDEO for column in columns.values()):
+        raise ValueError(
+            f"a video holds pictures of three channels whose sides are even, and none of {', '.join(senses)} has them: "
+            "leave out --pictures video"
+        )
     if STATE in senses and len(senses[STATE].shape) == 1:
         columns[OBSERVATION.format("state")] = Feature("float32", senses[STATE].shape, senses[STATE].labels or None)
     one = (1,)
@@ -88,7 +102,7 @@ class ColumnStatistics:
     """Least, greatest, mean and deviation of each entry of a column; of images those of each channel, in 0 to 1."""
 
     def __init__(self, feature: Feature) -> None:
-        self._image = feature.dtype == "image"
+        self._image = feature.dtype in (IMAGE, VIDEO)
         self._count, self._total, self._squares = 0, 0.0, 0.0
         self._low: Any = np.inf
         self._high: Any = -np.inf
@@ -111,7 +125,9 @@ class ColumnStatistics:
         return {name: np.asarray(side).tolist() for name, side in sides.items()} | {"count": [self._count]}
 
 
-def _of_a_sense(sense: Modality) -> Feature:
+def _of_a_sense(sense: Modality, pictures: str) -> Feature:
     if is_image(sense):
-        return Feature("image", sense.shape, ("height", "width", "channels"))
+        height, width, channels = sense.shape
+        filmed = pictures == VIDEO and channels == 3 and height % 2 == width % 2 == 0
+        return Feature(VIDEO if filmed else IMAGE, sense.shape, ("height", "width", "channels"))
     return Feature(sense.dtype, sense.window_shape, sense.labels or None)

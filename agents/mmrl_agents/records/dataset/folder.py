@@ -6,6 +6,7 @@
     meta/tasks.parquet    the task in words
     meta/episodes/...     length, seed and outcome of each episode
     data/...              the frames
+    videos/...            their pictures, where they are videos
 
 Data of several episodes are in one file; a file appears whole, and the metadata after it, so that whatever breaks off a
 recording loses the episodes of one file at most.
@@ -24,7 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl_agents.records.dataset.features import INDICES, ColumnStatistics, Feature, as_png, from_png
+from mmrl_agents.records.dataset.features import INDICES, VIDEO, ColumnStatistics, Feature
+from mmrl_agents.records.dataset.tables import arrow, entries_of, entry_of, type_of
+from mmrl_agents.records.dataset.videos import described, read_video, write_video
 from mmrl_agents.records.files import read_json, write_atomically
 
 VERSION = "v3.0"
@@ -78,7 +81,7 @@ class DatasetWriter:
     def __init__(
         self, folder: Path, features: Mapping[str, Feature], fps: float, task: str, ours: Mapping[str, Any]
     ) -> None:
-        _arrow()
+        arrow()
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} exists and is not empty; choose another folder")
         self.folder, self._features, self._fps, self._task = folder, dict(features), fps, task
@@ -96,22 +99,26 @@ class DatasetWriter:
     def append(self, episodes: Sequence[RecordedEpisode]) -> None:
         """Add episodes as one more file, and bring the metadata up to date."""
         place = {"chunk_index": self._files // _FILES_IN_A_CHUNK, "file_index": self._files % _FILES_IN_A_CHUNK}
+        for name in self._filmed:
+            pictures = (pixels for episode in episodes for pixels in episode.frames[name])
+            write_video(self.folder / VIDEOS.format(video_key=name, **place), pictures, self._fps)
         _write_table(self.folder / DATA.format(**place), self._columns(episodes))
-        self._files += 1
+        self._files, before = self._files + 1, self._frames
         for episode in episodes:
-            self._rows.append(self._row(episode, place))
+            self._rows.append(self._row(episode, place) | self._row_of_videos(episode, place, self._frames - before))
             self._frames += episode.length
             for name, statistics in self._statistics.items():
                 statistics.add(episode.frames[name])
         self._write_metadata()
 
     def _columns(self, episodes: Sequence[RecordedEpisode]) -> dict[str, Any]:
-        arrow = _arrow()
+        tables = arrow()
         columns = {
-            name: arrow.array(
-                [_entry(feature, row) for episode in episodes for row in episode.frames[name]], _type_of(feature)
+            name: tables.array(
+                [entry_of(feature, row) for episode in episodes for row in episode.frames[name]], type_of(feature)
             )
             for name, feature in self._features.items()
+            if feature.dtype != VIDEO
         }
         lengths = [episode.length for episode in episodes]
         within = np.concatenate([np.arange(length) for length in lengths])
@@ -122,7 +129,7 @@ class DatasetWriter:
             "index": np.arange(self._frames, self._frames + sum(lengths)),
             "task_index": np.zeros(sum(lengths), np.int64),
         }
-        return {**columns, **{name: arrow.array(values) for name, values in numbers.items()}}
+        return {**columns, **{name: tables.array(values) for name, values in numbers.items()}}
 
     def _row(self, episode: RecordedEpisode, place: Mapping[str, int]) -> dict[str, Any]:
         return {
@@ -140,14 +147,28 @@ class DatasetWriter:
             "mmrl/return": float(episode.frames["next.reward"].sum()),
         }
 
+    def _row_of_videos(self, episode: RecordedEpisode, place: Mapping[str, int], before: int) -> dict[str, Any]:
+        """Where the pictures of an episode are, after those of `before` frames of the same file."""
+        where = {
+            **place,
+            "from_timestamp": before / self._fps,
+            "to_timestamp": (before + episode.length) / self._fps,
+        }
+        return {f"videos/{name}/{key}": value for name in self._filmed for key, value in where.items()}
+
+    @property
+    def _filmed(self) -> list[str]:
+        """The columns that are videos."""
+        return [name for name, feature in self._features.items() if feature.dtype == VIDEO]
+
     def _write_metadata(self) -> None:
-        arrow = _arrow()
+        tables = arrow()
         names = self._rows[0]
         _write_table(
             self.folder / EPISODES.format(chunk_index=0, file_index=0),
-            {name: arrow.array([row[name] for row in self._rows]) for name in names},
+            {name: tables.array([row[name] for row in self._rows]) for name in names},
         )
-        tasks = {"task_index": arrow.array([0]), "task": arrow.array([self._task])}
+        tasks = {"task_index": tables.array([0]), "task": tables.array([self._task])}
         _write_table(self.folder / TASKS, tasks, {b"pandas": json.dumps(_PANDAS).encode()})
         _write_json(self.folder / STATISTICS, {name: each.describe() for name, each in self._statistics.items()})
         _write_json(self.folder / INFO, self._info())
@@ -166,8 +187,11 @@ class DatasetWriter:
             "fps": self._fps,
             "splits": {"train": f"0:{self.episodes}"},
             "data_path": DATA,
-            "video_path": None,
-            "features": {name: each.describe() for name, each in {**self._features, **numbers}.items()},
+            "video_path": VIDEOS if self._filmed else None,
+            "features": {
+                name: each.describe() | ({"info": described(each.shape, self._fps)} if each.dtype == VIDEO else {})
+                for name, each in {**self._features, **numbers}.items()
+            },
         }
 
 
@@ -181,7 +205,7 @@ class Dataset:
     """
 
     def __init__(self, folder: Path) -> None:
-        _arrow()
+        arrow()
         self.folder = folder
         try:
             info, self.ours = read_json(folder / INFO), read_json(folder / OURS)
@@ -190,6 +214,7 @@ class Dataset:
                 for name, entry in info["features"].items()
                 if name not in INDICES
             }
+            self._fps = float(info["fps"])
             self.frames = int(info["total_frames"])
             """Number of frames of all episodes."""
             self._rows = import_module("pyarrow.parquet").read_table(
@@ -216,45 +241,25 @@ class Dataset:
         path = self.folder / DATA.format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])
         try:
             table = import_module("pyarrow.parquet").read_table(path, filters=[("episode_index", "=", number)])
-            frames = {name: _entries(feature, table[name]) for name, feature in self.features.items()}
-        except (OSError, KeyError, ValueError) as error:
+            frames = {
+                name: self._pictures(name, row) if feature.dtype == VIDEO else entries_of(feature, table[name])
+                for name, feature in self.features.items()
+            }
+        except (OSError, LookupError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path} does not hold episode {number}: {type(error).__name__}: {error}") from error
         return RecordedEpisode(frames, int(row["mmrl/seed"]))
 
-
-def _entry(feature: Feature, row: NDArray[Any]) -> Any:
-    """A frame's entry as Arrow takes it: vectors and windows as lists, a single number as it is."""
-    if feature.dtype == "image":
-        return {"bytes": as_png(row), "path": None}
-    if feature.shape == (1,):
-        return row.reshape(-1)[0]
-    return row.tolist()
-
-
-def _entries(feature: Feature, column: Any) -> NDArray[Any]:
-    """The entries of a column, (frames, *shape)."""
-    rows = column.to_pylist()
-    if feature.dtype == "image":
-        return np.stack([from_png(row["bytes"], feature.shape) for row in rows])
-    return np.array(rows, feature.dtype).reshape(len(rows), *feature.shape)
-
-
-def _type_of(feature: Feature) -> Any:
-    arrow = _arrow()
-    if feature.dtype == "image":
-        return arrow.struct({"bytes": arrow.binary(), "path": arrow.string()})
-    kind = arrow.from_numpy_dtype(np.dtype(feature.dtype))
-    if feature.shape == (1,):
-        return kind
-    *outer, last = feature.shape
-    kind = arrow.list_(kind, last)
-    for _ in outer:  # more than one axis is a list of lists
-        kind = arrow.list_(kind)
-    return kind
+    def _pictures(self, name: str, row: Mapping[str, Any]) -> NDArray[np.uint8]:
+        if "/" in name:  # of a folder elsewhere, in a data set of somebody else's
+            raise ValueError(f"{name!r} is no name of a column")
+        place = {key: row[f"videos/{name}/{key}"] for key in ("chunk_index", "file_index")}
+        path = self.folder / VIDEOS.format(video_key=name, **place)
+        begin_s, size = float(row[f"videos/{name}/from_timestamp"]), self.features[name].shape[:2]
+        return read_video(path, begin_s, int(row["length"]), self._fps, size)
 
 
 def _write_table(path: Path, columns: Mapping[str, Any], metadata: Mapping[bytes, bytes] | None = None) -> None:
-    table = _arrow().table(dict(columns))
+    table = arrow().table(dict(columns))
     table = table.replace_schema_metadata(dict(metadata)) if metadata else table
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda stream: import_module("pyarrow.parquet").write_table(table, stream))
@@ -264,10 +269,3 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1).encode()
     write_atomically(path, lambda stream: stream.write(text))
-
-
-def _arrow() -> Any:
-    try:
-        return import_module("pyarrow")
-    except ImportError as error:
-        raise ImportError("data sets need pyarrow: pip install 'mmrl[data]'") from error

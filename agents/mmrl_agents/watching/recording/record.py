@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -50,6 +50,8 @@ class RecordConfig:
     """Episode number i begins as a world reset with seed + i does."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
+    pictures: Literal["image", "video"] = "image"
+    """image: a PNG in each frame, exact. video: an MP4 of each camera of three channels, smaller and not exact."""
     checkpoint: str = "best"
     """best, last or a checkpoint file, of a run."""
     trust: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
         actor = make_actor(config.source, spec, world, trained)
         writer = DatasetWriter(
             config.output,
-            features_of(senses, _actions_of(world)),
+            features_of(senses, _actions_of(world), config.pictures),
             _rate_of(world),
             spec.env,
             _ours(config, spec, context, senses),

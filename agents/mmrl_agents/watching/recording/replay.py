@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 
 from mmrl.settings.documents import fit
-from mmrl_agents.records.dataset.features import ACTION, OBSERVATION, REWARD
+from mmrl_agents.records.dataset.features import ACTION, OBSERVATION, REWARD, VIDEO
 from mmrl_agents.records.dataset.folder import Dataset, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
@@ -45,6 +45,8 @@ class PlayedAgain:
     """Steps that were the same."""
     difference: str
     """The first difference; "" where there is none."""
+    unread: tuple[str, ...]
+    """Senses that a video holds, whose pictures are not exact and were not compared."""
     versions: tuple[str, ...]
     """Packages that have another version than at the recording, "mujoco 3.17.0, now 3.18.0"."""
 
@@ -59,7 +61,9 @@ def replay(config: ReplayConfig, console: Console | None = None) -> PlayedAgain:
     data = Dataset(config.data)
     episode, ours = data.episode(config.episode), data.ours
     with closing(recorded_worlds(data, config.trust).make_single()) as world:
-        steps, difference = _played(world, episode, ours["context"])
+        filmed = [name for name, feature in data.features.items() if feature.dtype == VIDEO]
+        unread = tuple(name for name in data.ours["senses"] if OBSERVATION.format(name) in filmed)
+        steps, difference = _played(world, episode, ours["context"], unread)
     now = library_versions()
     versions = tuple(
         f"{name} {version}, now {now.get(name, 'absent')}"
@@ -72,8 +76,9 @@ def replay(config: ReplayConfig, console: Console | None = None) -> PlayedAgain:
             console, f"other versions: {'; '.join(versions)}" if versions else "all versions are those of the recording"
         )
     else:
-        say(console, f"episode {config.episode} is the same, bit for bit: {steps} steps")
-    return PlayedAgain(steps, difference, versions)
+        but = f", but for the pictures of {', '.join(unread)}, which a video holds: not compared" if unread else ""
+        say(console, f"episode {config.episode} is the same, bit for bit: {steps} steps{but}")
+    return PlayedAgain(steps, difference, unread, versions)
 
 
 def recorded_worlds(data: Dataset, trust: Sequence[str] = ()) -> WorldSpec:
@@ -90,11 +95,15 @@ def recorded_worlds(data: Dataset, trust: Sequence[str] = ()) -> WorldSpec:
         raise ValueError(f"{data.folder} does not say in which worlds it was recorded: {error}") from error
 
 
-def _played(world: gym.Env[Any, Any], episode: RecordedEpisode, context: Mapping[str, Any]) -> tuple[int, str]:
-    """How many steps are the same, and the first difference."""
+def _played(
+    world: gym.Env[Any, Any], episode: RecordedEpisode, context: Mapping[str, Any], unread: Sequence[str]
+) -> tuple[int, str]:
+    """How many steps are the same, and the first difference in what is not `unread`."""
     observation, _ = world.reset(seed=episode.seed, options={"context": dict(context)} if context else None)
     for step in range(episode.length):
         for name, reading in observation.items():
+            if name in unread:
+                continue
             if difference := _difference(name, reading, episode.frames[OBSERVATION.format(name)][step]):
                 return step, difference
         action = episode.frames[ACTION][step]
