@@ -1,4 +1,4 @@
-"""A trained policy as a ROS 2 node. Needs a ROS 2 installation (rclpy); it is not run in the tests.
+"""A trained policy as a ROS 2 node. Needs a ROS 2 installation (rclpy); the tests run it without one, on fakes.
 
     ros2 run your_package ros2_node.py --ros-args -p policy:=/path/to/run
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
@@ -132,10 +133,9 @@ class TrackioTracker:
 
     def __init__(self) -> None:
         try:
-            import trackio
+            self._package: Any = import_module("trackio")
         except ImportError as error:
             raise ImportError("tracking by trackio needs trackio: pip install 'mmrl[trackio]'") from error
-        self._package: Any = trackio
 
     def begin(self, run: Path, settings: Mapping[str, Any], earlier: str | None) -> str:
         """A run of trackio, which finds one again by its name alone, so that ours has a number of its own."""

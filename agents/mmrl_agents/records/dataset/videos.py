@@ -59,7 +59,7 @@ def read_video(path: Path, begin_s: float, count: int, fps: float, size: tuple[i
             container.seek(int(begin_s / stream.time_base), stream=stream)
             for frame in container.decode(stream):
                 if frame.time is not None and round(frame.time * fps) >= first:
-                    pictures.append(frame.to_ndarray(format="rgb24"))
+                    pictures.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
                 if len(pictures) == count:
                     return np.stack(pictures)
     except (av.FFmpegError, IndexError, MemoryError) as error:

@@ -91,12 +91,21 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
             waiting.append(play(world, actor, senses, seed, context))
             won += bool(waiting[-1].frames[SUCCESS][-1])
             if len(waiting) == IN_A_FILE or seed == numbers[-1]:
-                writer.append(waiting)
+                _append(writer, waiting)
                 waiting = []
     rate = Rate(won, config.episodes)
     say(console, f"wrote {config.output}: {writer.episodes} episodes, success {rate}")
     say(console, f"play one again with: mmrl replay {config.output} --episode 0")
     return rate
+
+
+def _append(writer: DatasetWriter, episodes: list[RecordedEpisode]) -> None:
+    """Raises OSError, of a full disk say, that tells what is kept."""
+    try:
+        writer.append(episodes)
+    except OSError as error:
+        kept = f"the {writer.episodes} episodes that are in {writer.folder} stay, {len(episodes)} are lost"
+        raise OSError(f"{error}; {kept}") from error
 
 
 def play(

@@ -12,11 +12,10 @@ The episodes follow each other on the timeline "time", in seconds.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmrl.modality import Modality
-from mmrl_agents.records.files import unfinished
+from mmrl_agents.records.files import write_atomically
 from mmrl_agents.watching.decisions import StateCritic
 from mmrl_agents.watching.pictures import is_shown_as_picture, picture_of
 from mmrl_agents.watching.traces import Component, components_of, new_readings
@@ -39,24 +38,27 @@ _AXES_M = 0.05
 
 
 def record_for_rerun(world: WatchedWorld, path: Path, console: Console) -> None:
-    """Play the episodes into a file that appears once it is complete; raises ImportError without rerun."""
-    partial = unfinished(path)
-    sink = _RerunSink(world, partial)
-    try:
+    """Play the episodes into a file that appears once it is complete.
+
+    Raises ImportError without rerun, and OSError where the disk is full: the file is ours, since rerun's own says so in
+    its log alone.
+    """
+    sink = _RerunSink(world)
+
+    def write(file: IO[bytes]) -> None:
         for episode in track(range(world.episodes), "episodes", console=console, disable=not console.is_terminal):
             for now in world.play(episode):
                 sink.add(now)
-        sink.close()
-        os.replace(partial, path)
-    finally:
-        sink.close()
-        partial.unlink(missing_ok=True)
+            file.write(sink.read())
+        file.write(sink.end())
+
+    write_atomically(path, write)
 
 
 class _RerunSink:
-    """The file, which grows instant by instant."""
+    """The recording, which grows instant by instant."""
 
-    def __init__(self, world: WatchedWorld, path: Path) -> None:
+    def __init__(self, world: WatchedWorld) -> None:
         self._rerun = _rerun()
         self._world, self._critic, self._bodies = world, StateCritic(world.trained), bodies_of(world.env)
         self._poses: NDArray[Any] | None = None
@@ -68,16 +70,22 @@ class _RerunSink:
             if not is_shown_as_picture(sense)
         }
         self._to = self._rerun.RecordingStream(APPLICATION)
-        self._to.save(path, _arrangement(world, self._parts))
+        self._bytes = self._to.binary_stream()
         self._to.set_log_time_enabled(False)
         self._to.set_log_tick_enabled(False)
         self._to.send_recording_name(f"{world.trained.env_id}, {world.config.run}")
+        self._to.send_blueprint(_arrangement(world, self._parts))
         self._name_the_lines()
 
-    def close(self) -> None:
-        """Write what is left."""
-        self._to.flush()
+    def read(self) -> bytes:
+        """All that came since the last call, as it stands in a file."""
+        coded: bytes | None = self._bytes.read()
+        return coded or b""
+
+    def end(self) -> bytes:
+        """The last bytes of the file."""
         self._to.disconnect()
+        return self.read()
 
     def add(self, now: Moment) -> None:
         """All of one instant."""

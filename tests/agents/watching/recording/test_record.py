@@ -180,6 +180,22 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
     data = Dataset(tmp_path / "data")
     assert len(data) == 1
     np.testing.assert_array_equal(data.episode(0).frames[ACTION], episode(3, 1).frames[ACTION])
+    with pytest.raises(OSError, match="No space left"):  # at the first word on what is recorded
+        record(RecordConfig("random", tmp_path / "more", episodes=1, env="CartPole-v1"))
+
+
+def test_a_disk_that_fills_up_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = DatasetWriter.append
+
+    def full_at_the_second(self: DatasetWriter, episodes: Any) -> None:
+        if self.episodes:
+            raise OSError(28, "No space left on device")
+        writing(self, episodes)
+
+    monkeypatch.setattr(DatasetWriter, "append", full_at_the_second)
+    with pytest.raises(OSError, match=r"No space left on device; the 10 episodes that are in .* stay, 10 are lost"):
+        record(RecordConfig("random", tmp_path / "data", episodes=20, env="CartPole-v1"))
+    assert len(Dataset(tmp_path / "data")) == 10
 
 
 @pytest.mark.parametrize(
