@@ -104,8 +104,8 @@ class WatchedWorld:
             yield Moment(episode, step, observation, action, decision, reward, total, info, over)
             if action is None:
                 return
-            raw, reward, terminated, truncated, info = self.env.step(action[0])
-            reward = float(reward)
+            raw, gained, terminated, truncated, info = self.env.step(action[0])
+            reward = float(gained)
             step, total, over = step + 1, total + reward, bool(terminated or truncated)
 
     def _cut(self, step: int) -> bool:

@@ -164,7 +164,7 @@ class _RerunSink:
         if shape.kind == "capsule":  # which rerun begins at one end, where MuJoCo has it around its centre
             begin = shape.place - _axis(shape.turned) * size[1]
             return rerun.Capsules3D(lengths=[2 * size[1]], radii=[size[0]], translations=[begin], **at, **full)
-        if shape.kind == "mesh":
+        if shape.vertices is not None:
             vertices = np.einsum("ij,vj->vi", _matrix(shape.turned), shape.vertices) + shape.place
             return rerun.Mesh3D(vertex_positions=vertices, triangle_indices=shape.faces, albedo_factor=shape.colour)
         radii = size if shape.kind == "ellipsoid" else np.full(3, size[0])
