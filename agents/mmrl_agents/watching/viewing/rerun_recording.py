@@ -15,7 +15,7 @@ import io
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +44,11 @@ def record_for_rerun(world: WatchedWorld, path: Path, console: Console) -> None:
     its log alone.
     """
     sink = _RerunSink(world)
-
-    def write(file: IO[bytes]) -> None:
-        for episode in track(range(world.episodes), "episodes", console=console, disable=not console.is_terminal):
-            for now in world.play(episode):
-                sink.add(now)
-            file.write(sink.read())
-        file.write(sink.end())
-
-    write_atomically(path, write)
+    for episode in track(range(world.episodes), "episodes", console=console, disable=not console.is_terminal):
+        for now in world.play(episode):
+            sink.add(now)
+    coded = sink.coded()
+    write_atomically(path, lambda file: file.write(coded))
 
 
 class _RerunSink:
@@ -77,15 +73,11 @@ class _RerunSink:
         self._to.send_blueprint(_arrangement(world, self._parts))
         self._name_the_lines()
 
-    def read(self) -> bytes:
-        """All that came since the last call, as it stands in a file."""
-        coded: bytes | None = self._bytes.read()
-        return coded or b""
-
-    def end(self) -> bytes:
-        """The last bytes of the file."""
+    def coded(self) -> bytes:
+        """The whole file; rerun gives it at once or not at all, so that it lies in memory until then."""
+        coded: bytes = self._bytes.read()
         self._to.disconnect()
-        return self.read()
+        return coded
 
     def add(self, now: Moment) -> None:
         """All of one instant."""
