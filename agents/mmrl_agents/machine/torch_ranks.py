@@ -6,6 +6,7 @@ the same bits; everything else is gathered in the order of the ranks, and added 
 
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from mmrl_agents.machine.ranks import ALONE, Ranks
 Item = TypeVar("Item")
 
 _RENDEZVOUS_S = 300.0
+_LOOK_S = 0.02
 _ANSWER_S = 5.0  # for the others to say that they wait too
 
 
@@ -65,10 +67,11 @@ def _met(timeout_s: float) -> Store:
     try:
         store, rank, count = next(rendezvous("env://", timeout=timedelta(seconds=min(timeout_s, _RENDEZVOUS_S))))
         store.set_timeout(timedelta(seconds=timeout_s))
+        name = name_of_meeting(store, rank, count, timeout_s)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         dist.init_process_group(
             backend,
-            store=PrefixStore("group", store),
+            store=PrefixStore(f"{name}/group", store),
             rank=rank,
             world_size=count,
             timeout=timedelta(seconds=timeout_s),
@@ -79,7 +82,32 @@ def _met(timeout_s: float) -> Store:
             f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} did not meet the others at {where}: {reason}; "
             "all of them have to be started, with one --rdzv-endpoint that each can reach"
         ) from error
-    return PrefixStore("word", store)
+    return PrefixStore(f"{name}/word", store)
+
+
+def name_of_meeting(store: Store, rank: int, count: int, timeout_s: float) -> str:
+    """A name that those who are here now have in common, and nobody before them.
+
+    The store of torchrun outlives processes that it starts anew, and still holds the addresses of those that are gone.
+    So each of the others says a word of its own, and the first answers to that. Raises RuntimeError where one is
+    missing after `timeout_s`.
+    """
+    own = secrets.token_hex(8)
+    if rank:
+        store.set(f"hello/{rank}", own)
+        name: str = store.get(f"name/{own}").decode()
+        store.set(f"heard/{name}/{rank}", "")
+        return name
+    missing, end = set(range(1, count)), time.monotonic() + timeout_s
+    while missing:
+        for other in sorted(missing):
+            if store.check([f"hello/{other}"]):  # or what was left of one who is gone
+                store.set(f"name/{store.get(f'hello/{other}').decode()}", own)
+        missing = {other for other in missing if not store.check([f"heard/{own}/{other}"])}
+        if missing and time.monotonic() > end:
+            raise RuntimeError(f"process {', '.join(map(str, sorted(missing)))} did not come within {timeout_s:g} s")
+        time.sleep(_LOOK_S)
+    return own
 
 
 def _leave_id(rank: int) -> None:

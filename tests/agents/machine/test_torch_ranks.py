@@ -4,18 +4,21 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl_agents.learning.ppo_agent import PPOAgent
 from mmrl_agents.machine.cpu import share_cores
 from mmrl_agents.machine.ranks import ALONE
-from mmrl_agents.machine.torch_ranks import joined_ranks
+from mmrl_agents.machine.torch_ranks import joined_ranks, name_of_meeting
 from mmrl_agents.records.checkpoint import load_checkpoint
 from mmrl_agents.records.runs import RunFolder
 from mmrl_agents.training.trainer import Trainer
@@ -157,6 +160,27 @@ def test_ranks_that_cannot_be_met_are_named_with_their_place(monkeypatch: pytest
     expected = f"process 1 of 2 did not meet the others at 127.0.0.1:{port}: .*; all of them have to be started"
     with pytest.raises(ValueError, match=expected), joined_ranks(1.0):
         pass
+
+
+def test_processes_that_are_started_anew_meet_under_another_name() -> None:
+    """In the store of those before them, in which one of three had got no further than to say hello."""
+    store = dist.HashStore()
+    store.set_timeout(timedelta(seconds=60))
+    names = []
+    for _ in range(3):
+        store.set("hello/2", "somebody who is gone")
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda rank: name_of_meeting(store, rank, 3, 60.0), (2, 0, 1)))
+        assert len(set(found)) == 1
+        names += found[:1]
+    assert len(set(names)) == 3
+
+
+def test_a_process_that_does_not_come_is_named() -> None:
+    store = dist.HashStore()
+    store.set("hello/1", "somebody who is gone")
+    with pytest.raises(RuntimeError, match=r"process 1, 2 did not come within 0\.1 s"):
+        name_of_meeting(store, 0, 3, 0.1)
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
