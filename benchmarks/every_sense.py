@@ -25,7 +25,7 @@ PAGE, PICTURES = "every_sense.md", "images/senses"
 
 
 @dataclass(frozen=True)
-class Shown:
+class SenseOnPage:
     """How a sense is shown, and the words on its worth, which no program can find."""
 
     env: str
@@ -46,81 +46,81 @@ _FORCE = (
     "([Peg insertion](peg_insertion.md)), no plug is declared home at the right instant ([A plug that clicks]"
     "(click_plug.md)), and nearly every board is scratched ([Wiping](wipe.md))."
 )
-SENSES: Mapping[str, Shown] = {
-    "camera": Shown(PEG, 12, _CAMERA),
-    "fixed_camera": Shown(
+SENSES: Mapping[str, SenseOnPage] = {
+    "camera": SenseOnPage(PEG, 12, _CAMERA),
+    "fixed_camera": SenseOnPage(
         PEG, 25, "In place of `camera`, or beside it. From far away a gap of a millimetre is less than a pixel."
     ),
-    "coarse_camera": Shown(
+    "coarse_camera": SenseOnPage(
         PEG,
         12,
         "The only picture of `mmrl/PegInsertionBlurred-v0`: where it ends, touch begins ([Peg "
         "insertion](peg_insertion.md)).",
     ),
-    "depth": Shown(PEG, 25, "No task has it unasked; it does not depend on light and colour."),
-    "fixed_depth": Shown(PEG, 25, "As `depth`, from a stand."),
-    "point_cloud": Shown(
+    "depth": SenseOnPage(PEG, 25, "No task has it unasked; it does not depend on light and colour."),
+    "fixed_depth": SenseOnPage(PEG, 25, "As `depth`, from a stand."),
+    "point_cloud": SenseOnPage(
         PEG,
         25,
         "No task has it unasked; it stands in for `depth` where a policy is to see places and no pixels ([Sets "
         "and words](sensors.md#sets-and-words)).",
     ),
-    "force_torque": Shown("mmrl/Wipe-v0", 40, _FORCE),
-    "tip_force_torque": Shown(
+    "force_torque": SenseOnPage("mmrl/Wipe-v0", 40, _FORCE),
+    "tip_force_torque": SenseOnPage(
         "mmrl/Wipe-v0", 40, "As `force_torque`, about the tip: the torque says on which side the tip touches."
     ),
-    "tactile": Shown(
+    "tactile": SenseOnPage(
         "mmrl/GraspedInsertion-v0",
         12,
         "A peg that is held askew is put in by the map of its pad; a script without it has 0 % ([A peg in the "
         "grasp](grasped_insertion.md), [Touch on a pad](tactile.md)).",
     ),
-    "slip": Shown(
+    "slip": SenseOnPage(
         "mmrl/FragileLift-v0",
         22,
         "Lifting a thing of unknown weight and strength: a script with it lifts 60 points more than the best grip "
         "without touch ([Lifting](fragile_lift.md)).",
     ),
-    "force_limit": Shown(
+    "force_limit": SenseOnPage(
         "mmrl/PegInsertionGentle-v0",
         25,
         "Says how hard the block may be pressed, where that differs from episode to episode ([Peg "
         "insertion](peg_insertion.md)).",
     ),
-    "proprioception": Shown(
+    "proprioception": SenseOnPage(
         PEG,
         25,
         "Says where the tool is and how fast; to a policy that sees its tool it is worth little ([Wiping](wipe.md)).",
     ),
-    "joint_proprioception": Shown(
+    "joint_proprioception": SenseOnPage(
         PEG,
         25,
         "The sense of robots that are driven by their joints: of a walker those of its legs ([Walking](toddler.md)), "
         "of a robot of your own those that you name ([Robot](robots.md)).",
     ),
-    "imu": Shown(WALK, 20, "Says how a walker leans and turns ([Walking](toddler.md))."),
-    "feet": Shown(WALK, 20, "Says which foot stands ([Walking](toddler.md))."),
-    "hole_estimate": Shown(
+    "imu": SenseOnPage(WALK, 20, "Says how a walker leans and turns ([Walking](toddler.md))."),
+    "feet": SenseOnPage(WALK, 20, "Says which foot stands ([Walking](toddler.md))."),
+    "hole_estimate": SenseOnPage(
         "mmrl/ClickPlug-v0",
         30,
         "In place of a camera, with an error as of a detector: `mmrl/PegInsertionBlind-v0` and the plug that "
         "clicks ([A plug that clicks](click_plug.md)).",
     ),
-    "holes": Shown(
+    "holes": SenseOnPage(
         "mmrl/ToldInsertion-v0", 20, "The holes that an instruction is about ([Told insertion](told_insertion.md))."
     ),
-    "instruction": Shown(
+    "instruction": SenseOnPage(
         "mmrl/ToldInsertion-v0",
         20,
         "Says which of four holes is meant; who does not listen has a quarter ([Told insertion](told_insertion.md)).",
     ),
-    "microphone": Shown(
+    "microphone": SenseOnPage(
         "mmrl/ClickPlug-v0",
         45,
         "In place of the wrench at the plug that clicks, for a script ([A plug that clicks](click_plug.md), "
         "[Sound](sound.md)).",
     ),
-    "tap_sound": Shown(
+    "tap_sound": SenseOnPage(
         "mmrl/TapToHear-v0",
         24,
         "Says what a block is made of; without it a quarter can be had by guessing ([Tapping to "
@@ -153,7 +153,7 @@ def _table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def section(name: str, shown: Shown, tasks: Iterable[str]) -> str:
+def section(name: str, shown: SenseOnPage, tasks: Iterable[str]) -> str:
     """One sense: words, declaration, picture, worth."""
     sensor = mmrl_envs.make_sensor(name)
     sense = sensor.modality

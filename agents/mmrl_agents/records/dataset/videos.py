@@ -1,4 +1,4 @@
-"""Pictures of a camera as a video: smaller than a PNG each, and not exact.
+"""Pictures of a camera as a video, which is not exact.
 
 H x W is the size of a picture.
 """

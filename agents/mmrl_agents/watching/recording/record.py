@@ -51,7 +51,7 @@ class RecordConfig:
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
     pictures: Literal["image", "video"] = "image"
-    """image: a PNG in each frame, exact. video: an MP4 of each camera of three channels, smaller and not exact."""
+    """image: a PNG in each frame, exact. video: an MP4 of each camera of three channels, not exact."""
     checkpoint: str = "best"
     """best, last or a checkpoint file, of a run."""
     trust: tuple[str, ...] = ()
