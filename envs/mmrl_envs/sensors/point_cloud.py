@@ -15,6 +15,8 @@ from mmrl_envs.sensors.camera import MAX_DEPTH_M, Mount, Place, placed_camera
 
 MOST_POINTS = 4096
 """M at most: a depth image of 64 x 64 pixels."""
+LEAST_REACH_M = 1e-3
+"""Least reach in metres: within none no point would ever exist."""
 
 
 class PointCloud(Sensor):
@@ -28,8 +30,8 @@ class PointCloud(Sensor):
         name: key in the observation.
         points: M, from 1 to 4096.
         view: "wrist", "fixed" or "head", as of `Camera`.
-        reach_m: depth in metres from which a point does not exist; unset is twice the distance of the place that the
-            camera looks at.
+        reach_m: depth in metres from which a point does not exist, at least 1 mm; unset is twice the distance of the
+            place that the camera looks at.
         rate_hz: readings per second.
         position: as in `Camera`, and so for the next three.
         target: likewise.
@@ -63,7 +65,7 @@ class PointCloud(Sensor):
         self._rays = _rays(self._place.mount, self._side)[self._pixels]
         self._origin = np.subtract(self._place.mount.position, self._place.mount.target)
         reach = min(2.0 * float(np.linalg.norm(self._origin)), MAX_DEPTH_M)
-        self._reach = reach if reach_m is None else number("reach_m", reach_m, 0.0, MAX_DEPTH_M)
+        self._reach = reach if reach_m is None else number("reach_m", reach_m, LEAST_REACH_M, MAX_DEPTH_M)
         self.modality = Modality(
             name=name,
             shape=(points, 4),

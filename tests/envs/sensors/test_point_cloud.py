@@ -118,6 +118,8 @@ def test_a_walker_sees_the_ground_as_points() -> None:
 def test_a_cloud_of_no_points_or_too_many_is_refused(points: Any) -> None:
     with pytest.raises(ValueError, match=f"points must be a whole number from 1 to 4096, got {points}"):
         PointCloud(points=points)
+    with pytest.raises(ValueError, match=r"reach_m must be a number, in \[0.001, .*\], got 0"):
+        PointCloud(reach_m=0.0)
 
 
 def test_any_number_of_points_will_do() -> None:

@@ -27,6 +27,8 @@ _FLAT = 1e-5
 """How far inside its hull a mesh may have a face, as a share of its size, and still count as convex."""
 _FAR = 1e3
 """Distance of a face that is not there, metres."""
+_SURELY = 1e-6
+"""By how much a face must be further than another to be left out, metres: more than images are rounded by."""
 _GEOM = mujoco.mjtGeom
 
 
@@ -45,8 +47,23 @@ class GridOnPlane:
 
     def affine(self, constant: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Parts by row, (n, F, rows), and by column of constant - normal.(p + u a + v b), of (n, F) and (n, F, 3)."""
+        return self._parts(*self._planes(constant, normal))
+
+    def affine_of_nearest(self, constant: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `affine`, without the planes that are further than another one at every point of every world."""
+        start, slope = self._planes(constant, normal)
+        reach = np.abs(slope[:, :, 0]) * _half(self.u) + np.abs(slope[:, :, 1]) * _half(self.v)
+        middle = start - slope[:, :, 0] * self.u.mean() - slope[:, :, 1] * self.v.mean()
+        beyond = (middle + reach).min(axis=1, keepdims=True) + _SURELY
+        near = np.flatnonzero((middle - reach <= beyond).any(axis=0))
+        return self._parts(start[:, near], slope[:, near])
+
+    def _planes(self, constant: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distances of planes at the origin, (n, F), and how they fall along a and b, (n, F, 2)."""
         start = constant - np.einsum("nfi,ni->nf", normal, self.origin)
-        slope = normal @ self.along[:, :2].transpose(0, 2, 1)  # (n, F, 2)
+        return start, normal @ self.along[:, :2].transpose(0, 2, 1)
+
+    def _parts(self, start: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
         rows, columns = start[:, :, None] - slope[:, :, 1:] * self.v, -slope[:, :, :1] * self.u
         return rows.astype(PRECISION), columns.astype(PRECISION)
 
@@ -96,11 +113,12 @@ class Polytope(Solid):
         self._offset[world, : len(normal)] = offset + turned @ place
 
     def depth(self, worlds: Indices, grid: GridOnPlane) -> FloatArray:
-        rows, columns = grid.affine(self._offset[worlds], self._normal[worlds])
-        first, *others = _nearest_somewhere(rows, columns)
-        deepest = _image(rows[:, first], columns[:, first])
+        offset = self._offset[worlds]
+        count = np.count_nonzero((offset < _FAR).any(axis=0))  # those that a shape has come first
+        rows, columns = grid.affine_of_nearest(offset[:, :count], self._normal[worlds, :count])
+        deepest = _image(rows[:, 0], columns[:, 0])
         image = np.empty_like(deepest)
-        for face in others:
+        for face in range(1, rows.shape[1]):
             np.minimum(deepest, _image(rows[:, face], columns[:, face], image), out=deepest)
         return deepest
 
@@ -233,11 +251,9 @@ def _image(rows: FloatArray, columns: FloatArray, out: NDArray[Any] | None = Non
     return image
 
 
-def _nearest_somewhere(rows: FloatArray, columns: FloatArray) -> NDArray[np.intp]:
-    """The faces that are nearest at some point of some world, or may be: the others are further than one everywhere."""
-    ends = [np.sort(parts[:, :, [0, -1]], axis=2) for parts in (rows, columns)]  # they are affine
-    least, most = np.moveaxis(ends[0] + ends[1], 2, 0)  # (n, F) each
-    return np.flatnonzero((least <= most.min(axis=1, keepdims=True)).any(axis=0))
+def _half(places: FloatArray) -> float:
+    """Half of the length over which places lie that are evenly spaced."""
+    return float(abs(places[-1] - places[0]) / 2)
 
 
 def _frame(model: mujoco.MjModel, geom: int) -> tuple[FloatArray, FloatArray]:

@@ -86,7 +86,8 @@ class Taxels:
         deep = np.maximum(depth, 0.0, dtype=along_x.dtype)
         # pad by pad: in one product over all of them the last digits would depend on how many there are
         felt = (along_y @ (deep @ along_x.T)).astype(np.float64)
-        felt *= self.there
+        if self.masked:
+            felt *= self.there
         total = felt.sum(axis=(1, 2), keepdims=True)
         nothing = total[:, 0, 0] <= _NOTHING
         if nothing.any():

@@ -61,6 +61,24 @@ def test_depth_is_the_distance_to_the_surface(name: str) -> None:
     assert (depth[expected < -1e-5] < 0).all()
 
 
+def test_faces_that_are_left_out_are_the_nearest_nowhere() -> None:
+    """Of worlds whose shapes have different numbers of faces, which are turned in any way."""
+    models = [compiled(BODIES[name]) for name in ("potato", "tetrahedron", "potato")]
+    (solid,) = solids_of(models, "object", 3)
+    for world, model in enumerate(models):
+        solid.take(world, model)
+    normal, offset = solid.arrays()["normal"], solid.arrays()["offset"]
+    rng, near, kept = np.random.default_rng(0), PLACES / 4, []
+    for _ in range(20):
+        along = np.stack([np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in models])
+        grid = GridOnPlane(rng.normal(0.0, 0.004, (3, 3)), along, near, near + 0.003)
+        rows, columns = grid.affine(offset, normal)
+        every = rows[:, :, :, None] + columns[:, :, None]
+        np.testing.assert_array_equal(solid.depth(np.arange(3), grid), every.min(axis=1))
+        kept.append(grid.affine_of_nearest(offset, normal)[0].shape[1])
+    assert np.mean(kept) < normal.shape[1] - 1
+
+
 def test_every_world_has_the_geometry_that_its_model_has() -> None:
     model = compiled(BODIES["box"])
     wider = compiled(geom("box", 0.009, 0.009, 0.012, **TILTED))
