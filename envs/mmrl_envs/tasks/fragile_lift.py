@@ -37,7 +37,7 @@ HALF_SIZE = (0.010, 0.008, 0.030)
 HIGH_M, HOLD_STEPS = 0.03, 10
 """Height to which the object must be lifted, and control steps for which it must be there."""
 MOST_SHARE, SPARE_N = 2.0, 0.3
-"""An object breaks under this multiple of the force that it needs, and so many newtons more."""
+"""An object breaks under this multiple of the force that it needs, by default, and so many newtons more."""
 IMPEDANCE_RATIO = 50.0
 """Of friction to normal force in contacts."""
 _GRAVITY = 9.81
@@ -65,12 +65,14 @@ class FragileLift(Task):
     robot: Gripper
     senses = (
         TactilePad(pads=PADS, body="object"),
-        Slip(pads=PADS, body="object"),
+        # three seconds, all of an episode: how long it has slid tells how hard to grip
+        Slip(pads=PADS, body="object", history=60),
         JointProprioception(rate_hz=20, history=1, joints=(LIFT,), low=(-1.0,), high=(1.0,)),
     )
     parameters = (
         Parameter("log_mass", (float(np.log(0.05)), float(np.log(0.6))), -3.5, 0.0, "logarithm of the mass in kg"),
         Parameter("friction", (0.25, 1.0), 0.1, 1.5, "sliding friction of the object"),
+        Parameter("most_share", MOST_SHARE, 1.2, 50.0, "force that breaks the object, by the force that it needs"),
     )
     figures = (
         Figure("height_m", "m", "last", "high", "How high the object is."),
@@ -126,7 +128,7 @@ class FragileLift(Task):
         self._write_mass(worlds, mass)
         write_sliding(self.world, worlds, self._geom, friction)
         self._needed[worlds] = mass * _GRAVITY / (2.0 * friction)
-        self._limit[worlds] = MOST_SHARE * self._needed[worlds] + SPARE_N
+        self._limit[worlds] = context["most_share"] * self._needed[worlds] + SPARE_N
         self._friction[worlds] = friction
         self._broken[worlds], self._held[worlds] = False, 0
         self._height[worlds], self._grip[worlds], self._sliding[worlds] = 0.0, 0.0, 0.0

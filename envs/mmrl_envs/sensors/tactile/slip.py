@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import MLP, EncoderSpec, Modality
+from mmrl.modality import MLP, EncoderSpec, Modality, TemporalConv
+from mmrl_envs.arguments import whole
 from mmrl_envs.sensors.base import Requires, Sensor, View
 
 FASTEST = 1.0
@@ -20,6 +21,8 @@ _LEAST_N = 1e-6
 class Slip(Sensor):
     """Speed along x and y of each pad at which a body slides over it, in m/s, 0 where it does not touch: (2 P,).
 
+    With `history` it is a window (T, 2 P): how long something has slid tells how much firmer it must be gripped.
+
     It is that of the point of the body at the middle of the pad, so that turning about the pad's normal is no slip. The
     pads are those of `TactilePad`.
 
@@ -28,6 +31,7 @@ class Slip(Sensor):
         pads: mounts of the pads.
         body: name of the body.
         rate_hz: readings per second.
+        history: T; unset is the newest reading alone.
         encoder: how a policy encodes it; unset is a small network that tells 2 mm/s from rest.
     """
 
@@ -40,6 +44,7 @@ class Slip(Sensor):
         pads: tuple[str, ...] = ("pad",),
         body: str = "object",
         rate_hz: float = 20.0,
+        history: int | None = None,
         encoder: EncoderSpec | None = None,
     ) -> None:
         pads = (pads,) if isinstance(pads, str) else tuple(pads)
@@ -47,15 +52,18 @@ class Slip(Sensor):
         self.noise_unit = 1e-3
         sides = ("",) if len(pads) == 1 else tuple(f"{pad} " for pad in pads)
         size = 2 * len(pads)
+        scales = ((20.0,) * size, (300.0,) * size)
+        usual = MLP((32,), 32, scales) if history is None else TemporalConv((16, 32, 32), features=64, squash=scales)
         self.modality = Modality(
             name=name,
             shape=(size,),
             rate_hz=rate_hz,
+            history=None if history is None else whole("history", history, 1),
             low=-FASTEST,
             high=FASTEST,
             unit="m/s",
             labels=tuple(f"{side}{axis}" for side in sides for axis in "xy"),
-            encoder=encoder or MLP(hidden=(32,), features=32, squash=((20.0,) * size, (300.0,) * size)),
+            encoder=encoder or usual,
         )
 
     def install(self, spec: mujoco.MjSpec) -> None:

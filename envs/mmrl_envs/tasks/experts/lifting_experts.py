@@ -40,7 +40,7 @@ class SlipServo:
 
     def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Actions (N, 2) for slip of one episode, which must be its next."""
-        slip = np.abs(observation["slip"].astype(np.float64)).max(axis=1)
+        slip = np.abs(observation["slip"][:, -1].astype(np.float64)).max(axis=1)
         force = np.full(len(slip), self._first) if self._force is None else self._force
         self._force = np.where((slip > self._slip) & (self._steps >= SETTLING_STEPS), force * self._harder, force)
         return _action(self._gripping, self._force, self._lifts())
