@@ -86,10 +86,14 @@ def _hand_camera() -> Camera:
     )
 
 
+_ROUGH = (1e-3, 1e-3, 1e-3, 1e-2, 0.1, 0.1, 0.1, 1.0)
+"""Deviation of proprioception: places in metres and radians, velocities faster than the ball ever moves."""
+
+
 def _rough_proprioception() -> Proprioception:
-    """One reading a control step, to 1 mm and 1 cm/s: exact ones, or many of them, would tell of contact."""
+    """One reading a control step, to 1 mm and 10 cm/s: better ones, or many of them, would tell of contact."""
     sensor = Proprioception(rate_hz=20.0, history=1)
-    sensor.modality = replace(sensor.modality, noise=Gaussian(sensor.noise_unit))
+    sensor.modality = replace(sensor.modality, noise=Gaussian(_ROUGH))
     return sensor
 
 
