@@ -27,7 +27,7 @@ from mmrl_envs.robots.car import Car, Levels, Throttle
 from mmrl_envs.robots.slot_world import GRIP, SLOT, Slot, Slots, SlotWorld
 from mmrl_envs.scenes.groups import TABLE_GROUP
 from mmrl_envs.task import Outcome, Start, Task
-from mmrl_envs.tasks.slot.pictures import HEIGHT, WIDTH, Pictures, TrackCamera, as_grey, draw_cars, empty_track
+from mmrl_envs.tasks.slot.pictures import HEIGHT, WIDTH, Pictures, TrackCamera, as_grey, draw_cars, empty_track, mirror
 from mmrl_envs.tasks.slot.tracks import BOARD_M, TIGHTEST_M, Corners, known_tracks, own_track
 
 FLYING_AFTER_S = 5.0
@@ -39,6 +39,10 @@ USUAL_SPEED = 2.5
 LATEST_S = 0.1
 """Greatest age of a picture in seconds."""
 AHEAD_M = np.arange(9) * 0.1
+MIRRORED = ("no", "sideways", "upside_down", "both")
+"""How pictures may be mirrored: a car on a mirrored track moves alike, so that one track is four to see."""
+_OTHER_WAY = (1, 2)
+"""Those that turn left bends into right ones."""
 BOXES = 128
 """Boxes of which a spectator's slot is made."""
 
@@ -90,6 +94,7 @@ class SlotCar(Task):
             Parameter("start_share", (0.0, 1.0), 0.0, 1.0, "place on the track at the start, as a share of its length"),
             Parameter("picture_gain", (0.9, 1.1), 0.2, 2.0, "brightness of the pictures as a share of the usual one"),
             Parameter("latency_s", 0.04, 0.0, LATEST_S, "age of the newest picture in seconds"),
+            Choice("mirrored", "no", MIRRORED, "whether pictures are those of the mirrored track", group="mirrors"),
         )
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
@@ -128,7 +133,7 @@ class SlotCar(Task):
         self._control_s = world.substeps / world.physics_hz
         self._begun_at, self._flying_from, self._place, self._time, self._crossed = (np.zeros(n) for _ in range(5))
         self._lap_time, self._gain, self._age = np.full(n, np.inf), np.ones(n), np.zeros(n, np.intp)
-        self._track = np.zeros(n, np.intp)
+        self._track, self._mirrored = np.zeros(n, np.intp), np.zeros(n, np.intp)
         self._past = np.zeros((n, round(LATEST_S * world.physics_hz) + 1, 4))  # (N, D + 1, 4), oldest first
         self._empty: Pictures = np.zeros((n, HEIGHT, WIDTH), np.uint8)
         self._pictures: Pictures = np.zeros((n, HEIGHT, WIDTH, 2), np.uint8)
@@ -146,6 +151,7 @@ class SlotCar(Task):
         self._time[worlds], self._crossed[worlds], self._lap_time[worlds] = 0.0, np.nan, np.inf
         self._age[worlds] = np.rint(context["latency_s"] * self.world.physics_hz)
         self._gain[worlds] = context["picture_gain"]
+        self._mirrored[worlds] = context["mirrored"]
         levels = np.stack([self._levels(number) for number in track.tolist()])
         self._empty[worlds] = as_grey(levels * context["picture_gain"][:, None, None])
         self._pictures[worlds] = self._drawn(worlds, state)[..., None]
@@ -209,13 +215,22 @@ class SlotCar(Task):
         pin, yaw = self.slots.points[entries], self.slots.heading[entries] + b
         pictures: Pictures = self._empty[worlds]
         draw_cars(pictures, pin, yaw, self._gain[worlds], self.motion)
+        mirror(pictures, *divmod(self._mirrored[worlds], 2))
         return pictures
 
     def privileged(self) -> NDArray[np.float32]:
         s, v, b, r = self.world.current(SLOT).T
         phase = 2 * np.pi * s / self.slots.length[self._track]
         ahead = self.slots.curvature[self.slots.entries(self._track[:, None], s[:, None] + AHEAD_M)]
-        columns = [np.sin(phase), np.cos(phase), v / 3.0, b, r / 5.0, *(ahead.T * TIGHTEST_M)]
+        turned = np.where(np.isin(self._mirrored, _OTHER_WAY), -1.0, 1.0)
+        columns = [
+            np.sin(phase),
+            np.cos(phase),
+            v / 3.0,
+            turned * b,
+            turned * r / 5.0,
+            *(turned * ahead.T * TIGHTEST_M),
+        ]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def field(self, name: str) -> NDArray[Any]:
@@ -223,4 +238,4 @@ class SlotCar(Task):
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         courses = ("begun_at", "flying_from", "place", "time", "crossed", "lap_time", "track", "past")
-        return {name: vars(self)[f"_{name}"] for name in (*courses, "gain", "age", "empty", "pictures")}
+        return {name: vars(self)[f"_{name}"] for name in (*courses, "gain", "age", "mirrored", "empty", "pictures")}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.arrays import FloatArray
+from mmrl.arrays import FloatArray, IntArray
 from mmrl.modality import ImageConv, Modality
 from mmrl.modality.tabled_noise import TabledGaussian
 from mmrl_envs.robots.car import Motion
@@ -61,6 +61,13 @@ def empty_track(slot: Slot) -> FloatArray:
     away = np.hypot(x[..., None] - points[:, 0], y[..., None] - points[:, 1]).min(axis=2) / PIXEL_M
     grey: FloatArray = _TABLE + (_ROAD - _TABLE) * np.clip(1.5 - away, 0.0, 1.0)
     return grey
+
+
+def mirror(pictures: Pictures, upside_down: IntArray, sideways: IntArray) -> None:
+    """Mirrors those of the pictures (n, 52, 80) for which a number (n,) is 1, in place."""
+    for axis, which in ((1, upside_down), (2, sideways)):
+        chosen = np.flatnonzero(which)
+        pictures[chosen] = np.flip(pictures[chosen], axis)
 
 
 def as_grey(levels: FloatArray) -> Pictures:

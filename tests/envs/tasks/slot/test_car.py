@@ -71,6 +71,25 @@ def test_pictures_show_the_car_where_it_was_and_the_frame_before(latency_s: floa
     assert away == pytest.approx(0.07 + latency_s * speed, abs=0.03)
 
 
+@pytest.mark.parametrize(("how", "across", "up"), [("sideways", -1, 1), ("upside_down", 1, -1), ("both", -1, -1)])
+def test_mirrored_pictures_are_those_of_the_mirrored_track(how: str, across: int, up: int) -> None:
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    bent = np.column_stack([1.2 + 0.6 * np.cos(turn), 0.78 + 0.5 * np.sin(turn) + 0.04 * np.cos(2 * turn + 0.5)])
+    tracks = {"bent": bent.tolist(), "mirror": ((bent - (1.2, 0.78)) * (across, up) + (1.2, 0.78)).tolist()}
+    same = {"start_share": 0.1, "picture_gain": 1.0, "grip": 1.0}
+    context = {**same, "track": np.array(["bent", "mirror"]), "mirrored": np.array([how, "no"])}
+    envs = make(2, tracks=tracks, context=context)
+    envs.reset(seed=0)
+    for _ in drive(envs, 0.5, 12):
+        seen = envs.unwrapped.task.field("pictures").astype(np.int64)
+        assert np.abs(seen[0] - seen[1]).max() <= 1
+        known = envs.unwrapped.task.privileged()
+        np.testing.assert_allclose(known[0], known[1], atol=2e-3)
+    plain = make(1, tracks=tracks, context={**same, "track": "bent"})
+    plain.reset(seed=0)
+    assert np.abs(plain.unwrapped.task.field("pictures")[0] - seen[0]).max() > 50
+
+
 def test_voltages_may_be_a_few_to_choose_from() -> None:
     discrete, box = make(levels=(0.0, 0.3)), make()
     assert discrete.single_action_space == gym.spaces.Discrete(2)

@@ -1,0 +1,176 @@
+"""What a representation learned without rewards is worth to a policy that knows no privileged state.
+
+    python -m benchmarks.representing --seeds 1 2 3 --output docs/results/representations
+    python -m benchmarks.representing --cases end_to_end vision_touch --output runs/shapes -- --context shape=all
+
+An objective first teaches encoders and fusion from 100,000 readings of actions that seek contact; then PPO learns a
+policy on them as they are. Beside that stand PPO end to end without privileged information, PPO with it, and PPO on
+encoders that nobody taught. Nothing but `privileged` reads the state: the critic sees what the actor sees, and no
+objective reads the state off. An episode of the square peg is 100 steps, so "episode 300" comes after 30,720 steps.
+
+What stands behind `--` is handed to all trainings. They are continued where they stopped. Letters: S = seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib
+import torch
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.training import Training, finish_all, first_step_at, metric_over_steps
+from mmrl.evaluation.rates import Rate
+from mmrl_agents.machine.description import machine
+from mmrl_agents.records.line_styles import line_style
+from mmrl_agents.records.runs import library_versions
+
+JUDGED = "judged/success_rate"
+JUDGE_EVERY = 10_240
+EPISODE_300 = 30_720
+GOAL = 0.95
+UNPRIVILEGED = ("--policy.no-privileged-critic", "--objectives", "state=null")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to come to a policy."""
+
+    taught: tuple[str, ...] = ()
+    """Objectives of a pretraining, as `--objectives` takes them; none leaves it out."""
+    network: tuple[str, ...] = ()
+    """Arguments for both trainings, such as a fusion that an objective needs."""
+    policy: tuple[str, ...] = ()
+    """Arguments for the training of the policy alone."""
+
+
+def _frozen(*taught: str, network: tuple[str, ...] = ()) -> Case:
+    return Case(taught, network, (*UNPRIVILEGED, "--freeze", "perception"))
+
+
+CASES: Mapping[str, Case] = MappingProxyType(
+    {
+        "privileged": Case(),
+        "end_to_end": Case(policy=UNPRIVILEGED),
+        "untaught": Case(policy=(*UNPRIVILEGED, "--freeze", "perception")),
+        "autoencoder": _frozen("autoencoder.weight=1"),
+        "denoising": _frozen("denoising.weight=1"),
+        "bimodal": _frozen("bimodal.weight=1"),
+        "translation": _frozen("translation.weight=1"),
+        "vision_touch": _frozen("vision_touch.weight=1"),
+        "clip": _frozen("clip.weight=1"),
+        "masked": _frozen("masked.weight=1", network=("--fusion", "transformer")),
+        "tuned": Case(("vision_touch.weight=1",), policy=UNPRIVILEGED),
+    }
+)
+"""Which policies are compared. `tuned` begins with the perception of `vision_touch` and learns on in all of it."""
+
+
+def pretraining(case: Case, seed: int, folder: Path, options: argparse.Namespace) -> Training:
+    """The training that teaches a perception."""
+    steps, data = str(options.pretrain_steps), options.data
+    method = ("--agent", "pretrain", "--pretrain.data", data, "--total-steps", steps, "--objectives", *case.taught)
+    return Training(options.env, folder / f"taught_{seed}", (*_common(seed, options), *case.network, *method))
+
+
+def learning(case: Case, seed: int, folder: Path, options: argparse.Namespace) -> Training:
+    """The training of the policy."""
+    begun = ("--init", str(folder / f"taught_{seed}")) if case.taught else ()
+    judging = ("--judge-every", str(JUDGE_EVERY), "--judge-episodes", str(options.episodes))
+    arguments = (*_common(seed, options), *case.network, *case.policy, *begun, *judging)
+    return Training(options.env, folder / f"policy_{seed}", arguments)
+
+
+def _common(seed: int, options: argparse.Namespace) -> tuple[str, ...]:
+    return ("--seed", str(seed), "--threads", "1", "--evaluate-episodes", "0", *options.train)
+
+
+def result(run: Path, episodes: int) -> dict[str, Any]:
+    """Judged success at episode 300 with its interval, best of all, and steps to the goal."""
+    steps, rates = metric_over_steps(run, JUDGED)
+    early = next((rate for step, rate in zip(steps, rates, strict=True) if step >= EPISODE_300), None)
+    interval = None if early is None else Rate(round(early * episodes), episodes).interval
+    return {
+        "run": run.name,
+        "episode_300": early,
+        "wilson_95": interval,
+        "steps_to_goal": first_step_at(run, JUDGED, GOAL),
+        "steps": steps,
+        "judged": rates,
+    }
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """One line a policy."""
+    shown = Table("trained", "run", "judged at episode 300, %", "steps to 95 %", "judged last, %")
+    for name, results in found.items():
+        for one in results:
+            low, high = one["wilson_95"] or (float("nan"),) * 2
+            early = "-" if one["episode_300"] is None else f"{one['episode_300']:.0%} [{low:.0%}, {high:.0%}]"
+            reached = f"{one['steps_to_goal']:,}" if one["steps_to_goal"] else "-"
+            shown.add_row(name, one["run"], early, reached, f"{one['judged'][-1]:.0%}")
+    return shown
+
+
+def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Judged success of every policy against steps of its learning."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
+    for index, (name, results) in enumerate(found.items()):
+        for number, one in enumerate(results):
+            shares = [100 * rate for rate in one["judged"]]
+            axes.plot(one["steps"], shares, label=None if number else name, **line_style(index))
+    axes.axvline(EPISODE_300, color="0.6", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="environment steps of policy learning", ylabel="judged success, %", ylim=(0, 102))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def parsed() -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="mmrl/PegInsertion-v0")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--pretrain-steps", type=int, default=100_000)
+    parser.add_argument("--data", default="contact", help="what the objectives learn from, as mmrl pretrain takes it")
+    parser.add_argument("--episodes", type=int, default=100, help="of each evaluation during training")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each")
+    parser.add_argument("--runs", type=Path, default=Path("runs/representing"))
+    parser.add_argument("--output", type=Path, required=True, help="prefix of the .json and .png written")
+    parser.add_argument("train", nargs="*", help="arguments for all trainings, behind --")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Command line."""
+    options = parsed()
+    folders = {name: options.runs / options.output.name / name for name in options.cases}
+    pairs = [(CASES[name], seed, folder) for name, folder in folders.items() for seed in options.seeds]
+    finish_all([pretraining(case, seed, at, options) for case, seed, at in pairs if case.taught], options.jobs)
+    finish_all([learning(case, seed, at, options) for case, seed, at in pairs], options.jobs)
+    found = {
+        name: [result(folder / f"policy_{seed}", options.episodes) for seed in options.seeds]
+        for name, folder in folders.items()
+    }
+    about = {"env": options.env, "seeds": options.seeds, "data": options.data, "pretrain_steps": options.pretrain_steps}
+    versions = {"machine": machine(torch.device("cpu")), "versions": library_versions()}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.with_suffix(".json").write_text(json.dumps({**about, **versions, "cases": found}, indent=1) + "\n")
+    draw(found, options.output.with_suffix(".png"))
+    Console().print(table(found))
+
+
+if __name__ == "__main__":
+    main()
