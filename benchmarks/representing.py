@@ -1,4 +1,4 @@
-"""What a representation learned without rewards is worth to a policy that knows no privileged state.
+"""Representations learned without rewards, compared by policies learned on them without privileged state.
 
     python -m benchmarks.representing --seeds 1 2 3 --output docs/results/representations
     python -m benchmarks.representing --cases end_to_end vision_touch --output runs/shapes -- --context shape=all
