@@ -115,8 +115,8 @@ SENSES: Mapping[str, SenseOnPage] = {
         "Says which of four holes is meant; who does not listen has a quarter ([Told insertion](told_insertion.md)).",
     ),
     "microphone": SenseOnPage(
-        "mmrl/ClickPlug-v0",
-        45,
+        "mmrl/TapToHear-v0",
+        12,
         "In place of the wrench at the plug that clicks, for a script ([A plug that clicks](click_plug.md), "
         "[Sound](sound.md)).",
     ),
