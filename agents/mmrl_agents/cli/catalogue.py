@@ -88,6 +88,18 @@ def _objectives() -> Iterable[tuple[str, str]]:
     return ((name, _first_line(config)) for name, config in OBJECTIVES.items())
 
 
+def _probes() -> Iterable[tuple[str, str]]:
+    from mmrl.evaluation.probes import PROBES
+
+    return ((name, _first_line(probe)) for name, probe in PROBES.items())
+
+
+def _aligners() -> Iterable[tuple[str, str]]:
+    from mmrl.alignment import ALIGNERS
+
+    return ((name, _first_line(aligner)) for name, aligner in ALIGNERS.items())
+
+
 def _agents() -> Iterable[tuple[str, str]]:
     from mmrl_agents.algorithms import algorithms, refused_offers
 
@@ -123,6 +135,8 @@ CATALOGUE: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "encoders": _encoders,
     "fusions": _fusions,
     "objectives": _objectives,
+    "probes": _probes,
+    "aligners": _aligners,
     "agents": _agents,
     "curricula": _curricula,
     "pretrained": _pretrained,

@@ -71,6 +71,16 @@ def objectives(offers: Offers) -> Rows:
     return table_in("mmrl.representation", "OBJECTIVES")
 
 
+def probes(offers: Offers) -> Rows:
+    """The ways to read something off features that stay as they are."""
+    return table_in("mmrl.evaluation.probes", "PROBES")
+
+
+def aligners(offers: Offers) -> Rows:
+    """The methods that bring recordings onto one clock."""
+    return table_in("mmrl.alignment", "ALIGNERS")
+
+
 def agents(offers: Offers) -> Rows:
     """The learning algorithms, those that installed packages offer among them."""
     native = {name: summary for name, _, summary in calls_in("mmrl_agents.algorithms", "Algorithm")}
@@ -96,6 +106,8 @@ TOPICS: Mapping[str, Topic] = {
     "encoders": Topic("docs/sensors.md", encoders),
     "fusions": Topic("docs/fusion.md", fusions),
     "objectives": Topic("docs/objectives.md", objectives),
+    "probes": Topic("docs/probes.md", probes),
+    "aligners": Topic("docs/alignment.md", aligners),
     "agents": Topic("docs/settings.md", agents),
     "curricula": Topic("docs/curriculum.md", curricula),
     "pretrained": Topic("docs/commands.md", pretrained),

@@ -86,7 +86,7 @@ def test_watch_writes_a_video(run: Path, tmp_path: Path) -> None:
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "all"]) == 0
     said = capsys.readouterr().out
-    kinds = ("environments", "figures", "sensors", "encoders", "fusions", "agents", "pretrained")
+    kinds = ("environments", "figures", "sensors", "encoders", "fusions", "probes", "aligners", "agents", "pretrained")
     names = (ENV_ID, "CartPole-v1", *TOUCH, "camera", "TemporalConv", "ImageConv", "MLP", "concat", "ppo")
     for word in (*kinds, *names):
         assert word in said
