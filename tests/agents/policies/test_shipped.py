@@ -23,6 +23,6 @@ def test_a_shipped_policy_acts_in_its_task_and_its_card_says_how_well(name: str)
     assert actions.shape == envs.action_space.shape
     assert np.isfinite(actions).all()
     card = (pretrained_folder(name) / "README.md").read_text()
-    assert f"| environment | `{trained.env_id}` |" in card
+    assert f"| environment | `{trained.env_id}`" in card
     assert re.search(r"\d+ episodes a row", card)
     assert "| all senses | " in card
