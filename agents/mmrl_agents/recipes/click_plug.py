@@ -31,5 +31,9 @@ BY_SOUND: Mapping[str, Any] = {**CLICK_PLUG, "sensors": ["hole_estimate", "micro
 """The same by ear, without the wrench."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/ClickPlug-v0": {"default": CLICK_PLUG, "sound": BY_SOUND}}
+    {
+        "mmrl/ClickPlug-v0": {"default": CLICK_PLUG, "sound": BY_SOUND},
+        # the name of the policy that comes with the package
+        "click_plug": {"default": CLICK_PLUG},
+    }
 )

@@ -132,5 +132,6 @@ RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         # the names of the policies that come with the package
         "peg_insertion": {"default": PEG_INSERTION},
         "peg_insertion_all_shapes": {"all_shapes": ALL_SHAPES},
+        "peg_insertion_gentle": {"default": GENTLE},
     }
 )

@@ -63,5 +63,9 @@ FITTED_Q: Mapping[str, Any] = {
 """Laps of one track as Lange et al. learn them: a code of the pictures first, then fitted Q iteration on it."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST, "fitted_q": FITTED_Q}}
+    {
+        "mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST, "fitted_q": FITTED_Q},
+        # the name of the policy that comes with the package
+        "slot_car": {"default": SLOT_CAR},
+    }
 )

@@ -24,5 +24,9 @@ TAP_TO_HEAR: Mapping[str, Any] = {
 """Without a curriculum: every tap is heard, and the way from the middle to the right place is paid step by step."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/TapToHear-v0": {"default": TAP_TO_HEAR}}
+    {
+        "mmrl/TapToHear-v0": {"default": TAP_TO_HEAR},
+        # the name of the policy that comes with the package
+        "tap_to_hear": {"default": TAP_TO_HEAR},
+    }
 )

@@ -23,4 +23,10 @@ TODDLER: Mapping[str, Any] = {
 }
 """40 minutes of walking, those of all worlds together: 1,500 decisions are a minute."""
 
-RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({"mmrl/Toddler-v0": {"default": TODDLER}})
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "mmrl/Toddler-v0": {"default": TODDLER},
+        # the name of the policy that comes with the package
+        "toddler": {"default": TODDLER},
+    }
+)

@@ -23,4 +23,10 @@ WIPE: Mapping[str, Any] = {
 }
 """Without a curriculum: every dot is rewarded at once, whether the board is whole or not."""
 
-RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({"mmrl/Wipe-v0": {"default": WIPE}})
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "mmrl/Wipe-v0": {"default": WIPE},
+        # the name of the policy that comes with the package
+        "wipe": {"default": WIPE},
+    }
+)

@@ -157,9 +157,9 @@ def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:
         EvaluateConfig(run="x", episodes=0)
     with pytest.raises(ValueError, match="num_worlds must be at least 1, got -2"):
         EvaluateConfig(run="x", num_worlds=-2)
-    with pytest.raises(FileNotFoundError, match=r"no run folder.*come with the package: peg_insertion, "):
+    with pytest.raises(FileNotFoundError, match=r"no run folder.*come with the package: .*peg_insertion, "):
         judge(tmp_path)
-    with pytest.raises(ValueError, match="no pretrained policy 'nothing'; those shipped are: peg_insertion"):
+    with pytest.raises(ValueError, match="no pretrained policy 'nothing'; those shipped are: .*peg_insertion"):
         judge("pretrained:nothing")
 
 

@@ -202,7 +202,7 @@ def test_a_disk_that_fills_up_says_what_is_kept(tmp_path: Path, monkeypatch: pyt
     ("words", "message"),
     [
         (["random"], "random acts in any environment: name one"),
-        (["experts"], "experts is no run folder: it has no config.json; policies that come with the package: peg_"),
+        (["experts"], "experts is no run folder: it has no config.json; policies that come with the package: "),
         (["experts"], "without a policy act expert and random"),
         (["expert", "--env", "mmrl/Toddler-v0"], "mmrl/Toddler-v0 has no script; tasks with one: mmrl/PegInsertion-v0"),
         (["expert", "--env", "CartPole-v1"], "CartPole-v1 has no script"),
