@@ -159,7 +159,7 @@ def test_bad_values_name_the_thing_and_the_value(tmp_path: Path) -> None:
         EvaluateConfig(run="x", num_worlds=-2)
     with pytest.raises(FileNotFoundError, match=r"no run folder.*come with the package: .*peg_insertion, "):
         judge(tmp_path)
-    with pytest.raises(ValueError, match="no pretrained policy 'nothing'; those shipped are: .*peg_insertion"):
+    with pytest.raises(ValueError, match=r"no pretrained policy 'nothing'; those shipped are: .*peg_insertion"):
         judge("pretrained:nothing")
 
 

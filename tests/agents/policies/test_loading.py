@@ -82,7 +82,7 @@ def test_a_critic_that_learned_nothing_has_no_value(tmp_path: Path) -> None:
 
 
 def test_what_does_not_exist_is_answered_with_what_does() -> None:
-    with pytest.raises(FileNotFoundError, match="policies that come with the package: .*peg_insertion"):
+    with pytest.raises(FileNotFoundError, match=r"policies that come with the package: .*peg_insertion"):
         mmrl.load("screwdriver")
 
 
