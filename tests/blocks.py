@@ -49,14 +49,6 @@ def shuffle_in_blocks(storage: RolloutStorage, blocks: Sequence[slice]) -> None:
             places = own // width * storage.num_worlds + block.start + own % width
             parts.append(places.split(portions.of(number)))
         for together in zip(*parts, strict=True):
-            index = torch.cat(together)
-            yield Minibatch(
-                {name: storage.gather(rows, index) for name, rows in storage.observations.items()},
-                storage.gather(storage.actions, index),
-                storage.gather(storage.log_probs, index),
-                storage.gather(storage.values, index),
-                storage.gather(storage.advantages, index),
-                storage.gather(storage.returns, index),
-            )
+            yield storage.minibatch(torch.cat(together))
 
     storage.minibatches = minibatches  # type: ignore[method-assign]

@@ -142,19 +142,22 @@ class RolloutStorage:
         drawn = torch.randperm(max(portions.samples), generator=generator)
         order = drawn[drawn < portions.samples[rank]].to(self.values.device).split(portions.of(rank))
         for index, memory in self._samples(order) if self.states is None else self._sequences(order):
-            yield Minibatch(
-                {name: self.gather(rows, index) for name, rows in self.observations.items()},
-                self.gather(self.actions, index),
-                self.gather(self.log_probs, index),
-                self.gather(self.values, index),
-                self.gather(self.advantages, index),
-                self.gather(self.returns, index),
-                memory,
-                None
-                if self.present is None
-                else {name: self.gather(mask, index) for name, mask in self.present.items()},
-                RolloutTimeline(self, index),
-            )
+            yield self.minibatch(index, memory)
+
+    def minibatch(self, index: Tensor, memory: Memory | None = None) -> Minibatch:
+        """The samples with the numbers t * N + n in an index (B,), and what the policy remembered before them."""
+        present = None if self.present is None else {n: self.gather(mask, index) for n, mask in self.present.items()}
+        return Minibatch(
+            {name: self.gather(rows, index) for name, rows in self.observations.items()},
+            self.gather(self.actions, index),
+            self.gather(self.log_probs, index),
+            self.gather(self.values, index),
+            self.gather(self.advantages, index),
+            self.gather(self.returns, index),
+            memory,
+            present,
+            RolloutTimeline(self, index),
+        )
 
     def _samples(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, None]]:
         return ((index, None) for index in order)

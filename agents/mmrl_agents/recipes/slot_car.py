@@ -34,7 +34,7 @@ GENERALIST: Mapping[str, Any] = {
         "mirrored": "all",
     },
 }
-"""Random tracks, pictures of any age and tyres of any grip within a tenth: a track never seen can be driven then."""
+"""Thirty random tracks, each mirrored in all ways, pictures of any age and tyres of any grip within a tenth."""
 
 FITTED_Q: Mapping[str, Any] = {
     "env": "mmrl/SlotCar-v0",
