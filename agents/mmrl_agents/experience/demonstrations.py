@@ -16,7 +16,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mmrl.modality import Modality
-from mmrl_agents.records.dataset.features import ACTION, OBSERVATION
+from mmrl_agents.records.dataset.features import ACTION, EXECUTED, OBSERVATION
 from mmrl_agents.records.dataset.folder import Dataset
 
 
@@ -53,9 +53,15 @@ class Demonstrations:
 
 
 def read_demonstrations(
-    folder: Path, senses: Mapping[str, Modality], actions: spaces.Box | spaces.Discrete, held_out: float
+    folder: Path,
+    senses: Mapping[str, Modality],
+    actions: spaces.Box | spaces.Discrete,
+    held_out: float,
+    executed: bool = False,
 ) -> tuple[Demonstrations, Demonstrations | None]:
     """The frames to learn from, and those of the last episodes, a share `held_out` of all, where there are any.
+
+    `executed` reads actions as they were carried out, which is what the next reading followed from.
 
     Raises ValueError for a folder that is no data set, one without episodes, and one whose senses or actions are not
     those of the policy.
@@ -66,16 +72,21 @@ def read_demonstrations(
     _require_same(data, senses, actions)
     kept = len(data) - int(held_out * len(data))
     groups = (range(kept), range(kept, len(data)))
-    learned, tested = (_read(data, senses, actions, numbers) if numbers else None for numbers in groups)
+    learned, tested = (_read(data, senses, actions, numbers, executed) if numbers else None for numbers in groups)
     assert learned is not None
     return learned, tested
 
 
 def _read(
-    data: Dataset, senses: Mapping[str, Modality], actions: spaces.Box | spaces.Discrete, numbers: range
+    data: Dataset,
+    senses: Mapping[str, Modality],
+    actions: spaces.Box | spaces.Discrete,
+    numbers: range,
+    executed: bool,
 ) -> Demonstrations:
     episodes = [data.episode(number).frames for number in numbers]
-    taken = np.concatenate([frames[ACTION] for frames in episodes])
+    column = EXECUTED if executed and EXECUTED in data.features else ACTION
+    taken = np.concatenate([frames[column] for frames in episodes])
     observations = {
         name: torch.from_numpy(np.concatenate([frames[OBSERVATION.format(name)] for frames in episodes]))
         for name in senses

@@ -130,7 +130,7 @@ class RecordedSamples(SampleSource):
                 f"fusion, or data of {' or '.join(BEHAVIOURS)}"
             )
         space = action_space_of(setting.envs)
-        frames, _ = read_demonstrations(Path(data), setting.modalities, space, held_out=0.0)
+        frames, _ = read_demonstrations(Path(data), setting.modalities, space, held_out=0.0, executed=True)
         self._frames = frames.to(resources.device)
         self._source = FramesWithoutSenses(self._frames, setting.dropped, setting.seed)
         self._envs, self._policy, self._seed = setting.envs, policy, setting.seed

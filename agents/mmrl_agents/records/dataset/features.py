@@ -18,6 +18,8 @@ from PIL import Image
 from mmrl.modality import Modality
 
 OBSERVATION, ACTION = "observation.{}", "action"
+EXECUTED = "executed_action"
+"""The action with the noise that it was carried out with, where there was any; `ACTION` is then the one meant."""
 REWARD, SUCCESS, DONE = "next.reward", "next.success", "next.done"
 STATE = "proprioception"
 """The sense whose newest reading other programs look for under `observation.state`."""
@@ -51,8 +53,11 @@ def features_of(
     senses: Mapping[str, Modality],
     actions: spaces.Box | spaces.Discrete,
     pictures: Literal["image", "video"] = "image",
+    noisy: bool = False,
 ) -> dict[str, Feature]:
     """The columns of the frames of worlds with these senses and actions, but for those that number them.
+
+    `noisy` adds the actions as they were carried out.
 
     Raises ValueError where pictures are to be videos and no sense is one that a video holds.
     """
@@ -67,7 +72,7 @@ def features_of(
     one = (1,)
     taken = Feature("int64", one) if isinstance(actions, spaces.Discrete) else Feature("float32", actions.shape)
     rewards = {REWARD: Feature("float32", one), SUCCESS: Feature("bool", one), DONE: Feature("bool", one)}
-    return {**columns, ACTION: taken, **rewards}
+    return {**columns, ACTION: taken, **({EXECUTED: taken} if noisy else {}), **rewards}
 
 
 def frame_of(senses: Mapping[str, Modality], observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 from gymnasium import spaces
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
@@ -19,7 +21,7 @@ from mmrl.evaluation.episodes import SUCCESS_KEYS
 from mmrl.evaluation.rates import Rate
 from mmrl.modality import Modality
 from mmrl.settings.documents import fit
-from mmrl_agents.records.dataset.features import ACTION, DONE, REWARD, SUCCESS, features_of, frame_of
+from mmrl_agents.records.dataset.features import ACTION, DONE, EXECUTED, REWARD, SUCCESS, features_of, frame_of
 from mmrl_agents.records.dataset.folder import DatasetWriter, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
@@ -50,6 +52,9 @@ class RecordConfig:
     """Episode number i begins as a world reset with seed + i does."""
     context: Settings = field(default_factory=dict)
     """Values of the task's context, such as clearance_mm, in place of those of the training."""
+    noise: float = 0.0
+    """Deviation of Gaussian noise that actions are carried out with, within their bounds. What is meant stays the
+    action to imitate, so that an imitator sees how to come back to the path."""
     pictures: Literal["image", "video"] = "image"
     """image: a PNG in each frame, exact. video: an MP4 of each camera of three channels, not exact."""
     checkpoint: str = "best"
@@ -63,6 +68,8 @@ class RecordConfig:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
+        if not 0 <= self.noise < math.inf:
+            raise ValueError(f"noise must be at least 0 and finite, got {self.noise}")
 
 
 def record(config: RecordConfig, console: Console | None = None) -> Rate:
@@ -77,10 +84,15 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
         context = {**(trained.config.target_context if trained else {}), **config.context}
         require_context_known(spec.env, config.context, world)
         senses = _senses_of(world)
+        actions = _actions_of(world)
+        if config.noise and not isinstance(actions, spaces.Box):
+            raise ValueError(
+                f"noise is added to numbers, {spec.env} takes one of {actions.n} actions: leave out --noise"
+            )
         actor = make_actor(config.source, spec, world, trained)
         writer = DatasetWriter(
             config.output,
-            features_of(senses, _actions_of(world), config.pictures),
+            features_of(senses, actions, config.pictures, noisy=config.noise > 0),
             _rate_of(world),
             spec.env,
             _ours(config, spec, context, senses),
@@ -88,7 +100,7 @@ def record(config: RecordConfig, console: Console | None = None) -> Rate:
         won, waiting = 0, []
         numbers = range(config.seed, config.seed + config.episodes)
         for seed in track(numbers, f"recording {spec.env}", console=console, transient=True):
-            waiting.append(play(world, actor, senses, seed, context))
+            waiting.append(play(world, actor, senses, seed, context, config.noise))
             won += bool(waiting[-1].frames[SUCCESS][-1])
             if len(waiting) == IN_A_FILE or seed == numbers[-1]:
                 _append(writer, waiting)
@@ -109,23 +121,38 @@ def _append(writer: DatasetWriter, episodes: list[RecordedEpisode]) -> None:
 
 
 def play(
-    world: gym.Env[Any, Any], actor: Actor, senses: Mapping[str, Modality], seed: int, context: Mapping[str, Any]
+    world: gym.Env[Any, Any],
+    actor: Actor,
+    senses: Mapping[str, Modality],
+    seed: int,
+    context: Mapping[str, Any],
+    noise: float = 0.0,
 ) -> RecordedEpisode:
-    """One episode from the reset with `seed` to its end."""
+    """One episode from the reset with `seed` to its end, with noise of this deviation on what is carried out."""
     options = {"context": dict(context)} if context else None
     observation, _ = world.reset(seed=seed, options=options)
     actor.begin(seed)
+    disturb = np.random.default_rng(seed)
     frames: dict[str, list[Any]] = {}
     over = False
     while not over:
         action = actor.act(observation)
         frame = frame_of(senses, observation)
-        observation, reward, terminated, truncated, info = world.step(action)
+        if noise:
+            executed = _disturbed(action, world.action_space, noise, disturb)
+            frame[EXECUTED] = executed
+        observation, reward, terminated, truncated, info = world.step(executed if noise else action)
         over = bool(terminated or truncated)
         success = next((bool(info[key]) for key in SUCCESS_KEYS if key in info), False)
         for name, entry in {**frame, ACTION: action, REWARD: reward, SUCCESS: success, DONE: over}.items():
             frames.setdefault(name, []).append(entry)
     return RecordedEpisode({name: _stacked(name, entries) for name, entries in frames.items()}, seed)
+
+
+def _disturbed(action: Any, space: Any, noise: float, rng: np.random.Generator) -> NDArray[Any]:
+    """As in DART, but with noise of one size: Laskey et al. 2017, "DART: Noise Injection for Robust Imitation"."""
+    meant = np.asarray(action, space.dtype)
+    return np.clip(meant + rng.normal(0.0, noise, meant.shape), space.low, space.high).astype(space.dtype)
 
 
 def _stacked(name: str, entries: list[Any]) -> Any:
@@ -162,6 +189,7 @@ def _ours(
             "source": config.source,
             "train": worlds,
             "context": dict(context),
+            "noise": config.noise,
             "senses": {name: sense.describe() for name, sense in senses.items()},
             "versions": library_versions(),
         }

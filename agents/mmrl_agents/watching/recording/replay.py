@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 
 from mmrl.settings.documents import fit
-from mmrl_agents.records.dataset.features import ACTION, OBSERVATION, REWARD, VIDEO
+from mmrl_agents.records.dataset.features import ACTION, EXECUTED, OBSERVATION, REWARD, VIDEO
 from mmrl_agents.records.dataset.folder import Dataset, RecordedEpisode
 from mmrl_agents.records.runs import library_versions
 from mmrl_agents.records.terminal import say, terminal
@@ -99,6 +99,7 @@ def _played(
     world: gym.Env[Any, Any], episode: RecordedEpisode, context: Mapping[str, Any], unread: Sequence[str]
 ) -> tuple[int, str]:
     """How many steps are the same, and the first difference in what is not `unread`."""
+    taken = episode.frames.get(EXECUTED, episode.frames[ACTION])
     observation, _ = world.reset(seed=episode.seed, options={"context": dict(context)} if context else None)
     for step in range(episode.length):
         for name, reading in observation.items():
@@ -106,7 +107,7 @@ def _played(
                 continue
             if difference := _difference(name, reading, episode.frames[OBSERVATION.format(name)][step]):
                 return step, difference
-        action = episode.frames[ACTION][step]
+        action = taken[step]
         observation, reward, terminated, truncated, _ = world.step(
             action if world.action_space.shape else int(action[0])
         )

@@ -12,7 +12,8 @@ from gymnasium import spaces
 
 from mmrl.modality import MLP, ImageConv, Modality
 from mmrl_agents.cli import main
-from mmrl_agents.records.dataset.features import ACTION, DONE, REWARD, SUCCESS, features_of
+from mmrl_agents.experience.demonstrations import read_demonstrations
+from mmrl_agents.records.dataset.features import ACTION, DONE, EXECUTED, REWARD, SUCCESS, features_of
 from mmrl_agents.records.dataset.folder import DATA, EPISODES, Dataset, DatasetWriter, RecordedEpisode
 from mmrl_agents.watching.recording.record import RecordConfig, record
 from mmrl_agents.watching.recording.replay import ReplayConfig
@@ -127,6 +128,25 @@ def test_an_expert_is_recorded_and_played_again(tmp_path: Path, capsys: pytest.C
     assert "episode 1 is the same, bit for bit: 100 steps" in capsys.readouterr().out
 
 
+def test_noise_is_carried_out_and_what_was_meant_is_imitated(tmp_path: Path) -> None:
+    """An imitator of what a script means, seen from beside its path; the episode plays again as it was."""
+    plain = RecordConfig("expert", tmp_path / "calm", episodes=1, env="mmrl/PegInsertion-v0")
+    record(plain)
+    record(replace(plain, output=tmp_path / "noisy", noise=0.3))
+    calm, noisy = (Dataset(tmp_path / name).episode(0).frames for name in ("calm", "noisy"))
+    assert EXECUTED not in calm
+    np.testing.assert_array_equal(calm[ACTION][0], noisy[ACTION][0])  # the same reset, the same intention
+    off = noisy[EXECUTED] - noisy[ACTION]
+    inside = np.abs(noisy[EXECUTED]) < 1.0
+    assert 0.2 < off[inside].std() < 0.35
+    assert np.abs(noisy[EXECUTED]).max() <= 1.0
+    assert play_again(ReplayConfig(tmp_path / "noisy")).difference == ""
+    actions = spaces.Box(-1.0, 1.0, (3,))
+    for executed, column in ((False, ACTION), (True, EXECUTED)):
+        learned, _ = read_demonstrations(tmp_path / "noisy", {}, actions, 0.0, executed)
+        np.testing.assert_array_equal(learned.actions.numpy(), noisy[column])
+
+
 def test_another_world_is_noticed(tmp_path: Path) -> None:
     record(RecordConfig("random", tmp_path / "data", episodes=1, env="mmrl/PegInsertion-v0"))
     path = tmp_path / "data/meta/mmrl.json"
@@ -206,6 +226,7 @@ def test_a_disk_that_fills_up_says_what_is_kept(tmp_path: Path, monkeypatch: pyt
         (["experts"], "without a policy act expert and random"),
         (["expert", "--env", "mmrl/Toddler-v0"], "mmrl/Toddler-v0 has no script; tasks with one: mmrl/PegInsertion-v0"),
         (["expert", "--env", "CartPole-v1"], "CartPole-v1 has no script"),
+        (["random", "--env", "CartPole-v1", "--noise", "0.1"], "CartPole-v1 takes one of 2 actions: leave out --noise"),
         (["peg_insertion", "--env", "mmrl/Wipe-v0"], "was trained in mmrl/PegInsertion-v0, not in mmrl/Wipe-v0"),
     ],
 )
@@ -222,6 +243,8 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
         RecordConfig("random", tmp_path, episodes=0)
     with pytest.raises(ValueError, match="seed must not be negative, got -1"):
         RecordConfig("random", tmp_path, seed=-1)
+    with pytest.raises(ValueError, match=r"noise must be at least 0 and finite, got -0\.1"):
+        RecordConfig("random", tmp_path, noise=-0.1)
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, written: tuple[Path, list[RecordedEpisode]]) -> None:
