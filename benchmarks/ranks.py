@@ -26,7 +26,7 @@ LEVEL = 0.95
 
 
 def curves(words: tuple[str, ...]) -> list[dict[str, Any]]:
-    """What a training wrote down of each of its updates."""
+    """The line of each update of a training."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "mmrl_agents", "train", *BASE, *words, "--run-dir", str(run)]

@@ -150,7 +150,10 @@ def play(
 
 
 def _disturbed(action: Any, space: Any, noise: float, rng: np.random.Generator) -> NDArray[Any]:
-    """As in DART, but with noise of one size: Laskey et al. 2017, "DART: Noise Injection for Robust Imitation"."""
+    """The action carried out.
+
+    As in Laskey et al. 2017, "DART: Noise Injection for Robust Imitation Learning", but with noise of one size.
+    """
     meant = np.asarray(action, space.dtype)
     return np.clip(meant + rng.normal(0.0, noise, meant.shape), space.low, space.high).astype(space.dtype)
 
