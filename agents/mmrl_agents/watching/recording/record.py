@@ -138,10 +138,10 @@ def play(
     while not over:
         action = actor.act(observation)
         frame = frame_of(senses, observation)
+        executed = _disturbed(action, world.action_space, noise, disturb) if noise else action
         if noise:
-            executed = _disturbed(action, world.action_space, noise, disturb)
             frame[EXECUTED] = executed
-        observation, reward, terminated, truncated, info = world.step(executed if noise else action)
+        observation, reward, terminated, truncated, info = world.step(executed)
         over = bool(terminated or truncated)
         success = next((bool(info[key]) for key in SUCCESS_KEYS if key in info), False)
         for name, entry in {**frame, ACTION: action, REWARD: reward, SUCCESS: success, DONE: over}.items():
