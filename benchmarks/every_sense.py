@@ -143,6 +143,7 @@ _HEAD = """# Every sense
 
 Each picture is of real readings, with the scene beside it. Time runs to the right, and "now" is the instant of the
 scene. The options of each are in [Sensors](sensors.md), and `mmrl list sensors` has those of installed packages too.
+One more, `flow`, is for critics and objectives alone: [Objectives](objectives.md#optical-flow).
 """
 
 

@@ -32,7 +32,7 @@ from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.seeing.cameras import SceneCameras
 from mmrl_envs.seeing.conditions import VIEWING, Viewing
 from mmrl_envs.seeing.spectator import Spectator
-from mmrl_envs.sensors import Sensor, make_sensors
+from mmrl_envs.sensors import Sensor, make_critic_sensors, make_sensors
 from mmrl_envs.sensors.sensing.installation import bytes_of_a_world, compile_scenes
 from mmrl_envs.sensors.sensing.senses import Senses, critic_senses, noise_parameter, without_absent
 from mmrl_envs.sensors.sensing.world_view import WorldView
@@ -52,6 +52,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         task: what is to be done, and by which robot.
         num_envs: N.
         sensors: senses by name, or ready `Sensor` objects; unset are those of the task.
+        critic_sensors: likewise, for critics and objectives alone; the readings stand in `info`, (N, *window_shape).
         context: overrides of the context parameters, those of the task and those of `mmrl_envs.seeing.conditions`.
         defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
@@ -84,6 +85,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         num_envs: int = 1,
         *,
         sensors: Sequence[str | Sensor] | None = None,
+        critic_sensors: Sequence[str | Sensor] = (),
         context: Mapping[str, Any] | None = None,
         defaults: Mapping[str, Any] | None = None,
         control_hz: int = 20,
@@ -104,19 +106,18 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": mode, "render_fps": control_hz}  # type: ignore[misc]  # above
         self.sensors = make_sensors(task.senses if sensors is None else sensors, control_hz, physics_hz, task.senses)
         self.modalities = {s.modality.name: s.modality for s in self.sensors}
-        self.critic_modalities = critic_senses(task.privileged_size, control_hz)
-        models, substeps = compile_scenes(task, self.sensors, physics_hz), physics_hz // control_hz
-        num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], self.modalities, substeps))
+        hidden = make_critic_sensors(critic_sensors, control_hz, physics_hz, task, self.modalities)
+        self.critic_modalities = critic_senses(task.privileged_size, control_hz, hidden)
+        models, substeps = compile_scenes(task, every := [*self.sensors, *hidden], physics_hz), physics_hz // control_hz
+        num_envs = self.num_envs = checked_num_envs(num_envs, bytes_of_a_world(models[0], every, substeps))
         self.world = task.make_world(models, num_envs, substeps=substeps, num_threads=num_threads, engine=engine)
-        self._answers = Answers(task, self.world)
-        self._cameras = SceneCameras(self.world, num_threads)
+        self._answers, self._cameras = Answers(task, self.world), SceneCameras(self.world, num_threads)
         self._spectator.attach(self.world, self._cameras)
-        self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras))
+        self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras), hidden)
         parameters = [*task.parameters, *VIEWING, *map(noise_parameter, self.modalities)]
         usual = without_absent(defaults or {}, task.senses, self.modalities)
         self.context = WorldContexts(with_defaults(parameters, usual), num_envs, context)
-        self._given_context = dict(context or {})
-        self._viewing = Viewing(self.world)
+        self._given_context, self._viewing = dict(context or {}), Viewing(self.world)
         self.controller = task.robot.controller.start(self.world, control_hz)
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
         self.single_action_space: spaces.Box | spaces.Discrete = task.robot.controller.action_space
@@ -223,10 +224,9 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "task": type(self.task).__name__,
             **self.world.versions,
             "num_envs": self.num_envs,
-            "senses": {name: list(modality.window_shape) for name, modality in self.modalities.items()},
+            **self._senses.identity,
             "rates_hz": [self._control_hz, self._physics_hz],
             "max_episode_steps": self.max_episode_steps,
-            **({"remembering": self._senses.remembering} if self._senses.remembering else {}),
         }
 
     def _parts(self) -> dict[str, snapshot.Stateful]:
@@ -297,4 +297,4 @@ class RobotVectorEnv(MultimodalVectorEnv):
         """The info of a step or a reset; success and failure of the step are masked where not `known`, (N,)."""
         info = self._episodes.info({"is_success": success, "physics_error": failed}, known)
         state = self._answers.privileged(~failed if known is None else known & ~failed)
-        return {**info, **masked({"privileged": state}, np.ones(self.num_envs, np.bool_))}
+        return info | masked({"privileged": state, **self._senses.observed_by_critic()}, np.ones(self.num_envs, bool))

@@ -1,10 +1,12 @@
-"""Vision and touch: whether there will be contact, whether sight and touch belong together, and where the tip will be.
+"""Vision and touch: whether there will be contact, whether sight and touch belong together, where the tip will be, and
+how what is seen will move.
 
-B rows, D numbers of the joint vector, A of an action, d of the pose.
+B rows, D numbers of the joint vector, A of an action, d of the pose, H x W pixels of the flow.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +20,16 @@ from mmrl.inputs import Presence
 from mmrl.modality import Modality
 from mmrl.normalization import RunningStatistics
 from mmrl.perception import Perception, Seen
-from mmrl.representation.base import Batch, Objective, ObjectiveConfig, require_timeline
+from mmrl.representation.base import Batch, Objective, ObjectiveConfig, Timeline, require_timeline
 from mmrl.representation.draws import Draws
 from mmrl.representation.senses import chosen_senses, mean_over, reading_of, rows_with
 
 _ACTION, _MIXED, _POSE = 32, 128, (64, 32)
 """Sizes of layers, of the code released with the paper."""
+_FLOW_CHANNELS = (64, 32, 16)
+"""Channels of the maps that a flow is made of, coarsest first."""
+_LEAST_PX = 1e-3
+"""Mean length of a flow below which nothing moves."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,19 @@ class VisionTouch(ObjectiveConfig):
     """Distance of the tip in metres from which on two instants do not belong together."""
     motion: float = 1.0
     """Weight of the next pose."""
+    flow: float = 0.0
+    """Weight of the optical flow to the next picture, which asks for a sense of the critic that knows it."""
+    flow_sense: str = "flow"
+    """That sense, (H, W, 3) as of `mmrl_envs.sensors.flow`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = {"contact": self.contact, "pairing": self.pairing, "motion": self.motion}
+        weights = {"contact": self.contact, "pairing": self.pairing, "motion": self.motion, "flow": self.flow}
         for name, weight in weights.items():
             if not 0 <= weight < math.inf:
                 raise ValueError(f"VisionTouch.{name} must be finite and not negative, got {weight}")
         if not any(weights.values()):
-            raise ValueError("VisionTouch.contact, pairing and motion are 0, which asks nothing")
+            raise ValueError("VisionTouch.contact, pairing, motion and flow are 0, which asks nothing")
         for name, size in (("contact_n", self.contact_n), ("tolerance_m", self.tolerance_m)):
             if not 0 < size < math.inf:
                 raise ValueError(f"VisionTouch.{name} must be finite and above 0, got {size}")
@@ -69,18 +79,23 @@ class VisionTouch(ObjectiveConfig):
                 "objective 'vision_touch' asks of single instants whether senses belong together, and this fusion "
                 f"remembers: take one that does not, or another objective, got {type(perception.fusion).__name__}"
             )
-        return SelfSupervision(self, perception, {name: perception.modalities[name] for name in names}, actions)
+        read = {name: perception.modalities[name] for name in names}
+        if self.flow:
+            read[self.flow_sense] = _sense_of_flow(self.flow_sense, perception, senses)
+        return SelfSupervision(self, perception, read, actions)
 
 
 class SelfSupervision(Objective):
-    """Three of the four losses of Lee et al. 2019, "Making Sense of Vision and Touch: Self-Supervised Learning of
-    Multimodal Representations for Contact-Rich Tasks", each 1 where nothing is known.
+    """The four losses of Lee et al. 2019, "Making Sense of Vision and Touch: Self-Supervised Learning of Multimodal
+    Representations for Contact-Rich Tasks", each 1 where nothing is known.
 
     Contact in the next step, from the joint vector and the action: binary cross entropy in bits, contact being a force
     above `contact_n` at any reading of the next window. Pairing, from the joint vector: the same of all senses of one
     instant, and of the camera with the other senses of another instant of the batch, whose tip is at least
     `tolerance_m` away; half of each. Motion, from the joint vector and the action: the squared error of the change of
-    the pose in the next step, in variances. Optical flow, the fourth, is not there.
+    the pose in the next step, in variances. Flow, from the same two: how far the predicted flow of a pixel to the next
+    picture ends from the true one, the mean over pixels whose flow is known, in mean lengths of the flow. The paper's
+    decoder also gets the maps of the image encoder, and foretells which pixels move; this one has those vectors alone.
     """
 
     def __init__(
@@ -98,13 +113,15 @@ class SelfSupervision(Objective):
         self.belonging = nn.Linear(perception.features, 1)
         self.moving = nn.Sequential(*mlp((_MIXED, *_POSE), nn.LeakyReLU), nn.Linear(_POSE[-1], size))
         self.changes = RunningStatistics(size)
+        self.flowing: nn.Module | None = None
+        if config.flow:
+            self.flowing = FlowDecoder(_MIXED, *senses[config.flow_sense].shape[:2])
+            self.lengths = RunningStatistics(1)
         self.draws = Draws()
 
     def forward(self, batch: Batch, seen: Seen) -> Tensor:
         config = self.config
-        later, follows = require_timeline("vision_touch", "its next contact and pose", batch).following(
-            (config.touch, config.pose)
-        )
+        later, follows = _timeline(batch).following((config.touch, config.pose))
         mixed = self.mix(torch.cat([seen.fused, self.act(self._numbers(batch.actions))], dim=1))
         losses = [0 * seen.fused.sum()]
         if config.contact:
@@ -113,6 +130,8 @@ class SelfSupervision(Objective):
             )
         if config.motion:
             losses.append(config.motion * self._motion(mixed, batch, later, _following(batch, follows, config.pose)))
+        if self.flowing is not None:
+            losses.append(config.flow * self._flow(self.flowing(mixed), batch))
         if config.pairing:
             losses.append(config.pairing * self._pairing(batch, seen))
         return torch.stack(losses).sum()
@@ -129,6 +148,19 @@ class SelfSupervision(Objective):
             self.changes.update(change[rows])
         errors: Tensor = (self.moving(mixed) - self.changes(change)).square().mean(dim=1)
         return mean_over(errors, rows)
+
+    def _flow(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """The endpoint error of a flow (B, H, W, 2) in mean lengths; 0 where none is known."""
+        config = self.config
+        later, follows = _timeline(batch).following((config.flow_sense,))
+        flow = later[config.flow_sense].float()
+        known = (flow[..., 2] > 0) & _following(batch, follows, config.camera).view(-1, 1, 1)
+        true = torch.where(known.unsqueeze(3), flow[..., :2], 0)
+        if self.training:
+            self.lengths.update(true.norm(dim=3)[known].unsqueeze(1))
+        length = self.lengths.mean.to(true.dtype).clamp(min=_LEAST_PX)
+        errors = (predicted - true / length).norm(dim=3)
+        return torch.where(known, errors, 0).sum() / known.sum().clamp(min=1)
 
     def _pairing(self, batch: Batch, seen: Seen) -> Tensor:
         config, rows = self.config, len(batch.actions)
@@ -164,6 +196,46 @@ class SelfSupervision(Objective):
         if actions.is_floating_point():
             return actions.flatten(1)
         return functional.one_hot(actions, self.actions).float()
+
+
+class FlowDecoder(nn.Module):
+    """A flow (B, H, W, 2) from vectors (B, features): a linear layer and three deconvolutions that double the sides."""
+
+    def __init__(self, features: int, height: int, width: int) -> None:
+        super().__init__()
+        self.sides = height, width
+        self.grid = math.ceil(height / 8), math.ceil(width / 8)
+        first, *others = _FLOW_CHANNELS
+        self.spread = nn.Linear(features, first * math.prod(self.grid))
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise((first, *others, 2)):
+            layers += [nn.LeakyReLU(), nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1)]
+        self.deconvolutions = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.deconvolutions(self.spread(x).unflatten(1, (-1, *self.grid)))
+        height, width = self.sides
+        return maps[..., :height, :width].permute(0, 2, 3, 1)  # (B, 2, >= H, >= W) -> (B, H, W, 2)
+
+
+def _timeline(batch: Batch) -> Timeline:
+    return require_timeline("vision_touch", "its next contact and pose", batch)
+
+
+def _sense_of_flow(name: str, perception: Perception, senses: Mapping[str, Modality]) -> Modality:
+    """The critic's sense of optical flow; ValueError where there is none, or where the actor has it."""
+    if name not in senses or name in perception.modalities:
+        hidden = ", ".join(sense for sense in senses if sense not in perception.modalities) or "none"
+        raise ValueError(
+            f"objective 'vision_touch' with flow foretells {name!r}, which must be a sense of the critic alone; the "
+            f"critic here has {hidden}; worlds of mmrl with a camera have it by critic_sensors=[flow]"
+        )
+    if len(senses[name].window_shape) != 3 or senses[name].shape[2] != 3:
+        raise ValueError(
+            f"objective 'vision_touch' needs {name!r} as (H, W, 3), pixels right, pixels down and whether they are "
+            f"known, got {senses[name].window_shape}"
+        )
+    return senses[name]
 
 
 def _following(batch: Batch, follows: Tensor, name: str) -> Tensor:

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl_envs.physics import gl
+from mmrl_envs.physics.flow import Surfaces
 
 _EFFECTS = [
     int(mujoco.mjtRndFlag.__members__[f"mjRND_{name}"]) for name in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 ]
 _IDENTITY_COLOURS = [int(mujoco.mjtRndFlag.mjRND_SEGMENT), int(mujoco.mjtRndFlag.mjRND_IDCOLOR)]
+_GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 _ORTHOGRAPHIC = int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC)
 
 
@@ -124,14 +126,35 @@ class OpenGLPainter:
             image: (H, W, 3) uint8, or with `depth` (H, W, 1) float32 metres along the optical axis.
             depth: whether distances are wanted.
         """
-        context = self._bind(model)
-        height, width = image.shape[:2]
-        self._fit(context, height, width)
         if self._pixels.shape != image.shape or self._pixels.dtype != image.dtype:
             self._pixels = np.empty_like(image)
         pixels = self._pixels
-        # Flat identity colours need no lighting and leave the depth of every geom in place.
-        self._scene.flags[_IDENTITY_COLOURS] = depth
+        context, area = self._render(model, data, camera, *image.shape[:2], identity=depth)
+        if depth:
+            mujoco.mjr_readPixels(None, pixels, area, context)
+            image[...] = _metres(pixels[::-1], model, camera)
+        else:
+            mujoco.mjr_readPixels(pixels, None, area, context)
+            image[...] = pixels[::-1]  # OpenGL counts rows from the bottom
+
+    def surfaces(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, height: int, width: int) -> Surfaces:
+        """The geom that a camera sees in each pixel, -1 for anything else, and how far away it is."""
+        context, area = self._render(model, data, camera, height, width, identity=True)
+        colours, buffer = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.float32)
+        mujoco.mjr_readPixels(colours, buffer, area, context)
+        identities = colours[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
+        return Surfaces(self._geoms_by_identity()[identities], _metres(buffer[::-1], model, camera))
+
+    def _render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, height: int, width: int, *, identity: bool
+    ) -> tuple[mujoco.MjrContext, mujoco.MjrRect]:
+        """Draws into the off-screen buffer; with `identity` every thing in a flat colour of its own.
+
+        Those colours need no lighting and leave the depth of every geom in place.
+        """
+        context = self._bind(model)
+        self._fit(context, height, width)
+        self._scene.flags[_IDENTITY_COLOURS] = identity
         self._camera.fixedcamid = camera
         # Endless planes are cut around the camera, and `mjv_updateScene` still uses the last:
         # without this an image would depend on the row drawn before it.
@@ -140,12 +163,16 @@ class OpenGLPainter:
         mujoco.mjv_updateScene(model, data, self._option, None, self._camera, everything, self._scene)
         area = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(area, self._scene, context)
-        if depth:
-            mujoco.mjr_readPixels(None, pixels, area, context)
-            image[...] = _metres(pixels[::-1], model, camera)
-        else:
-            mujoco.mjr_readPixels(pixels, None, area, context)
-            image[...] = pixels[::-1]  # OpenGL counts rows from the bottom
+        return context, area
+
+    def _geoms_by_identity(self) -> NDArray[np.int32]:
+        """Geom ids by the identity colour, 0 for the background; -1 for what is no geom of the model."""
+        drawn = self._scene.geoms[: self._scene.ngeom]
+        geoms = np.full(2 + max((one.segid for one in drawn), default=-1), -1, np.int32)
+        for one in drawn:
+            if one.objtype == _GEOM:
+                geoms[one.segid + 1] = one.objid
+        return geoms
 
     def close(self) -> None:
         """Free the context with all that was loaded into it."""

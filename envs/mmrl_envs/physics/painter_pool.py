@@ -12,15 +12,18 @@ import os
 import queue
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import mujoco
+import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray
+from mmrl_envs.physics.flow import Surfaces, flow_of, placement_of
 
 PATIENCE_S = 120.0
 """How long all threads may be silent before the driver counts as dead: some drivers hang instead of
@@ -46,45 +49,59 @@ class Painter(Protocol):
         """Fill `image` (H, W, 3) uint8, or with `depth` (H, W, 1) float32 metres, with what a
         camera sees."""
 
+    def surfaces(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, height: int, width: int) -> Surfaces:
+        """The geom that a camera sees in each pixel, and how far away it is."""
+
     def close(self) -> None:
         """Free what is held."""
 
 
-class Job:
-    """Images to be drawn: N rows that threads take one by one.
+class Poses(NamedTuple):
+    """Poses of N worlds."""
+
+    qpos: FloatArray
+    """(N, nq)."""
+    mocap_pos: FloatArray
+    """(N, nmocap, 3) metres."""
+    mocap_quat: FloatArray
+    """(N, nmocap, 4)."""
+
+    def put(self, row: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Place all that can be seen in `data` as in a row."""
+        data.qpos[:], data.mocap_pos[:], data.mocap_quat[:] = (state[row] for state in self)
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)  # cameras and lights may track a centre of mass
+        mujoco.mj_camlight(model, data)
+        mujoco.mj_flex(model, data)
+        mujoco.mj_tendon(model, data)
+
+
+class Job(ABC):
+    """Rows to be worked on, which threads take one by one.
 
     Args:
-        models: N models.
-        states: `qpos` (N, nq), `mocap_pos` (N, nmocap, 3) and `mocap_quat` (N, nmocap, 4).
-        camera: camera id.
-        images: (N, H, W, C), to be filled.
-        depth: whether distances are wanted.
+        rows: N.
     """
 
-    def __init__(
-        self,
-        models: Sequence[mujoco.MjModel],
-        states: tuple[FloatArray, FloatArray, FloatArray],
-        camera: int,
-        images: NDArray[Any],
-        depth: bool,
-    ) -> None:
-        self._models, self._states = models, states
-        self._camera, self._images, self._depth = camera, images, depth
-        self.waiting = deque(range(len(models)))
+    def __init__(self, rows: int) -> None:
+        self.waiting = deque(range(rows))
         self.outcomes: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def work(self, painter: Painter, data: mujoco.MjData) -> None:
-        """Draw rows until none waits, then report to `outcomes`; an error makes the other threads
+        """Work on rows until none waits, then report to `outcomes`; an error makes the other threads
         stop as well."""
         try:
             while (row := self._next_row()) is not None:
-                self._draw(row, painter, data)
+                self.draw(row, painter, data)
         except Exception as error:
             self.waiting.clear()
             self.outcomes.put(error)
         else:
             self.outcomes.put(None)
+
+    @abstractmethod
+    def draw(self, row: int, painter: Painter, data: mujoco.MjData) -> None:
+        """Work on one row."""
 
     def _next_row(self) -> int | None:
         try:
@@ -92,15 +109,57 @@ class Job:
         except IndexError:
             return None
 
-    def _draw(self, row: int, painter: Painter, data: mujoco.MjData) -> None:
+
+class PictureJob(Job):
+    """Images to be drawn.
+
+    Args:
+        models: N models.
+        poses: of the worlds.
+        camera: camera id.
+        images: (N, H, W, C), to be filled.
+        depth: whether distances are wanted.
+    """
+
+    def __init__(
+        self, models: Sequence[mujoco.MjModel], poses: Poses, camera: int, images: NDArray[Any], depth: bool
+    ) -> None:
+        super().__init__(len(models))
+        self._models, self._poses = models, poses
+        self._camera, self._images, self._depth = camera, images, depth
+
+    def draw(self, row: int, painter: Painter, data: mujoco.MjData) -> None:
         model = self._models[row]
-        data.qpos[:], data.mocap_pos[:], data.mocap_quat[:] = (state[row] for state in self._states)
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)  # cameras and lights may track a centre of mass
-        mujoco.mj_camlight(model, data)
-        mujoco.mj_flex(model, data)
-        mujoco.mj_tendon(model, data)
+        self._poses.put(row, model, data)
         painter.paint(model, data, self._camera, self._images[row], depth=self._depth)
+
+
+class FlowJob(Job):
+    """Optical flow from one pose of each world to another.
+
+    Args:
+        models: N models.
+        before: poses that are seen.
+        after: poses that what is seen moves to.
+        camera: camera id.
+        flow: (N, H, W, 3), to be filled.
+    """
+
+    def __init__(
+        self, models: Sequence[mujoco.MjModel], before: Poses, after: Poses, camera: int, flow: NDArray[np.float32]
+    ) -> None:
+        super().__init__(len(models))
+        self._models, self._before, self._after = models, before, after
+        self._camera, self._flow = camera, flow
+
+    def draw(self, row: int, painter: Painter, data: mujoco.MjData) -> None:
+        model, camera = self._models[row], self._camera
+        self._before.put(row, model, data)
+        height, width = self._flow.shape[1:3]
+        seen = painter.surfaces(model, data, camera, height, width)
+        before = placement_of(data, camera)
+        self._after.put(row, model, data)
+        self._flow[row] = flow_of(seen, before, placement_of(data, camera), float(model.cam_fovy[camera]))
 
 
 class PainterPool:

@@ -13,17 +13,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray
+from mmrl_envs.physics.flow import Surfaces
 
 _DIRECTIONAL = int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
 _SPOT = int(mujoco.mjtLightType.mjLIGHT_SPOT)
 _ORTHOGRAPHIC = int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC)
 _UNSET_RGBA = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's default: such a geom shows its material's colour
+
+
+class _Seen(NamedTuple):
+    """The surfaces that rays through the pixels of a camera meet."""
+
+    geoms: NDArray[np.int32]
+    """Nearest geom (P,), -1 for none."""
+    distance: FloatArray
+    """Its distance along the ray, (P,) metres."""
+    along_axis: FloatArray
+    """The same along the optical axis, (P,) metres."""
+    normals: FloatArray
+    """Its surface normals, (3, P)."""
+    directions: FloatArray
+    """The rays in the world, (3, P) of length 1."""
+    hit: NDArray[np.bool_]
+    """Where there is a geom before the far clipping plane, (P,)."""
+    far: float
+    """Distance of that plane in metres."""
 
 
 class RaycastPainter:
@@ -61,27 +82,39 @@ class RaycastPainter:
         Raises:
             ValueError: the camera is orthographic.
         """
-        if int(model.cam_projection[camera]) == _ORTHOGRAPHIC:
-            raise ValueError(f"camera {model.camera(camera).name!r} is orthographic; ray casting cannot draw it")
         height, width = image.shape[:2]
-        rays = self._rays(height, width, float(model.cam_fovy[camera]))
-        origin = data.cam_xpos[camera]
-        directions = data.cam_xmat[camera].reshape(3, 3) @ rays  # (3, P) camera -> world
-        far = float(model.vis.map.zfar * model.stat.extent)
-        geoms, distance, normals = self._cast(model, data, origin, directions, far / -rays[2, 0])
-        along_axis = distance * -rays[2]
-        hit = (geoms >= 0) & (along_axis <= far)
+        seen = self._seen(model, data, camera, height, width)
         if depth:
-            image[..., 0] = np.where(hit, along_axis, far).reshape(height, width)
+            image[..., 0] = np.where(seen.hit, seen.along_axis, seen.far).reshape(height, width)
         else:
-            points = origin[:, None] + distance * directions
-            light = _light(model, data, points, normals, directions)
-            colour = np.take(_geom_colours(model), geoms, axis=1) * light
-            colour = np.minimum(colour, 1.0) * (255.0 * hit) + 0.5
+            points = data.cam_xpos[camera][:, None] + seen.distance * seen.directions
+            light = _light(model, data, points, seen.normals, seen.directions)
+            colour = np.take(_geom_colours(model), seen.geoms, axis=1) * light
+            colour = np.minimum(colour, 1.0) * (255.0 * seen.hit) + 0.5
             image[...] = colour.astype(np.uint8).T.reshape(height, width, 3)
+
+    def surfaces(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, height: int, width: int) -> Surfaces:
+        """The geom that a camera sees in each pixel, -1 for none, and how far away it is.
+
+        Raises:
+            ValueError: the camera is orthographic.
+        """
+        seen = self._seen(model, data, camera, height, width)
+        geoms = np.where(seen.hit, seen.geoms, -1).astype(np.int32)
+        return Surfaces(geoms.reshape(height, width), seen.along_axis.reshape(height, width))
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _seen(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, height: int, width: int) -> _Seen:
+        if int(model.cam_projection[camera]) == _ORTHOGRAPHIC:
+            raise ValueError(f"camera {model.camera(camera).name!r} is orthographic; ray casting cannot draw it")
+        rays = self._rays(height, width, float(model.cam_fovy[camera]))
+        directions = data.cam_xmat[camera].reshape(3, 3) @ rays  # (3, P) camera -> world
+        far = float(model.vis.map.zfar * model.stat.extent)
+        geoms, distance, normals = self._cast(model, data, data.cam_xpos[camera], directions, far / -rays[2, 0])
+        along_axis = distance * -rays[2]
+        return _Seen(geoms, distance, along_axis, normals, directions, (geoms >= 0) & (along_axis <= far), far)
 
     def _rays(self, height: int, width: int, fovy: float) -> FloatArray:
         """Unit directions (3, P) through the pixel centres, in the camera frame: x right, y up, -z

@@ -23,13 +23,15 @@ from numpy.typing import NDArray
 from mmrl.arrays import FloatArray
 from mmrl_envs.arguments import available_cores
 from mmrl_envs.physics import gl
+from mmrl_envs.physics.flow import CHANNELS
 from mmrl_envs.physics.opengl import LOOKS, OpenGLPainter
-from mmrl_envs.physics.painter_pool import Job, Painter, PainterPool, PaintingError
+from mmrl_envs.physics.painter_pool import FlowJob, Job, Painter, PainterPool, PaintingError, PictureJob, Poses
 from mmrl_envs.physics.raycast import RaycastPainter
 
 Images = NDArray[Any]
 Quality = Literal["policy", "video"]
 
+_ORTHOGRAPHIC = int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC)
 _COUNTS = (
     *("nq", "nv", "nbody", "njnt", "ngeom", "nsite", "ncam", "nlight", "nmocap", "nmesh"),
     *("nhfield", "ntex", "nmat", "ntendon", "nwrap", "nflex", "nskin"),
@@ -80,6 +82,20 @@ class Renderer(Protocol):
             ValueError: unknown camera, wrong shape, models of another layout.
             RuntimeError: the renderer is closed, or OpenGL failed and `MMRL_RENDERER` forbids
                 another renderer.
+        """
+
+    def flow(
+        self,
+        models: Sequence[mujoco.MjModel],
+        before: Poses,
+        after: Poses,
+        camera: str,
+        height: int,
+        width: int,
+    ) -> NDArray[np.float32]:
+        """Optical flow (N, H, W, 3) between two poses of each world, as `flow.flow_of` says it; a fresh array.
+
+        Arguments and errors are those of `render`; an orthographic camera is a ValueError as well.
         """
 
     def close(self) -> None:
@@ -160,26 +176,54 @@ class _PooledRenderer:
         *,
         depth: bool = False,
     ) -> Images:
-        if self._closed:
-            raise RuntimeError("the renderer is closed")
-        _check_rows(self._model, models, qpos, mocap_pos, mocap_quat)
-        if height < 1 or width < 1:
-            raise ValueError(f"height x width is {height} x {width}; both must be at least 1")
+        poses = Poses(qpos, mocap_pos, mocap_quat)
+        number = self._checked(models, (poses,), camera, height, width)
         shape, dtype = ((1,), np.float32) if depth else ((3,), np.uint8)
         images: Images = np.empty((len(models), height, width, *shape), dtype)
-        job = Job(models, (qpos, mocap_pos, mocap_quat), _camera_id(self._model, camera), images, depth)
-        try:
-            self._running_pool(len(models)).run(job)
-        except PaintingError as error:
-            self._give_up_opengl(error)
-            return self.render(models, qpos, mocap_pos, mocap_quat, camera, height, width, depth=depth)
+        self._draw(lambda: PictureJob(models, poses, number, images, depth), len(models))
         return images
+
+    def flow(
+        self,
+        models: Sequence[mujoco.MjModel],
+        before: Poses,
+        after: Poses,
+        camera: str,
+        height: int,
+        width: int,
+    ) -> NDArray[np.float32]:
+        number = self._checked(models, (before, after), camera, height, width)
+        if int(self._model.cam_projection[number]) == _ORTHOGRAPHIC:
+            raise ValueError(f"camera {camera!r} is orthographic; its optical flow is not known")
+        flow = np.empty((len(models), height, width, CHANNELS), np.float32)
+        self._draw(lambda: FlowJob(models, before, after, number, flow), len(models))
+        return flow
 
     def close(self) -> None:
         self._closed = True
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+
+    def _checked(
+        self, models: Sequence[mujoco.MjModel], poses: tuple[Poses, ...], camera: str, height: int, width: int
+    ) -> int:
+        """The id of the camera."""
+        if self._closed:
+            raise RuntimeError("the renderer is closed")
+        for each in poses:
+            _check_rows(self._model, models, each)
+        if height < 1 or width < 1:
+            raise ValueError(f"height x width is {height} x {width}; both must be at least 1")
+        return _camera_id(self._model, camera)
+
+    def _draw(self, make_job: Callable[[], Job], rows: int) -> None:
+        """Have a job of so many rows done, by ray casting where OpenGL fails."""
+        try:
+            self._running_pool(rows).run(make_job())
+        except PaintingError as error:
+            self._give_up_opengl(error)
+            self._draw(make_job, rows)
 
     def _running_pool(self, rows: int) -> PainterPool:
         """A pool with a thread for each row up to the limit; a forked child inherits no thread."""
@@ -231,13 +275,7 @@ def _layout(model: mujoco.MjModel) -> tuple[int, ...]:
     return tuple(getattr(model, count) for count in _COUNTS)
 
 
-def _check_rows(
-    expected: mujoco.MjModel,
-    models: Sequence[mujoco.MjModel],
-    qpos: FloatArray,
-    mocap_pos: FloatArray,
-    mocap_quat: FloatArray,
-) -> None:
+def _check_rows(expected: mujoco.MjModel, models: Sequence[mujoco.MjModel], poses: Poses) -> None:
     rows = len(models)
     nmocap = expected.nmocap
     shapes = {
@@ -245,7 +283,7 @@ def _check_rows(
         "mocap_pos": (rows, nmocap, 3),
         "mocap_quat": (rows, nmocap, 4),
     }
-    for (name, shape), values in zip(shapes.items(), (qpos, mocap_pos, mocap_quat), strict=True):
+    for (name, shape), values in zip(shapes.items(), poses, strict=True):
         if values.shape != shape:
             raise ValueError(f"{name} has shape {values.shape}; {rows} models need {shape}")
     layout = _layout(expected)

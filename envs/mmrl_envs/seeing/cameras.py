@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import Indices
+from mmrl_envs.physics.painter_pool import Poses
 from mmrl_envs.physics.rendering import Renderer, make_renderer
 from mmrl_envs.physics.world import World
 from mmrl_envs.scenes.groups import POLICY_GROUPS, VIDEO_GROUPS
@@ -36,14 +37,12 @@ class SceneCameras:
 
     def sense(self, worlds: Indices, camera: str, height: int, width: int, *, depth: bool) -> NDArray[Any]:
         """Images for sensors: no arm, shadows or backdrop; shaped and typed as `Renderer.render` gives them, n rows."""
-        if self._policy_renderer is None:
-            self._policy_renderer = make_renderer(
-                self._world.template,
-                num_threads=self._num_threads or None,
-                quality="policy",
-                geom_groups=POLICY_GROUPS,
-            )
-        return self._draw(self._policy_renderer, worlds, camera, height, width, depth=depth)
+        return self._draw(self._for_policies(), worlds, camera, height, width, depth=depth)
+
+    def flow(self, worlds: Indices, camera: str, height: int, width: int, before: Poses) -> NDArray[np.float32]:
+        """Optical flow of what sensors see from poses of n worlds to the present ones, as `Renderer.flow` gives it."""
+        models = [self._world.model_of(w) for w in worlds]
+        return self._for_policies().flow(models, before, self._poses(worlds), camera, height, width)
 
     def film(self, height: int, width: int) -> NDArray[np.uint8]:
         """Every world seen by the spectator's camera, (N, height, width, 3). Raises ValueError where there is none."""
@@ -59,6 +58,20 @@ class SceneCameras:
     def failures(self) -> int:
         """How often OpenGL failed so that something else had to draw."""
         return self._failures + sum(renderer.failures for renderer in self._renderers())
+
+    def _for_policies(self) -> Renderer:
+        if self._policy_renderer is None:
+            self._policy_renderer = make_renderer(
+                self._world.template,
+                num_threads=self._num_threads or None,
+                quality="policy",
+                geom_groups=POLICY_GROUPS,
+            )
+        return self._policy_renderer
+
+    def _poses(self, worlds: Indices) -> Poses:
+        world = self._world
+        return Poses(world.qpos[worlds], world.mocap_pos[worlds], world.mocap_quat[worlds])
 
     def _renderers(self) -> list[Renderer]:
         return [renderer for renderer in (self._policy_renderer, self._video_renderer) if renderer is not None]
@@ -82,9 +95,7 @@ class SceneCameras:
     ) -> NDArray[Any]:
         return renderer.render(
             [self._world.model_of(w) for w in worlds],
-            self._world.qpos[worlds],
-            self._world.mocap_pos[worlds],
-            self._world.mocap_quat[worlds],
+            *self._poses(worlds),
             camera,
             height,
             width,

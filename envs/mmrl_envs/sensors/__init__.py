@@ -5,6 +5,7 @@ from functools import partial
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.sensors.camera import Camera, Depth
 from mmrl_envs.sensors.feet import FootForces
+from mmrl_envs.sensors.flow import Flow
 from mmrl_envs.sensors.force_limit import ForceLimit
 from mmrl_envs.sensors.force_torque import ForceTorque
 from mmrl_envs.sensors.hearing.microphone import Microphone
@@ -15,11 +16,27 @@ from mmrl_envs.sensors.imu import Imu
 from mmrl_envs.sensors.instruction import Instruction
 from mmrl_envs.sensors.point_cloud import PointCloud
 from mmrl_envs.sensors.proprioception import JointProprioception, Proprioception
-from mmrl_envs.sensors.registry import SensorFactory, make_sensor, make_sensors, register_sensor, sensor_names
+from mmrl_envs.sensors.registry import (
+    SensorFactory,
+    make_critic_sensors,
+    make_sensor,
+    make_sensors,
+    register_sensor,
+    sensor_names,
+)
 from mmrl_envs.sensors.tactile.pad import TactilePad
 from mmrl_envs.sensors.tactile.slip import Slip
 
-__all__ = ["SENSORS", "Sensor", "View", "make_sensor", "make_sensors", "register_sensor", "sensor_names"]
+__all__ = [
+    "SENSORS",
+    "Sensor",
+    "View",
+    "make_critic_sensors",
+    "make_sensor",
+    "make_sensors",
+    "register_sensor",
+    "sensor_names",
+]
 
 SENSORS: dict[str, SensorFactory] = {
     "camera": Camera,
@@ -42,6 +59,7 @@ SENSORS: dict[str, SensorFactory] = {
     "point_cloud": PointCloud,
     "microphone": Microphone,
     "tap_sound": TapSound,
+    "flow": Flow,
 }
 """The sensors of the suite by name."""
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mmrl.arrays import Indices
 from mmrl.modality import Modality
+from mmrl_envs.physics.painter_pool import Poses
 from mmrl_envs.physics.sound.recording import Sound
 from mmrl_envs.physics.world import World
 
@@ -52,6 +53,12 @@ class View(Protocol):
         """The newest instant seen by a camera of the scene.
 
         RGB is (n, height, width, 3) uint8; depth is (n, height, width, 1) float32 in metres.
+        """
+
+    def flow(self, camera: str, height: int, width: int, before: Poses) -> NDArray[np.float32]:
+        """The optical flow that a camera of the scene would have seen from the n poses `before` to the newest instant.
+
+        (n, height, width, 3): pixels right, pixels down, and 1 where they are known.
         """
 
     def field(self, name: str) -> NDArray[np.float64]:
@@ -90,6 +97,9 @@ class Sensor(ABC):
     newest_only: bool = False
     """Whether `read` gives the newest instant alone, k = 1, as cameras do; then it reads no more often than the policy
     acts."""
+
+    for_critics: bool = False
+    """Whether it reads what no robot can, so that only critics and objectives may have it, never a policy."""
 
     def install(self, spec: mujoco.MjSpec) -> None:  # noqa: B027 - many sensors add nothing
         """Add what `read` needs (sites, cameras, MuJoCo sensors) before the scene is compiled."""

@@ -6,16 +6,23 @@ A package offers a sensor through the entry-point group `mmrl.sensors`:
     whisker = "my_package.whisker:Whisker"
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
+from mmrl.evaluation.figures import RESERVED
 from mmrl.modality import Modality
 from mmrl.settings.offers import load
 from mmrl_envs.arguments import shown
 from mmrl_envs.sensors.base import Sensor
 from mmrl_envs.sensors.sensing.spec import parse_sensor
+
+if TYPE_CHECKING:
+    from mmrl_envs.task import Task
 
 ENTRY_POINT_GROUP = "mmrl.sensors"
 
@@ -70,10 +77,38 @@ def make_sensors(
     One that gives its newest reading alone is read at most once a control step, so that its rate is at most the
     policy's. Another that is asked for by name, without a rate, takes the highest rate up to its own that fits.
 
-    Raises ValueError if there is none or if two share a name.
+    Raises ValueError if there is none, if two share a name, and for one that only a critic may have.
     """
     if isinstance(sensors, str) or not len(sensors):
         raise ValueError(f"sensors must be a non-empty sequence of names or Sensor objects, got {sensors!r}")
+    made = _made(sensors, control_hz, physics_hz, own)
+    if hidden := [sensor.modality.name for sensor in made if sensor.for_critics]:
+        raise ValueError(
+            f"sensors {hidden} read what no robot can, so that no policy may have them; "
+            f"critic_sensors={hidden} gives them to critics and objectives"
+        )
+    return made
+
+
+def make_critic_sensors(
+    sensors: Sequence[str | Sensor], control_hz: int, physics_hz: int, task: Task, of_policy: Collection[str]
+) -> list[Sensor]:
+    """Sensors of a critic alone, as by `make_sensors` for a task; there may be none, and any sensor will do.
+
+    Raises ValueError if two share a name, or if one has the name of a sense `of_policy` or of anything in the infos.
+    """
+    if isinstance(sensors, str):
+        raise ValueError(f"critic_sensors must be a sequence of names or Sensor objects, got {sensors!r}")
+    made = _made(sensors, control_hz, physics_hz, task.senses)
+    taken = {*RESERVED, *of_policy, *(figure.name for figure in task.figures)}
+    if clash := [sensor.modality.name for sensor in made if sensor.modality.name in taken]:
+        raise ValueError(f"critic_sensors need names of their own, got {clash}, which senses or infos have already")
+    return made
+
+
+def _made(
+    sensors: Sequence[str | Sensor], control_hz: int, physics_hz: int, own: Sequence[str | Sensor]
+) -> list[Sensor]:
     objects: dict[str | Sensor, Sensor] = {s.modality.name: s for s in own if isinstance(s, Sensor)}
     chosen = [objects.get(sensor, sensor) for sensor in sensors]
     made = [_paced(sensor, make_sensor(sensor), control_hz, physics_hz) for sensor in chosen]

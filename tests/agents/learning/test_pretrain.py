@@ -53,6 +53,18 @@ def recorded(folder: Path) -> Path:
     return folder
 
 
+def break_off(config: TrainConfig, steps: int, whole: Path) -> None:
+    """Trains for so many steps and saves, as the whole run would have been at that point."""
+    trainer = Trainer(config, open_run(config))
+    trainer.begin()
+    while trainer.step < steps:
+        trainer.advance()
+    trainer.save()
+    trainer.run.write_config(RunFolder.open(whole).read_config())
+    trainer.close()
+    trainer.run.close()
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrained")
@@ -77,14 +89,7 @@ def test_it_is_resumed_bit_for_bit(data: str, tmp_path: Path) -> None:
     still = {"pretrain": replace(SETTINGS, data=source), "sense_dropout": 0.3}
     whole = trained_quietly(config(tmp_path / "whole", total_steps=4 * 16 * 4, **still))
     half = config(tmp_path / "half", total_steps=4 * 16 * 4, **still)
-    trainer = Trainer(half, open_run(half))
-    trainer.begin()
-    while trainer.step < 2 * 4 * 16:
-        trainer.advance()
-    trainer.save()
-    trainer.run.write_config(RunFolder.open(whole).read_config())
-    trainer.close()
-    trainer.run.close()
+    break_off(half, 2 * 4 * 16, whole)
     trained_quietly(TrainConfig(ENV, resume=half.run_dir, total_steps=4 * 16 * 4))
     ours, theirs = weights(whole), weights(tmp_path / "half" / "run")
     assert ours.keys() == theirs.keys()
@@ -250,6 +255,42 @@ def test_the_words_are_those_of_a_training() -> None:
     assert as_training(["--resume", "runs/RUN", "--steps", "9"]) == ["--resume", "runs/RUN", "--total-steps", "9"]
     with pytest.raises(SystemExit):
         as_training([])
+
+
+def of_flow(folder: Path, **changes: Any) -> TrainConfig:
+    """Optical flow foretold in two worlds of the peg task."""
+    usual: dict[str, Any] = {
+        "num_worlds": 2,
+        "total_steps": 2 * 8 * 4,
+        "threads": 1,
+        "device": "cpu",
+        "pretrain": PretrainConfig(num_steps=8, minibatch_size=8, epochs=1, data="contact"),
+        "objectives": {"vision_touch": {"flow": 1.0}},
+        "env_kwargs": {"critic_sensors": ["flow:height=16,width=16"], "max_episode_steps": 6},
+        "run_dir": folder / "run",
+    }
+    return TrainConfig("mmrl/PegInsertion-v0", "pretrain", **usual | changes)
+
+
+def test_optical_flow_is_learned_to_be_foretold_and_resumed_bit_for_bit(tmp_path: Path) -> None:
+    whole = trained_quietly(of_flow(tmp_path / "whole"))
+    assert all(math.isfinite(line["vision_touch_loss"]) for line in json_lines(whole / "metrics.jsonl"))
+    half = of_flow(tmp_path / "half")
+    break_off(half, 2 * 8 * 2, whole)
+    trained_quietly(TrainConfig("mmrl/PegInsertion-v0", resume=half.run_dir, total_steps=2 * 8 * 4))
+    ours, theirs = weights(whole), weights(tmp_path / "half" / "run")
+    assert any(name.startswith("objectives.vision_touch.flowing.") for name in ours)
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_optical_flow_needs_worlds_that_know_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="critic here has privileged; worlds of mmrl with a camera have it by critic_"):
+        trained_quietly(of_flow(tmp_path, env_kwargs={}))
+    data = tmp_path / "data"
+    record(RecordConfig("random", data, episodes=1, env="mmrl/PegInsertion-v0"))
+    recorded = of_flow(tmp_path, pretrain=PretrainConfig(num_steps=8, minibatch_size=8, epochs=1, data=str(data)))
+    with pytest.raises(ValueError, match=r"an objective reads 'flow', which .*data does not hold"):
+        trained_quietly(recorded)
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.modality import Modality
 from mmrl.modality.readings import finite_rows
 from mmrl_envs.sensors.base import Sensor, View
 from mmrl_envs.task import Task
@@ -38,9 +37,10 @@ def compile_scenes(task: Task, sensors: Sequence[Sensor], physics_hz: int) -> li
         raise
 
 
-def bytes_of_a_world(model: mujoco.MjModel, modalities: Mapping[str, Modality], substeps: int) -> int:
+def bytes_of_a_world(model: mujoco.MjModel, sensors: Sequence[Sensor], substeps: int) -> int:
     """Memory that a world takes at least: its model, its readings, and an observation of it."""
-    observed = sum(int(np.prod(m.window_shape)) * np.dtype(m.dtype).itemsize for m in modalities.values())
+    senses = [sensor.modality for sensor in sensors]
+    observed = sum(int(np.prod(sense.window_shape)) * np.dtype(sense.dtype).itemsize for sense in senses)
     own: int = model.nbuffer + 8 * model.nsensordata * substeps
     return own + 2 * observed
 

@@ -29,21 +29,23 @@ MAX_NOISE = 100.0
 
 
 class Senses:
-    """The senses of the policies of N worlds.
+    """The senses of the policies of N worlds, and those of their critics alone.
 
     Args:
-        sensors: by which they sense; installed in the scene of the worlds.
+        sensors: by which policies sense; installed in the scene of the worlds.
         world: the worlds.
         look: gives sensors their view.
+        of_critic: sensors likewise, for critics alone; their readings have no noise from the context.
     """
 
-    def __init__(self, sensors: Sequence[Sensor], world: World, look: Look) -> None:
-        self._sensors, self._look = sensors, look
+    def __init__(self, sensors: Sequence[Sensor], world: World, look: Look, of_critic: Sequence[Sensor] = ()) -> None:
+        self._sensors, self._look = [*sensors, *of_critic], look
+        self._of_critic = [sensor.modality.name for sensor in of_critic]
         self._num_worlds, self._every = world.num_worlds, np.arange(world.num_worlds)
         self._physics_hz, self._control_hz = world.physics_hz, world.physics_hz // world.substeps
         self._buffers: dict[str, ModalityBuffer] = {}
         self._clipped: dict[str, int] = {}  # by buffers that were replaced
-        for sensor in sensors:
+        for sensor in self._sensors:
             sensor.attach(world)
 
     def seed(self, seed: int, first_world: int = 0) -> None:
@@ -66,7 +68,8 @@ class Senses:
         view = self._look(worlds, None)
         for sensor in self._sensors:
             buffer = self._buffers[sensor.modality.name]
-            buffer.context_std[worlds] = context[_noise_name(sensor.modality.name)]
+            if sensor.modality.name not in self._of_critic:
+                buffer.context_std[worlds] = context[_noise_name(sensor.modality.name)]
             buffer.reset(worlds, read_checked(sensor, view, 1)[:, -1])
 
     def read(self, alive: Indices) -> None:
@@ -82,8 +85,12 @@ class Senses:
                     buffer.push(due, readings if len(due) == len(read) else readings[np.isin(read, due)])
 
     def observe(self, worlds: Indices | None = None) -> Observation:
-        """The present readings of all worlds or of some, in new arrays."""
-        return {name: buffer.observe(worlds) for name, buffer in self._buffers.items()}
+        """The present readings of the policies of all worlds or of some, in new arrays."""
+        return {name: buffer.observe(worlds) for name, buffer in self._buffers.items() if name not in self._of_critic}
+
+    def observed_by_critic(self) -> Observation:
+        """The present readings of the critics alone, of all worlds, in new arrays."""
+        return {name: self._buffers[name].observe() for name in self._of_critic}
 
     @property
     def clipped(self) -> dict[str, int]:
@@ -96,9 +103,16 @@ class Senses:
         return next((sensor.sound for sensor in self._sensors if sensor.sound is not None), None)
 
     @property
-    def remembering(self) -> list[str]:
-        """Names of the sensors that remember what they read before."""
-        return [sensor.modality.name for sensor in self._sensors if sensor.arrays()]
+    def identity(self) -> dict[str, Any]:
+        """The names, shapes and memories that must be equal for `parts` to fit."""
+        shapes = {sensor.modality.name: list(sensor.modality.window_shape) for sensor in self._sensors}
+        of_critic = {name: shapes.pop(name) for name in self._of_critic}
+        remembering = [sensor.modality.name for sensor in self._sensors if sensor.arrays()]
+        return {
+            "senses": shapes,
+            **({"critic_senses": of_critic} if of_critic else {}),
+            **({"remembering": remembering} if remembering else {}),
+        }
 
     def parts(self) -> dict[str, snapshot.Stateful]:
         """All that the coming readings depend on beyond the worlds."""
@@ -126,8 +140,8 @@ def _noise_name(sense: str) -> str:
     return f"{sense}_noise"
 
 
-def critic_senses(privileged_size: int, control_hz: int) -> dict[str, Modality]:
-    """The senses of a critic alone: the privileged state of a task, (P,), where it has any."""
-    if not privileged_size:
-        return {}
-    return {"privileged": Modality("privileged", (privileged_size,), control_hz, Unencoded())}
+def critic_senses(privileged_size: int, control_hz: int, sensors: Sequence[Sensor]) -> dict[str, Modality]:
+    """The senses of a critic alone: the privileged state of a task, (P,), where it has any, and those of sensors."""
+    of_task = Modality("privileged", (privileged_size,), control_hz, Unencoded()) if privileged_size else None
+    declared = [*([of_task] if of_task else []), *(sensor.modality for sensor in sensors)]
+    return {modality.name: modality for modality in declared}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrl.arrays import FloatArray, Indices
+from mmrl_envs.physics.painter_pool import Poses
 from mmrl_envs.physics.world import World
 from mmrl_envs.seeing.cameras import SceneCameras
 
@@ -67,6 +68,10 @@ class WorldView:
     def render(self, camera: str, height: int, width: int, *, depth: bool = False) -> NDArray[Any]:
         """Images of the newest instant, (n, height, width, 3) uint8 or (n, height, width, 1) float32."""
         return self._cameras.sense(self.worlds, camera, height, width, depth=depth)
+
+    def flow(self, camera: str, height: int, width: int, before: Poses) -> NDArray[np.float32]:
+        """Optical flow from the poses `before` to the newest instant, (n, height, width, 3)."""
+        return self._cameras.flow(self.worlds, camera, height, width, before)
 
     def field(self, name: str) -> FloatArray:
         """The task's quantity `name`, (n, ...)."""
