@@ -60,10 +60,10 @@ def errors_ms(found: FloatArray, truth: FloatArray) -> FloatArray:
 
 
 def trials(
-    method: Aligner, recordings: list[list[Recording]], calibration: int, drawn: int, count: int
+    method: Aligner, reference: list[list[Recording]], rest: list[list[Recording]], drawn: int, count: int
 ) -> tuple[FloatArray, float]:
     """Errors in ms of each pair of senses in each trial, (trials, pairs), and seconds of work of a trial."""
-    base, rest = clocks_of(method, recordings[:calibration]), recordings[calibration:]
+    base = clocks_of(method, reference)
     errors, began = [], process_time()
     for trial in track(range(count), type(method).__name__):
         rng = np.random.default_rng(trial)
@@ -86,11 +86,14 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--calibration", type=int, default=20)
+    parser.add_argument("--same", action="store_true", help="the reference is of the episodes that trials draw from")
     parser.add_argument("--drawn", type=int, default=20)
     parser.add_argument("--output", type=Path)
     words = parser.parse_args()
     streams: SenseStreams = streams_of(words.data, words.episodes, 0, "best")
     recordings = streams.recordings(SENSES)
+    rest = recordings[words.calibration :]
+    reference = rest if words.same else recordings[: words.calibration]
     pairs = [f"{a} and {b}" for a, b in combinations(SENSES, 2)]
     table = Table(
         "method", "senses", "median error", "95 % below", *(f"within {w:g} ms" for w in WITHIN_MS), "s a trial"
@@ -98,7 +101,7 @@ def main() -> None:
     results = {}
     for name in words.methods:
         method = make_aligner(name, {"most_lag_s": 0.3, **OPTIONS.get(name, {})})
-        errors, seconds = trials(method, recordings, words.calibration, words.drawn, words.trials)
+        errors, seconds = trials(method, reference, rest, words.drawn, words.trials)
         results[name] = {"errors_ms": errors.tolist(), "seconds": seconds}
         for pair, column in zip(pairs, errors.T, strict=True):
             shares = [str(Rate(int((column <= within).sum()), len(column))) for within in WITHIN_MS]
