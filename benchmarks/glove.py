@@ -86,8 +86,8 @@ def _draw_rates(axes: Axes, report: GloveReport) -> None:
         number = np.arange(len(rates)) + 1
         middle, low, high = 100 * np.array([[each.rate, *_ends(each)] for each in rates]).T
         axes.errorbar(number, middle, (middle - low, high - middle), label=name, marker=marker, capsize=3)
-    for (source, rates), style in zip(report.controls.items(), ("--", ":"), strict=True):
-        best = max(rates.values(), key=lambda rate: rate.successes)
+    for (source, by_probe), style in zip(report.controls.items(), ("--", ":"), strict=True):
+        best = max(by_probe.values(), key=lambda rate: rate.successes)
         axes.axhline(100 * best.successes / best.trials, color="k", linestyle=style, label=f"control: {source}")
     chance = report.shuffled
     axes.axhline(100 * chance.successes / chance.trials, color="0.6", label="control: shuffled")

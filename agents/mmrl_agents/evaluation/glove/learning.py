@@ -31,15 +31,15 @@ class GloveLearning:
 
     width: int = 16
     """Channels of the first convolution; 64 is that of the paper."""
-    epochs: int = 6
+    epochs: int = 4
     """Passes of the trunk over all frames."""
-    batch: int = 48
+    batch: int = 64
     """Frames of a step of the trunk."""
     learning_rate: float = 4e-3
     """Highest one of the trunk: it rises and falls in one cycle (Smith and Topin 2018)."""
     noise: float = 0.015
     """Standard deviation that is added to frames, as a share of the full scale: that of the paper."""
-    head_steps: int = 1500
+    head_steps: int = 800
     """Steps of a head."""
     head_batch: int = 64
     """Recordings of a step of a head, each with frames drawn anew."""
@@ -60,7 +60,8 @@ def learn_trunk(
     frames = as_input(torch.as_tensor(recordings.frames, dtype=torch.float32)).flatten(0, 1)
     labels = torch.as_tensor(recordings.things).repeat_interleave(recordings.frames.shape[1])
     with _seeded(seed):
-        trunk = FrameTrunk(how.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of modules
+        trunk = FrameTrunk(how.width)
+        trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of modules
         head = FramesHead(trunk.map_shape, 1, things)
         step = _Steps(nn.ModuleList([trunk, head]), how.learning_rate, trunk_steps(recordings, how))
         for _ in range(how.epochs):
@@ -74,7 +75,8 @@ def learn_trunk(
 def trunk_steps(recordings: Recordings, how: GloveLearning) -> int:
     """Number of steps of `learn_trunk`."""
     count, frames = recordings.frames.shape[:2]
-    return how.epochs * -(-count * frames // how.batch)
+    steps: int = how.epochs * -(-count * frames // how.batch)
+    return steps
 
 
 @torch.no_grad()
@@ -82,7 +84,8 @@ def maps_of(trunk: FrameTrunk, frames: FloatArray) -> Tensor:
     """Maps of all frames of recordings (R, F, k, k), in half precision, (R, F, *map_shape)."""
     flat = as_input(torch.as_tensor(frames, dtype=torch.float32)).flatten(0, 1)
     maps = [trunk(some).half() for some in flat.split(_AT_ONCE)]
-    return torch.cat(maps).contiguous().unflatten(0, frames.shape[:2])
+    together: Tensor = torch.cat(maps).contiguous().unflatten(0, frames.shape[:2])
+    return together
 
 
 def learn_head(

@@ -189,7 +189,7 @@ def _looked_at(recordings: Recordings, number: int, rng: np.random.Generator) ->
 
 def force_and_area(frames: FloatArray) -> FloatArray:
     """Forces and numbers of touched taxels of frames (R, n, k, k), each in ascending order, (R, 2 n)."""
-    force, area = frames.sum(axis=(2, 3)), (frames > TOUCHED_N).sum(axis=(2, 3))
+    force, area = frames.sum(axis=(2, 3), dtype=np.float64), (frames > TOUCHED_N).sum(axis=(2, 3))
     columns: FloatArray = np.concatenate([np.sort(force, axis=1), np.sort(area, axis=1)], axis=1).astype(np.float64)
     return columns
 

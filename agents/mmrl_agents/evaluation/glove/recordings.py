@@ -26,7 +26,7 @@ class Recordings:
     """Frames of things, by recording; nothing is shared between two recordings but the thing."""
 
     frames: FloatArray
-    """Force that presses on each taxel, with noise, newtons, (R, F, k, k)."""
+    """Force that presses on each taxel, with noise, newtons, (R, F, k, k), in half precision."""
     things: IntArray
     """Number of the thing of each recording, (R,)."""
 
@@ -71,6 +71,6 @@ def _frames_of(name: str, recordings: int, grasps: int, seed: np.random.SeedSequ
             seen, _, ended, _, _ = envs.step(force)
             if ended.any():
                 raise RuntimeError(f"the physics of {name!r} failed in {int(ended.sum())} of {recordings} worlds")
-            frames.append(seen["tactile"][..., 0] * glove_mask())
+            frames.append((seen["tactile"][..., 0] * glove_mask()).astype(np.float16))
     envs.close()
     return np.stack(frames, axis=1)

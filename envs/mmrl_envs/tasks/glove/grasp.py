@@ -106,6 +106,7 @@ class GloveGrasp(Task):
     Raises ValueError for a thing that there is not.
     """
 
+    robot: GlovedHand
     senses = (TactilePad(resolution=32, mask="glove", body="object", blur_m=2e-3, rate_hz=FRAMES_HZ),)
     parameters = (Parameter("shift_m", (0.0, 0.02), 0.0, 0.04, "distance of the thing from where things are held"),)
 
