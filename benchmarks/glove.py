@@ -1,8 +1,8 @@
-"""Which of 26 things is in a hand with a glove that feels: `python -m benchmarks.glove --output docs/results`.
+"""Which of 26 things is in a hand with a glove that feels: `python -m benchmarks.glove --output docs/results/glove`.
 
 Each thing is grasped again and again, in places and orientations drawn anew; a convolutional network learns from some
-recordings and is judged by others. Prints a table by the number of frames that are looked at, and writes `glove.json`,
-`glove.png` with the success and who is taken for whom, and with `--picture PATH` what the things feel like.
+recordings and is judged by others. Prints a table by the number of frames that are looked at, and writes PREFIX.json
+and, with the success and who is taken for whom, PREFIX.png; `--picture PATH` draws what the things feel like.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _draw_confusion(axes: Axes, confusion: IntArray, things: tuple[str, ...]) ->
         axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(range(len(things)), things, rotation=90, fontsize=7)
     axes.set_yticks(range(len(things)), things, fontsize=7)
-    axes.set_title("held (row) and taken for (column), %, by all frames of clusters", fontsize=9)
+    axes.set_title("held (row) and taken for (column), %, by the most frames of clusters", fontsize=9)
 
 
 def draw_frames(probe: GloveProbe, recordings: Recordings, path: Path) -> None:
@@ -134,7 +134,7 @@ def draw_frames(probe: GloveProbe, recordings: Recordings, path: Path) -> None:
 def main() -> None:
     """Grasps, learns, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder of glove.json and glove.png")
+    parser.add_argument("--output", type=Path, required=True, metavar="PREFIX", help="of PREFIX.json and PREFIX.png")
     parser.add_argument("--picture", type=Path, help="file to draw frames into")
     parser.add_argument("--learned", type=int, default=GloveProbe.learned, help="recordings of a thing to learn from")
     parser.add_argument("--judged", type=int, default=GloveProbe.judged, help="recordings of a thing to judge by")
@@ -159,9 +159,9 @@ def main() -> None:
         report = probe_recordings(probe, learned, judged, show)
     minutes["all"] = (time.process_time() - start) / 60
     Console().print(table_of(report))
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_json(options.output / "glove.json", document_of(probe, report, minutes))
-    draw_report(probe, report, options.output / "glove.png")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.output.with_suffix(".json"), document_of(probe, report, minutes))
+    draw_report(probe, report, options.output.with_suffix(".png"))
     if options.picture:
         draw_frames(probe, judged, options.picture)
 
