@@ -41,7 +41,7 @@ DEEPEST_M = 0.015
 """A thing that stands deeper in the palm has gone through it, metres."""
 _HIGH = 0.001  # at the start, metres
 _ASIDE = 500.0  # stiffness of what holds a thing, along the palm, N/m
-# Soft as the flesh of a palm: 3 to 5 mm deep under 8 N. All of the contact is that of the palm.
+# Soft as the flesh of a palm, which gives way by some millimetres. All of the contact is that of the palm.
 _FLESH = {
     "solref": (0.025, 1.0),
     "solimp": (0.3, 0.95, 0.006, 0.5, 2.0),
