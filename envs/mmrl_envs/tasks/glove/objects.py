@@ -19,7 +19,7 @@ import numpy as np
 
 from mmrl.arrays import FloatArray
 
-Point: TypeAlias = tuple[float, float, float]
+Triple: TypeAlias = tuple[float, float, float]
 _GEOM = mujoco.mjtGeom
 _RIM = 48
 """Points of a circle that stand for it where the lowest one is asked for, and sides of the prism of a round wall."""
@@ -33,13 +33,13 @@ class Part:
     """Sphere, capsule, cylinder, box or mesh."""
     size: tuple[float, ...]
     """As MuJoCo has it: radius, radius and half of the length, or half sizes; none of a mesh."""
-    at: Point = (0.0, 0.0, 0.0)
+    at: Triple = (0.0, 0.0, 0.0)
     """Its middle."""
-    axis: Point = (0.0, 0.0, 1.0)
+    axis: Triple = (0.0, 0.0, 1.0)
     """Direction of its z axis."""
     turn: float = 0.0
     """Angle about that axis, radians."""
-    corners: tuple[Point, ...] = ()
+    corners: tuple[Triple, ...] = ()
     """Of a mesh, which is their hull."""
 
     def add_to(self, spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, **attributes: object) -> None:
@@ -93,11 +93,11 @@ def _circle(number: int, radius: float, first: float = 0.0) -> FloatArray:
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def _box(x: float, y: float, z: float, at: Point = (0, 0, 0), turn: float = 0.0) -> Part:
+def _box(x: float, y: float, z: float, at: Triple = (0, 0, 0), turn: float = 0.0) -> Part:
     return Part("box", (x / 2, y / 2, z / 2), at, turn=turn)
 
 
-def _rod(start: Point, end: Point, radius: float) -> Part:
+def _rod(start: Triple, end: Triple, radius: float) -> Part:
     """A capsule between the middles of its ends."""
     first, last = np.array(start, np.float64), np.array(end, np.float64)
     x, y, z = (first + last) / 2
@@ -106,7 +106,7 @@ def _rod(start: Point, end: Point, radius: float) -> Part:
     return Part("capsule", (radius, half), (x, y, z), tuple(along / (2 * half)))
 
 
-def _cylinder(radius: float, length: float, at: Point = (0, 0, 0), axis: Point = (0, 0, 1)) -> Part:
+def _cylinder(radius: float, length: float, at: Triple = (0, 0, 0), axis: Triple = (0, 0, 1)) -> Part:
     return Part("cylinder", (radius, length / 2), at, axis)
 
 
@@ -121,7 +121,7 @@ def _prism(outline: FloatArray, height: float, low: float = 0.0, top: float = 1.
     )
 
 
-def _round(radius: Point, share: tuple[float, float] = (-1.0, 1.0), rings: int = 9, around: int = 14) -> Part:
+def _round(radius: Triple, share: tuple[float, float] = (-1.0, 1.0), rings: int = 9, around: int = 14) -> Part:
     """An ellipsoid between two heights, shares of its half height."""
     heights = np.sin(np.linspace(np.arcsin(share[0]), np.arcsin(share[1]), rings))
     points = [
