@@ -9,12 +9,16 @@ ARGS ?=
 # Tests share the cores; more processes than this would spend longer importing than testing.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
 
+# Policies of the report that `make docs` builds, and the episodes that are played for it
+REPORTED ?= peg_insertion peg_insertion_all_shapes
+REPORT_EPISODES ?= 20
+
 ifndef RUN
 RUN := runs/peg-insertion-$(shell date +%Y%m%d-%H%M%S)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow check docs docs-report bench format clean
+.PHONY: help train test test-slow check docs bench format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -37,11 +41,9 @@ check: $(INSTALLED)  ## format, lint, types, imports and the fast tests: what CI
 	$(BIN)/lint-imports
 	$(PYTEST) $(ARGS)
 
-docs: $(INSTALLED)  ## the documentation site, in site/; a link that leads nowhere ends it
+docs: $(INSTALLED)  ## the documentation site and the report of shipped policies, in site/; a link that leads nowhere ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
-
-docs-report: $(INSTALLED)  ## the report of the policies that come with the package, in site/report_of_policies.html
-	$(BIN)/mmrl report peg_insertion peg_insertion_all_shapes pong --output site/report_of_policies.html $(ARGS)
+	MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/mmrl report $(REPORTED) --episodes $(REPORT_EPISODES) --output site/report_of_policies.html
 
 bench: $(INSTALLED)  ## measure speed
 	$(BIN)/python -m benchmarks $(ARGS)
