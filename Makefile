@@ -43,7 +43,7 @@ check: $(INSTALLED)  ## format, lint, types, imports and the fast tests: what CI
 
 docs: $(INSTALLED)  ## the documentation site and the report of shipped policies, in site/; a link that leads nowhere ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
-	MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/mmrl report $(REPORTED) --episodes $(REPORT_EPISODES) --output site/report_of_policies.html
+	$(BIN)/mmrl report $(REPORTED) --episodes $(REPORT_EPISODES) --output site/report_of_policies.html
 
 bench: $(INSTALLED)  ## measure speed
 	$(BIN)/python -m benchmarks $(ARGS)
