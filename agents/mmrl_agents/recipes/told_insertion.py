@@ -7,7 +7,7 @@ from typing import Any
 TOLD_INSERTION: Mapping[str, Any] = {
     "env": "mmrl/ToldInsertion-v0",
     "num_worlds": 80,
-    "total_steps": 130_000,
+    "total_steps": 220_000,
     # Words and holes are tokens that attend to each other; side by side they cannot be matched.
     "policy": {"fusion": "transformer", "log_std_init": -0.5},
     "ppo": {
@@ -26,5 +26,9 @@ TOLD_INSERTION: Mapping[str, Any] = {
 """By the pairs of colour and mark that training may hear; `--context words=held_out` judges by the others."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/ToldInsertion-v0": {"default": TOLD_INSERTION}}
+    {
+        "mmrl/ToldInsertion-v0": {"default": TOLD_INSERTION},
+        # the name of the policy that comes with the package
+        "told_insertion": {"default": TOLD_INSERTION},
+    }
 )
