@@ -273,8 +273,8 @@ class WorldContexts:
         return {"ranges": {name: bounds.copy() for name, bounds in self._ranges.items()}, "options": options}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undoes `state_dict`."""
-        self._ranges = {name: np.array(bounds) for name, bounds in state["ranges"].items()}
-        self._options = {
+        """Undoes `state_dict`; a parameter that an earlier version did not have keeps its setting."""
+        self._ranges |= {name: np.array(bounds) for name, bounds in state["ranges"].items()}
+        self._options |= {
             name: [np.array(indices, np.intp) for indices in worlds] for name, worlds in state["options"].items()
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,8 +48,19 @@ def take(identity: Mapping[str, Any], parts: Mapping[str, Stateful]) -> dict[str
     return {"identity": dict(identity), "parts": {name: part.state_dict() for name, part in parts.items()}}
 
 
-def restore(state: Mapping[str, Any], identity: Mapping[str, Any], parts: Mapping[str, Stateful]) -> None:
+def restore(
+    state: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    parts: Mapping[str, Stateful],
+    added: Collection[str] = (),
+) -> None:
     """Undo `take`.
+
+    Args:
+        state: what `take` gave.
+        identity: must be that of the state.
+        parts: what is restored.
+        added: parts that states of earlier versions lack; there they stay as they are.
 
     Raises:
         OtherWorlds: naming every difference, if the state is of something else; nothing is changed then.
@@ -63,7 +74,8 @@ def restore(state: Mapping[str, Any], identity: Mapping[str, Any], parts: Mappin
     if different:
         raise OtherWorlds(f"the saved state is of other worlds: {', '.join(different)}")
     for name, part in parts.items():
-        part.load_state_dict(state["parts"][name])
+        if name in state["parts"] or name not in added:
+            part.load_state_dict(state["parts"][name])
 
 
 _IDENTITY, _NUM_WORLDS = "identity", "num_envs"

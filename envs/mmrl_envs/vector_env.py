@@ -25,6 +25,7 @@ from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
+from mmrl_envs.controllers.delay import GROUP, DelayLine, delay_parameter
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
 from mmrl_envs.multimodal import MultimodalVectorEnv, StepResult
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
@@ -38,6 +39,10 @@ from mmrl_envs.sensors.sensing.senses import Senses, critic_senses, noise_parame
 from mmrl_envs.sensors.sensing.world_view import WorldView
 from mmrl_envs.task import Task
 from mmrl_envs.task.answers import Answers, checked_controls, checked_task
+
+_DELAY_LINE = "delay_line"
+_ADDED = (_DELAY_LINE, f"context_streams/{GROUP}")
+"""Parts that states saved by earlier versions lack."""
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -53,7 +58,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         num_envs: N.
         sensors: senses by name, or ready `Sensor` objects; unset are those of the task.
         critic_sensors: likewise, for critics and objectives alone; the readings stand in `info`, (N, *window_shape).
-        context: overrides of the context parameters, those of the task and those of `mmrl_envs.seeing.conditions`.
+        context: overrides of the context parameters, those of the task, those of `mmrl_envs.seeing.conditions`, and
+            `action_delay_s`, by which actions take effect late.
         defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
         physics_hz: physics steps per second.
@@ -114,11 +120,13 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._answers, self._cameras = Answers(task, self.world), SceneCameras(self.world, num_threads)
         self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras), hidden)
-        parameters = [*task.parameters, *VIEWING, *map(noise_parameter, self.modalities)]
+        parameters = [*task.parameters, *VIEWING, delay_parameter(control_hz)]
+        parameters += map(noise_parameter, self.modalities)
         usual = without_absent(defaults or {}, task.senses, self.modalities)
         self.context = WorldContexts(with_defaults(parameters, usual), num_envs, context)
         self._given_context, self._viewing = dict(context or {}), Viewing(self.world)
         self.controller = task.robot.controller.start(self.world, control_hz)
+        self._delay_line = DelayLine(num_envs, substeps, physics_hz)
         self.single_observation_space = spaces.Dict({n: m.space for n, m in self.modalities.items()})
         self.single_action_space: spaces.Box | spaces.Discrete = task.robot.controller.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -180,7 +188,8 @@ class RobotVectorEnv(MultimodalVectorEnv):
         if not self._begun.all():
             raise gym.error.ResetNeeded("the worlds have not begun: call reset() before step()")
         command = self.controller.command(checked_actions(actions, self.num_envs, self.single_action_space))
-        failed = self.world.step(checked_controls(command, self.world, self.num_envs, self.world.substeps))
+        controls = checked_controls(command, self.world, self.num_envs, self.world.substeps)
+        failed = self.world.step(self._delay_line.pass_on(controls))
         self._episodes.elapsed += 1
         outcome, failed = self._answers.outcome(failed)  # first: what is sensed is of one instant, no broken step is
         self._senses.read(np.flatnonzero(~failed))
@@ -214,7 +223,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         Raises:
             OtherWorlds: a ValueError, if the state is of another task, other senses or another number of worlds.
         """
-        snapshot.restore(state, self._identity(), self._parts())
+        snapshot.restore(state, self._identity(), self._parts(), _ADDED)
         self._episodes.describe_contexts(self.context.spelled)
         self._begun[:] = True
 
@@ -235,6 +244,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "world": self.world,
             "task": snapshot.Arrays(self._answers.arrays()),
             "controller": snapshot.Arrays(self.controller.arrays()),
+            _DELAY_LINE: self._delay_line,
             "episodes": self._episodes,
             "task_streams": self._task_streams,
             **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
@@ -280,6 +290,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self.world.reset(worlds, start.qpos, start.qvel)
         held = checked_controls(self.controller.begin(worlds, start.setpoint), self.world, len(worlds))
         self.world.set_control(worlds, held)
+        self._delay_line.begin(worlds, values, held)
         self._episodes.begin(worlds, values, start.figures)
         self._begun[worlds] = True
         self._episodes.describe_contexts(self.context.spelled)
