@@ -2,7 +2,8 @@
 
 The simulator stands for the robot: each sense gives its readings one at a time, at its own rate, to a
 `mmrl.deploy.Runner`. Success over the same episodes once as they come and once as a robot's come: up to 5 ms late, one
-in twenty lost. Then the time of one action, on one thread.
+in twenty lost. Then the time of one action, on one thread. With `--acts-after S` the loop acts S seconds after the
+readings were taken, so that late ones are there, and the action takes effect that much later.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mmrl.arrays import Observation
 from mmrl.deploy import ReadyPolicy, Runner
 from mmrl.evaluation.rates import Rate
 from mmrl_agents.policies.trained import load_policy
+from mmrl_envs.controllers.delay import DELAY
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Delivery:
             if taken <= 0.0 or self._rng.random() >= self._transport.lost:
                 arrives = taken + self._rng.uniform(0.0, self._transport.late_s) * (taken > 0.0)
                 self._under_way.append((arrives, name, taken, reading))
+        self.deliver(now)
+
+    def deliver(self, now: float) -> None:
+        """Deliver all that have arrived by `now`."""
         # what overtakes another reading of its sense is delivered first, and the other is too late
         self._under_way.sort(key=lambda sent: (sent[2], sent[0]))
         there = [sent for sent in self._under_way if sent[0] <= now + 1e-9]
@@ -83,9 +89,12 @@ def _readings(
             yield name, now - age / sense.rate_hz, row
 
 
-def success(env_id: str, context: Mapping[str, Any], runner: Runner, transport: Transport, episodes: int) -> Rate:
-    """Success at the end of so many episodes."""
-    env = gym.make(env_id, context=dict(context))
+def success(
+    env_id: str, context: Mapping[str, Any], runner: Runner, transport: Transport, acts_after: float, episodes: int
+) -> Rate:
+    """Success at the end of so many episodes of a loop that acts `acts_after` seconds after readings were taken."""
+    late = {DELAY: acts_after} if acts_after else {}
+    env = gym.make(env_id, context={**context, **late})
     delivery, won = Delivery(runner, transport, np.random.default_rng(0)), 0
     for episode in track(range(episodes), f"{env_id}, {transport}"):
         observation, info = env.reset(seed=10_000 + episode)
@@ -94,7 +103,9 @@ def success(env_id: str, context: Mapping[str, Any], runner: Runner, transport: 
         delivery.give(0.0, observation, 0.0)
         over, step = False, 0
         while not over:
-            observation, _, terminated, truncated, info = env.step(runner.tick(step / runner.hz))
+            acts = step / runner.hz + acts_after
+            delivery.deliver(acts)
+            observation, _, terminated, truncated, info = env.step(runner.tick(acts))
             over, step = terminated or truncated, step + 1
             delivery.give(step / runner.hz, observation, 1 / runner.hz)
         won += bool(info["is_success"])
@@ -118,12 +129,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("policies", nargs="*", default=["peg_insertion", "peg_insertion_all_shapes"], metavar="POLICY")
     parser.add_argument("--episodes", type=int, default=200)
+    parser.add_argument(
+        "--acts-after", type=float, default=0.0, metavar="S", help="seconds from readings to the action"
+    )
     args = parser.parse_args()
     table = Table("policy", "as they come", "5 ms of jitter, 5 % lost", "ms an action")
     for name in args.policies:
         config = load_policy(name).config
         rates = [
-            success(config.env, config.context, Runner(name), transport, args.episodes)
+            success(config.env, config.context, Runner(name), transport, args.acts_after, args.episodes)
             for transport in (Transport(), Transport(0.005, 0.05))
         ]
         table.add_row(name, *map(str, rates), f"{milliseconds(mmrl.load(name)):.2f}")
