@@ -95,15 +95,16 @@ def through(runner: Runner, time: float, observation: dict[str, Any], new: int) 
             runner.push(name, time - age / sense.rate_hz, row)
 
 
-def test_in_a_loop_it_acts_bit_for_bit_as_when_it_is_judged(world: Any) -> None:
-    """By readings one at a time, where the evaluation has windows."""
+@pytest.mark.parametrize("acts_after", [0.0, 0.005])
+def test_in_a_loop_it_acts_bit_for_bit_as_when_it_is_judged(world: Any, acts_after: float) -> None:
+    """By readings one at a time, where the evaluation has windows; some seconds after they were taken too."""
     trained = load_policy("peg_insertion")
     judged = TorchPolicy(trained.policy, world.action_space)
     runner = Runner("peg_insertion")
     observation, _ = world.reset(seed=11)
     through(runner, 0.0, observation, 1)
     for step in range(1, 30):
-        action = runner.tick((step - 1) / 20)
+        action = runner.tick((step - 1) / 20 + acts_after)
         np.testing.assert_array_equal(action, judged.act({n: array[None] for n, array in observation.items()})[0])
         observation, *_ = world.step(action)
         through(runner, step / 20, observation, 50)

@@ -100,6 +100,21 @@ def test_a_slow_sense_is_held_until_it_is_due() -> None:
     assert seen == [0, 0, 2, 3, 4, 4, 6]
 
 
+@pytest.mark.parametrize(("rate", "history"), [(20.0, None), (15.0, None), (100.0, 5)])
+def test_an_action_some_milliseconds_late_sees_what_one_in_time_would(rate: float, history: int | None) -> None:
+    in_time, late = (make_feed(Modality("wrench", (1,), rate, MLP(), history=history), HZ) for _ in range(2))
+    for step in range(12):
+        for feed, now in ((in_time, step / HZ), (late, step / HZ + 0.005)):
+            for instant in range(5 * step - 4 if step else 0, 5 * step + 1):  # of 100 Hz
+                feed.push(instant / 100, [instant])
+            window = feed.window(now)
+            assert window is not None
+            if feed is in_time:
+                expected = window
+        np.testing.assert_array_equal(window.readings, expected.readings)
+        assert window.newest == expected.newest
+
+
 @pytest.mark.parametrize(
     ("time", "reading", "message"),
     [
