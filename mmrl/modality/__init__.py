@@ -4,6 +4,7 @@ from mmrl.modality.code import FrameCodes
 from mmrl.modality.custom import Custom
 from mmrl.modality.declaration import Bound, EncoderSpec, Modality
 from mmrl.modality.frames import DifferenceMLP
+from mmrl.modality.glimpse import GlimpseConv
 from mmrl.modality.image import ImageConv
 from mmrl.modality.kinds import Kind, register_kind
 from mmrl.modality.set import DeepSets
@@ -21,6 +22,7 @@ __all__ = [
     "DifferenceMLP",
     "EncoderSpec",
     "FrameCodes",
+    "GlimpseConv",
     "ImageConv",
     "Kind",
     "Modality",

@@ -7,7 +7,7 @@ from typing import Any
 FRAGILE_LIFT: Mapping[str, Any] = {
     "env": "mmrl/FragileLift-v0",
     "num_worlds": 64,
-    "total_steps": 120_000,
+    "total_steps": 240_000,
     "ppo": {
         "learning_rate": 1e-3,
         "final_learning_rate": 2e-4,
@@ -28,5 +28,9 @@ FRAGILE_LIFT: Mapping[str, Any] = {
 """Grip more firmly while it slips."""
 
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {"mmrl/FragileLift-v0": {"default": FRAGILE_LIFT}}
+    {
+        "mmrl/FragileLift-v0": {"default": FRAGILE_LIFT},
+        # the name of the policy that comes with the package
+        "fragile_lift": {"default": FRAGILE_LIFT},
+    }
 )
