@@ -26,11 +26,13 @@ SLOT_CAR: Mapping[str, Any] = {
 GENERALIST: Mapping[str, Any] = {
     **SLOT_CAR,
     "total_steps": 1_500_000,
+    # Thirty tracks are learned by heart from whole pictures, and any other is left at once. A glimpse around the car
+    # shows bends, and no track.
+    "modalities": {"track_camera.encoder": "GlimpseConv", "track_camera.unit": 64, "track_camera.turned": True},
     "context": {
         "track": [f"random_{number:02d}" for number in range(1, 31)],
         "latency_s": [0.02, 0.1],
         "grip": [0.9, 1.1],
-        # Thirty pictures can be learned by heart: without this a track never seen is left at once.
         "mirrored": "all",
     },
 }
