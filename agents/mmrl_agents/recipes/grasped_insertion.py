@@ -29,6 +29,7 @@ GRASPED_INSERTION: Mapping[str, Any] = {
         "grasp_turn_rad": [[-0.1, 0.1], [-0.7, 0.7]],
         "grasp_shift_m": [[0.0, 0.002], [0.0, 0.008]],
         "clearance_mm": [2.5, 0.8],
+        "holds_nm": [0.6, 0.17],
     },
     # How the peg sits has to be read off the outline that is felt.
     "objectives": {"state": {"weight": 1.0}},

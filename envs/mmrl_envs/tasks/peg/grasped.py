@@ -1,7 +1,8 @@
 """Insertion of a peg that sits in the grasp nobody knows how: shifted by up to 8 mm, turned by up to 40 degrees.
 
 Where the hole is, an estimate says, as seen from the hand. How the peg sits in the hand only touch says: a soft palm
-that holds it by suction and feels the outline of its end. Either sense alone is of no use.
+that holds it by suction and feels the outline of its end. Either sense alone is of no use: who gropes, twists the peg
+on the block until it turns on the palm, and has lost it.
 
 Letters: N = worlds, n = those being reset.
 """
@@ -9,13 +10,15 @@ Letters: N = worlds, n = those being reset.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrl.arrays import FloatArray, IntArray
+from mmrl.arrays import BoolArray, FloatArray, IntArray
+from mmrl.evaluation.figures import Figure
 from mmrl.modality import ImageConv
 from mmrl.streams import Streams
 from mmrl_envs.context import Parameter
@@ -25,7 +28,7 @@ from mmrl_envs.physics.world import World
 from mmrl_envs.robots.tool_arm import ToolArm
 from mmrl_envs.scenes.workcell import make_bench
 from mmrl_envs.sensors.tactile.pad import TactilePad
-from mmrl_envs.task import Start
+from mmrl_envs.task import Outcome, Start
 from mmrl_envs.tasks.peg import pegs, scene
 from mmrl_envs.tasks.peg.grasp import HELD, PAD, PEG_JOINTS, REACH, SUCTION_N, Grasp, foundation_of, hold_peg
 from mmrl_envs.tasks.peg.insertion import PegInsertion
@@ -33,6 +36,10 @@ from mmrl_envs.tasks.peg.yaw import wrap
 
 MOST_SHIFT_M, MOST_TURN_RAD = 0.010, 0.78
 """Largest shift and turn of a peg in the grasp."""
+HOLDS_NM = 0.17
+"""Twist about the axis of the hand up to which suction holds a peg where it is, N m: that of a friction of 0.28 under
+40 N on a square of 4 cm, whose sides are 1.5 cm from its middle on average."""
+_TURN = PEG_JOINTS.index("peg_turn")
 
 
 class GraspedInsertion(PegInsertion):
@@ -48,6 +55,11 @@ class GraspedInsertion(PegInsertion):
     """
 
     observed = "peg_tip"
+    figures = (
+        *PegInsertion.figures,
+        Figure("lost", "", "last", "low", "1 where the peg has been twisted off its place on the palm, else 0."),
+        Figure("twist_nm", "N m", "max", "low", "Twist of the peg on the palm, its largest."),
+    )
     privileged_size = PegInsertion.privileged_size + 4
     senses = (
         "hole_estimate",
@@ -72,6 +84,7 @@ class GraspedInsertion(PegInsertion):
             *self.parameters,
             Parameter("grasp_shift_m", (0.0, 0.008), 0.0, MOST_SHIFT_M, "distance of the peg from the palm's middle"),
             Parameter("grasp_turn_rad", (-0.7, 0.7), -MOST_TURN_RAD, MOST_TURN_RAD, "turn of the peg in the grasp"),
+            Parameter("holds_nm", HOLDS_NM, 0.05, 10.0, "twist in N m up to which the peg keeps its place on the palm"),
         )
 
     def scenes(self, physics_hz: int) -> list[mujoco.MjSpec]:
@@ -96,7 +109,11 @@ class GraspedInsertion(PegInsertion):
     def attach(self, world: World) -> None:
         super().attach(world)
         self._grasp: FloatArray = np.zeros((world.num_worlds, 4))  # shift along x and y, turn, depth, as of `Grasp`
-        self._depths = np.array([foundation_of(shape).pressed_in for shape in pegs.PEG_SHAPES.values()])
+        foundations = [foundation_of(shape) for shape in pegs.PEG_SHAPES.values()]
+        self._depths = np.array([foundation.pressed_in for foundation in foundations])
+        self._stiffness = np.array([foundation.turn for foundation in foundations])
+        self._holds: FloatArray = np.full(world.num_worlds, HOLDS_NM)
+        self._lost: BoolArray = np.zeros(world.num_worlds, np.bool_)
         self._springs = world.template.jnt_qposadr[[world.template.joint(name).id for name in PEG_JOINTS]]
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], streams: Streams) -> Start:
@@ -111,9 +128,27 @@ class GraspedInsertion(PegInsertion):
         tip = tip + far[:, None] * (grasp.tip_of(np.zeros_like(tip)))
         hand, joints = grasp.hand_of(tip), grasp.joints()
         self._tip[worlds] = tip
+        self._holds[worlds], self._lost[worlds] = context["holds_nm"], False
         self.world.write("qpos_spring", worlds, joints, self._springs)
         qpos = np.concatenate([self.robot.joints_at(hand), joints], axis=1)
-        return Start(qpos, setpoint=hand, figures={"depth_m": self.depth()[worlds]})
+        return Start(qpos, setpoint=hand, figures={"depth_m": self.depth()[worlds], "lost": np.zeros(len(worlds))})
+
+    def assess(self) -> Outcome:
+        """As `PegInsertion`; a peg that was twisted off its place earns nothing any more."""
+        outcome, twist = super().assess(), self.twist()
+        self._lost |= twist > self._holds
+        kept = ~self._lost
+        terms = {name: term * kept for name, term in outcome.reward_terms.items()}
+        figures = {**outcome.figures, "lost": self._lost.astype(np.float64), "twist_nm": twist}
+        return replace(
+            outcome, reward=outcome.reward * kept, success=outcome.success & kept, figures=figures, reward_terms=terms
+        )
+
+    def twist(self) -> FloatArray:
+        """What the springs under the pegs bear about the axis of the hand, N m, (N,)."""
+        turned = self.world.qpos[:, self._springs[_TURN]] + self._grasp[:, 2]
+        twist: FloatArray = self._stiffness[self._shape] * np.abs(turned)
+        return np.nan_to_num(twist, nan=0.0, posinf=0.0)
 
     def hand_pose(self) -> FloatArray:
         """Poses x, y, z (metres), yaw (radians) in W of the place where a peg held straight has its tip, (N, 4)."""
@@ -146,4 +181,4 @@ class GraspedInsertion(PegInsertion):
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The arrays of `PegInsertion`, and how the pegs sit."""
-        return {**super().arrays(), "grasp": self._grasp}
+        return {**super().arrays(), "grasp": self._grasp, "holds": self._holds, "lost": self._lost}
