@@ -10,6 +10,7 @@ Letters: N = worlds, n = those being reset, S = physics steps per control step, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,7 @@ from mmrl_envs.robots.car import Car, Levels, Throttle
 from mmrl_envs.robots.slot_world import GRIP, SLOT, Slot, Slots, SlotWorld
 from mmrl_envs.scenes.groups import TABLE_GROUP
 from mmrl_envs.task import Outcome, Start, Task
+from mmrl_envs.task.weights import RewardWeights, weights_with
 from mmrl_envs.tasks.slot.pictures import HEIGHT, WIDTH, Pictures, TrackCamera, as_grey, draw_cars, empty_track, mirror
 from mmrl_envs.tasks.slot.tracks import BOARD_M, TIGHTEST_M, Corners, known_tracks, own_track
 
@@ -47,10 +49,21 @@ BOXES = 128
 """Boxes of which a spectator's slot is made."""
 
 
+@dataclass(frozen=True)
+class LapReward(RewardWeights):
+    """Weights of the terms of the reward."""
+
+    progress: float = 0.1
+    """Of a step at `USUAL_SPEED`."""
+    crash: float = -0.5
+    """Of leaving the slot."""
+
+
 class SlotCar(Task):
     """Laps of a track.
 
     Args:
+        reward_weights: those weights that differ from the usual ones, by the names of `LapReward`.
         levels: voltages to choose from, as shares of the full one; unset, the action is any voltage.
         tracks: corners of further tracks by name, in metres from the lower left corner of a picture of 2.4 x 1.56 m.
 
@@ -77,8 +90,13 @@ class SlotCar(Task):
     )
 
     def __init__(
-        self, *, levels: Sequence[float] | None = None, tracks: Mapping[str, Corners] = MappingProxyType({})
+        self,
+        *,
+        reward_weights: Mapping[str, float] | None = None,
+        levels: Sequence[float] | None = None,
+        tracks: Mapping[str, Corners] = MappingProxyType({}),
     ) -> None:
+        self._weights = weights_with(LapReward, reward_weights)
         self.robot = Car(Throttle() if levels is None else Levels(tuple(levels)))
         self.motion = self.robot.motion
         own = [own_track(name, corners, self.motion) for name, corners in tracks.items()]
@@ -172,8 +190,8 @@ class SlotCar(Task):
         self._pictures[..., 0] = self._pictures[..., 1]
         self._pictures[..., 1] = self._drawn(every, self._past[every, -1 - self._age])
         share = np.where(off, 0.0, self._share(place))
-        progress = 0.1 * (place - self._place) / (USUAL_SPEED * self._control_s)
-        crash = np.where(off, -0.5, 0.0)
+        progress = self._weights.progress * (place - self._place) / (USUAL_SPEED * self._control_s)
+        crash = np.where(off, self._weights.crash, 0.0)
         figures = {
             "share_of_optimum": share,
             "lap_time": self._timed(place),

@@ -46,6 +46,30 @@ def run_expert(num_envs: int, without: tuple[str, ...] = ()) -> dict[str, Any]:
     return dict(info["final_info"])
 
 
+def test_a_peg_that_is_twisted_in_the_hole_is_lost_and_earns_nothing_more() -> None:
+    """The hand turns by 0.15 rad against a peg that walls hold: 2.8 N m/rad of the palm, above 0.17 N m."""
+    context = {"start_progress": 1.0, "grasp_turn_rad": 0.0, "grasp_shift_m": 0.0}
+    envs = make(autoreset=False, context=context)
+    envs.reset(seed=0, options={"context": {"holds_nm": np.array([0.17, 10.0])}})
+    down, twisting = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
+    down[:, 2], twisting[:, 3] = -0.5, 1.0
+    for _ in range(15):
+        _, reward, *_, info = envs.step(down)
+    assert info["is_success"].all()
+    assert (reward > 0).all()
+    for _ in range(4):
+        *_, info = envs.step(twisting)
+    assert (info["twist_nm"] > 0.17).all()
+    for _ in range(10):
+        _, reward, *_, info = envs.step(-twisting * 0.4)
+    assert info["lost"].tolist() == [1.0, 0.0]
+    assert info["is_success"].tolist() == [False, True]
+    assert reward[0] == 0
+    assert reward[1] > 0
+    _, info = envs.reset(seed=1)
+    assert info["lost"].tolist() == [0.0, 0.0]
+
+
 def centred(num_envs: int) -> np.ndarray:
     """Maps of pegs that sit straight."""
     map_ = OutlineFit(16).maps(np.zeros((1, 3)))[0]
@@ -53,7 +77,10 @@ def centred(num_envs: int) -> np.ndarray:
 
 
 def test_an_expert_that_feels_the_grasp_succeeds_and_without_either_sense_it_fails() -> None:
-    assert run_expert(12)["is_success"].all()
+    felt = run_expert(12)
+    assert felt["is_success"].all()
+    assert not felt["lost"].any()
+    assert felt["twist_nm"].max() < 0.02
     assert run_expert(12, ("tactile",))["is_success"].mean() < 0.2
     assert run_expert(12, ("hole_estimate",))["is_success"].mean() < 0.2
 
