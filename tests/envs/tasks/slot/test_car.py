@@ -52,6 +52,15 @@ def test_a_slow_car_stays_on_a_fast_one_leaves_and_that_ends_the_episode() -> No
     assert (envs.unwrapped.world.current(SLOT)[:, 1] == 0).all()  # anew, at rest
 
 
+def test_what_leaving_the_slot_costs_may_be_chosen() -> None:
+    envs = make(context={"start_share": 0.0, "grip": 1.0}, reward_weights={"crash": -3.0})
+    envs.reset(seed=0)
+    ended = next(step for step in drive(envs, 1.0, 60) if step[2].any())
+    assert (ended[4]["final_info"]["reward_terms"]["crash"] == -3.0).all()
+    with pytest.raises(ValueError, match=r"LapReward has no crach; it has progress, crash"):
+        make(reward_weights={"crach": -3.0})
+
+
 @pytest.mark.parametrize("latency_s", [0.0, 0.04, 0.1])
 def test_pictures_show_the_car_where_it_was_and_the_frame_before(latency_s: float) -> None:
     envs = make(1, context={"picture_gain": 1.0, "start_share": 0.25, "latency_s": latency_s})
