@@ -25,7 +25,7 @@ from mmrl.streams import Streams
 from mmrl_envs import snapshot
 from mmrl_envs.arguments import checked_actions, checked_num_envs, checked_rates, checked_reset, checked_seed, whole
 from mmrl_envs.context import Choice, Parameter, WorldContexts, with_defaults
-from mmrl_envs.controllers.delay import GROUP, DelayLine, delay_parameter
+from mmrl_envs.controllers.delay import ADDED, DELAY_LINE, DelayLine, delay_parameter
 from mmrl_envs.episodes import RunningEpisodes, handed_over, masked
 from mmrl_envs.multimodal import MultimodalVectorEnv, StepResult
 from mmrl_envs.physics.engines import DEFAULT_ENGINE
@@ -39,10 +39,6 @@ from mmrl_envs.sensors.sensing.senses import Senses, critic_senses, noise_parame
 from mmrl_envs.sensors.sensing.world_view import WorldView
 from mmrl_envs.task import Task
 from mmrl_envs.task.answers import Answers, checked_controls, checked_task
-
-_DELAY_LINE = "delay_line"
-_ADDED = (_DELAY_LINE, f"context_streams/{GROUP}")
-"""Parts that states saved by earlier versions lack."""
 
 
 class RobotVectorEnv(MultimodalVectorEnv):
@@ -58,8 +54,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         num_envs: N.
         sensors: senses by name, or ready `Sensor` objects; unset are those of the task.
         critic_sensors: likewise, for critics and objectives alone; the readings stand in `info`, (N, *window_shape).
-        context: overrides of the context parameters, those of the task, those of `mmrl_envs.seeing.conditions`, and
-            `action_delay_s`, by which actions take effect late.
+        context: overrides of the context parameters: those of the task, of `seeing.conditions`, `controllers.delay`.
         defaults: what the context is where nothing overrides it, for variants of a task.
         control_hz: actions per second.
         physics_hz: physics steps per second.
@@ -120,8 +115,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._answers, self._cameras = Answers(task, self.world), SceneCameras(self.world, num_threads)
         self._spectator.attach(self.world, self._cameras)
         self._senses = Senses(self.sensors, self.world, partial(WorldView, self.world, task, self._cameras), hidden)
-        parameters = [*task.parameters, *VIEWING, delay_parameter(control_hz)]
-        parameters += map(noise_parameter, self.modalities)
+        parameters = [*task.parameters, *VIEWING, delay_parameter(control_hz), *map(noise_parameter, self.modalities)]
         usual = without_absent(defaults or {}, task.senses, self.modalities)
         self.context = WorldContexts(with_defaults(parameters, usual), num_envs, context)
         self._given_context, self._viewing = dict(context or {}), Viewing(self.world)
@@ -193,12 +187,11 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._episodes.elapsed += 1
         outcome, failed = self._answers.outcome(failed)  # first: what is sensed is of one instant, no broken step is
         self._senses.read(np.flatnonzero(~failed))
-        success = outcome.success & ~failed
         self._episodes.add(outcome, ~failed)
         reward = np.where(failed, 0.0, outcome.reward)
         terminated = failed if outcome.ended is None else failed | outcome.ended
         truncated = (self._episodes.elapsed >= (self.max_episode_steps or np.inf)) & ~terminated
-        info, observation = self._info(success, failed), self._senses.observe()
+        info, observation = self._info(outcome.success & ~failed, failed), self._senses.observe()
         done = terminated | truncated
         if done.any() and self._autoreset:
             observation, info = self._restart(done, observation, info)
@@ -211,10 +204,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         return self._spectator.show()
 
     def get_state(self) -> dict[str, Any]:
-        """All that the coming steps depend on, as arrays and plain Python: physics, senses, streams, contexts.
-
-        A `context_source` is not part of it, nor are observations: the last one given is still the present one.
-        """
+        """All that the coming steps depend on, as arrays and plain Python; no `context_source` and no observations."""
         return snapshot.take(self._identity(), self._parts())
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -223,7 +213,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         Raises:
             OtherWorlds: a ValueError, if the state is of another task, other senses or another number of worlds.
         """
-        snapshot.restore(state, self._identity(), self._parts(), _ADDED)
+        snapshot.restore(state, self._identity(), self._parts(), ADDED)
         self._episodes.describe_contexts(self.context.spelled)
         self._begun[:] = True
 
@@ -244,7 +234,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
             "world": self.world,
             "task": snapshot.Arrays(self._answers.arrays()),
             "controller": snapshot.Arrays(self.controller.arrays()),
-            _DELAY_LINE: self._delay_line,
+            DELAY_LINE: self._delay_line,
             "episodes": self._episodes,
             "task_streams": self._task_streams,
             **{f"context_streams/{group}": streams for group, streams in self._context_streams.items()},
@@ -289,8 +279,7 @@ class RobotVectorEnv(MultimodalVectorEnv):
         self._viewing.begin(worlds, values, self._context_streams[Viewing.group])
         self.world.reset(worlds, start.qpos, start.qvel)
         held = checked_controls(self.controller.begin(worlds, start.setpoint), self.world, len(worlds))
-        self.world.set_control(worlds, held)
-        self._delay_line.begin(worlds, values, held)
+        self.world.set_control(worlds, self._delay_line.begin(worlds, values, held))
         self._episodes.begin(worlds, values, start.figures)
         self._begun[worlds] = True
         self._episodes.describe_contexts(self.context.spelled)

@@ -17,9 +17,6 @@ from mmrl.encoders.image import ImageSignal, pixel_scaling
 from mmrl.encoders.layers import orthogonal_
 from mmrl.modality import GlimpseConv, Modality
 
-_LEAST_WAY = 1.5
-"""Pixels that something must have moved for its way to have a direction: it is found to within a pixel."""
-
 
 class GlimpseEncoder(Encoder):
     """(B, H, W, C) -> (B, features): patches, convolutions with a ReLU each, a linear layer with one."""
@@ -33,13 +30,15 @@ class GlimpseEncoder(Encoder):
         low, high = modality.bounds
         self.features = spec.features
         self._unit = float((high - low).max()) if spec.unit is None else spec.unit
-        self._scales, self._turned = spec.scales, spec.turned
+        self._scales = spec.scales
         height, width, channels = modality.shape
         steps = torch.arange(float(spec.size)) - spec.size // 2
         tables = {
             "beside": _neighbours(height, spec.spot),
             "along": _neighbours(width, spec.spot),
-            "offsets": torch.stack(torch.meshgrid(-steps, steps, indexing="ij"), dim=-1),  # ahead and to the right
+            "offsets": torch.stack(
+                torch.meshgrid(steps, steps, indexing="ij"), dim=-1
+            ),  # rows and columns from the place
         }
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
@@ -62,15 +61,11 @@ class GlimpseEncoder(Encoder):
         Beyond the border of an image is its mean. Coarse pixels are interpolated between means over squares.
         """
         differences = self._differences(x)
-        place = self._salient(differences[:, -1])
-        ahead = self._ahead(differences, place)
-        right = torch.stack([ahead[:, 1], -ahead[:, 0]], dim=1)
-        axes = torch.stack([ahead, right], dim=1)  # (B, 2, 2): rows and columns along each
-        ways = torch.einsum("pqa,bax->bpqx", self.offsets, axes)  # (B, P, P, 2) from the place
+        place = self._salient(differences[:, -1])[:, None, None]
         patches = []
         for scale in self._scales:
             coarse = differences if scale == 1 else functional.avg_pool2d(differences, scale, ceil_mode=True)
-            at = (place[:, None, None] + scale * ways - (scale - 1) / 2) / scale  # in coarse pixels
+            at = (place + scale * self.offsets - (scale - 1) / 2) / scale  # in coarse pixels
             sides = torch.tensor(coarse.shape[2:], dtype=at.dtype, device=at.device)
             grid = ((2 * at + 1) / sides - 1).flip(-1)  # columns before rows
             patches.append(functional.grid_sample(coarse, grid, align_corners=False))
@@ -89,16 +84,6 @@ class GlimpseEncoder(Encoder):
         saliency = self.beside @ channel.square() @ self.along  # (B, H, W)
         most, width = saliency.flatten(1).argmax(dim=1), saliency.shape[2]
         return torch.stack([most // width, most % width], dim=1).to(channel.dtype)
-
-    def _ahead(self, differences: Tensor, place: Tensor) -> Tensor:
-        """What is up in the patches, a direction (B, 2) of rows and columns."""
-        up = torch.zeros_like(place)
-        up[:, 0] = -1.0
-        if not self._turned:
-            return up
-        way = place - self._salient(differences[:, 0])
-        length = way.norm(dim=1, keepdim=True)
-        return torch.where(length > _LEAST_WAY, way / length.clamp(min=_LEAST_WAY), up)
 
 
 def _neighbours(length: int, spot: int) -> Tensor:

@@ -23,9 +23,6 @@ class GlimpseConv(EncoderSpec):
     """Pixels a side of each patch."""
     scales: tuple[int, ...] = (1, 2, 4)
     """Pixels of the image a side of a pixel of each patch."""
-    turned: bool = False
-    """Whether patches are turned so that up is where what stands out goes to, from the first channel to the newest;
-    as they are where it has not moved."""
     spot: int = 3
     """Side in pixels of what stands out: over so many, squares of differences are averaged."""
     channels: tuple[int, ...] = (32, 32)
@@ -68,11 +65,6 @@ class GlimpseConv(EncoderSpec):
         low, high = modality.bounds
         if not math.isfinite(float((high - low).max())):
             raise ValueError(f"modality {modality.name!r}: GlimpseConv reads pixels with bounds; declare low and high")
-        if self.turned and modality.shape[2] == 1:
-            raise ValueError(
-                f"modality {modality.name!r}: which way something goes is in two frames, the image has one channel; "
-                "leave turned out of its GlimpseConv"
-            )
         if min(modality.shape[:2]) < self.spot:
             raise ValueError(
                 f"modality {modality.name!r}: what stands out has {self.spot} pixels a side, the image only "

@@ -28,7 +28,7 @@ GENERALIST: Mapping[str, Any] = {
     "total_steps": 1_500_000,
     # Thirty tracks are learned by heart from whole pictures, and any other is left at once. A glimpse around the car
     # shows bends, and no track.
-    "modalities": {"track_camera.encoder": "GlimpseConv", "track_camera.unit": 64, "track_camera.turned": True},
+    "modalities": {"track_camera.encoder": "GlimpseConv", "track_camera.unit": 64},
     "context": {
         "track": [f"random_{number:02d}" for number in range(1, 31)],
         "latency_s": [0.02, 0.1],

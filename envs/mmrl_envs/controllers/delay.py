@@ -21,6 +21,10 @@ DELAY = "action_delay_s"
 """The context parameter of the delay."""
 GROUP = "acting"
 """Of the parameter, and of its random stream."""
+DELAY_LINE = "delay_line"
+"""The part of a state that holds the controls on their way."""
+ADDED = (DELAY_LINE, f"context_streams/{GROUP}")
+"""Parts that states saved by earlier versions lack."""
 
 
 def delay_parameter(control_hz: int) -> Parameter:
@@ -41,23 +45,29 @@ class DelayLine:
     def __init__(self, num_worlds: int, substeps: int, physics_hz: int) -> None:
         self._physics_hz, self._steps = physics_hz, np.arange(substeps)
         self._delay: IntArray = np.zeros(num_worlds, np.intp)
-        self._last: FloatArray = np.zeros((num_worlds, substeps, 0))  # controls of the step before, where any are late
+        self._last: FloatArray = np.zeros(
+            (world.num_worlds, world.substeps, 0)
+        )  # of the step before, where any is late
 
-    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], held: FloatArray) -> None:
+    def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], held: FloatArray) -> FloatArray:
         """Start episodes.
 
         Args:
             worlds: which, (n,).
             context: drawn parameters, each (n,); the delay is rounded to whole physics steps.
-            held: controls that hold the start, (n, U); the actuators get them until the first action comes.
+            held: controls that hold the start, (n, U).
+
+        Returns:
+            These; the actuators get them until the first action comes.
         """
         self._delay[worlds] = np.rint(context[DELAY] * self._physics_hz)
         if self._delay.any():
             self._widen(held.shape[1])
             self._last[worlds] = held[:, None]
+        return held
 
     def pass_on(self, controls: FloatArray) -> FloatArray:
-        """What the actuators get in a control step for which `controls` (N, S, U) are due; these where none is late."""
+        """The controls for the actuators in a step for which `controls` (N, S, U) are due, these where none is late."""
         if not self._delay.any():
             return controls
         both = np.concatenate([self._last, controls], axis=1)  # (N, 2 S, U)

@@ -1,7 +1,6 @@
 """Glimpses of images: where they are, and what is in them."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,30 +54,6 @@ def test_patches_are_what_is_around_the_pixel_that_stands_out(row: int, column: 
         np.testing.assert_allclose(patches[number], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("down", "right"), [(-6, 0), (6, 0), (0, -6), (0, 6)])
-def test_turned_patches_show_the_same_whichever_way_something_goes(down: int, right: int) -> None:
-    encoder = build_encoder(sense(replace(SMALL, turned=True), shape=(31, 31, 2)))
-    assert isinstance(encoder, GlimpseEncoder)
-
-    def moved(down: int, right: int) -> torch.Tensor:
-        image = np.full((1, 31, 31, 2), 100, np.uint8)
-        for channel, share in enumerate((0, 1)):
-            row, column = 15 + share * down, 15 + share * right
-            image[:, row - 1 : row + 2, column - 1 : column + 2, channel] = 250
-        return torch.from_numpy(image)
-
-    torch.testing.assert_close(encoder(moved(down, right)), encoder(moved(-6, 0)), atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(encoder(moved(0, 0)), encoder(moved(-6, 0)), atol=1e-2)
-
-
-def test_what_has_not_moved_is_not_turned() -> None:
-    turned, image = build_encoder(sense(replace(SMALL, turned=True))), torch.from_numpy(with_a_mark(6, 8)[None])
-    image[..., 0] = image[..., 1]
-    straight = glimpse_encoder()
-    straight.load_state_dict(turned.state_dict())
-    torch.testing.assert_close(turned(image), straight(image))
-
-
 @given(down=st.sampled_from([-6, -3, 0, 3, 6]), right=st.sampled_from([-6, -3, 0, 3, 6]))
 def test_a_picture_that_is_shifted_is_encoded_alike(down: int, right: int) -> None:
     """By whole pixels of the coarsest patch, and where the glimpse does not reach beyond the border."""
@@ -114,7 +89,6 @@ def test_gradients_are_right() -> None:
         (lambda: GlimpseConv(unit=0), r"GlimpseConv\.unit must be finite and > 0, got 0"),
         (lambda: GlimpseConv(kernels=(3,)), r"needs channels, kernels and strides of one length"),
         (lambda: GlimpseConv(scales=()), r"GlimpseConv\.scales"),
-        (lambda: sense(replace(SMALL, turned=True), (9, 9, 1)), r"'film': which way something goes is in two frames"),
         (lambda: sense(shape=(2, 9, 1)), r"'film': what stands out has 3 pixels a side, the image only \(2, 9\)"),
         (lambda: Modality("pose", (3,), 10, SMALL), r"'pose': GlimpseConv reads one image \(H, W, C\) without history"),
         (lambda: Modality("depth", (9, 9, 1), 10, SMALL), r"'depth': GlimpseConv reads pixels with bounds; declare"),

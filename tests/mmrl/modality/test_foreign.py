@@ -148,7 +148,7 @@ def test_declared_senses_are_what_the_policy_gets() -> None:
         ({"force.kind": "image_chw"}, "observation 'force': kind 'image_chw' reads a Box (C, H, W)"),
         (
             {"force.kind": "window", "force.encoder": "LSTM"},
-            "observation 'force': no encoder 'LSTM'; there are Custom, DeepSets, DifferenceMLP, FrameCodes, I",
+            "no encoder 'LSTM'; there are Custom, DeepSets, DifferenceMLP, FrameCodes, GlimpseConv, I",
         ),
         (
             {"force.kind": "window", "force.hidden": [8]},
