@@ -45,9 +45,7 @@ class DelayLine:
     def __init__(self, num_worlds: int, substeps: int, physics_hz: int) -> None:
         self._physics_hz, self._steps = physics_hz, np.arange(substeps)
         self._delay: IntArray = np.zeros(num_worlds, np.intp)
-        self._last: FloatArray = np.zeros(
-            (world.num_worlds, world.substeps, 0)
-        )  # of the step before, where any is late
+        self._last: FloatArray = np.zeros((num_worlds, substeps, 0))  # controls of the step before, where any are late
 
     def begin(self, worlds: IntArray, context: Mapping[str, FloatArray], held: FloatArray) -> FloatArray:
         """Start episodes.
