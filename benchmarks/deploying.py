@@ -9,7 +9,7 @@ readings were taken, so that late ones are there, and the action takes effect th
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from mmrl.arrays import Observation
 from mmrl.deploy import ReadyPolicy, Runner
 from mmrl.evaluation.rates import Rate
 from mmrl_agents.policies.trained import load_policy
+from mmrl_agents.settings.config import TrainConfig
 from mmrl_envs.controllers.delay import DELAY
 
 
@@ -89,14 +90,12 @@ def _readings(
             yield name, now - age / sense.rate_hz, row
 
 
-def success(
-    env_id: str, context: Mapping[str, Any], runner: Runner, transport: Transport, acts_after: float, episodes: int
-) -> Rate:
+def success(config: TrainConfig, runner: Runner, transport: Transport, acts_after: float, episodes: int) -> Rate:
     """Success at the end of so many episodes of a loop that acts `acts_after` seconds after readings were taken."""
     late = {DELAY: acts_after} if acts_after else {}
-    env = gym.make(env_id, context={**context, **late})
+    env = gym.make(config.env, **config.worlds.kwargs, context={**config.target_context, **late})
     delivery, won = Delivery(runner, transport, np.random.default_rng(0)), 0
-    for episode in track(range(episodes), f"{env_id}, {transport}"):
+    for episode in track(range(episodes), f"{config.env}, {transport}"):
         observation, info = env.reset(seed=10_000 + episode)
         runner.reset()
         delivery.begin()
@@ -137,7 +136,7 @@ def main() -> None:
     for name in args.policies:
         config = load_policy(name).config
         rates = [
-            success(config.env, config.context, Runner(name), transport, args.acts_after, args.episodes)
+            success(config, Runner(name), transport, args.acts_after, args.episodes)
             for transport in (Transport(), Transport(0.005, 0.05))
         ]
         table.add_row(name, *map(str, rates), f"{milliseconds(mmrl.load(name)):.2f}")
