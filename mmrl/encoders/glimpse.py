@@ -21,24 +21,22 @@ from mmrl.modality import GlimpseConv, Modality
 class GlimpseEncoder(Encoder):
     """(B, H, W, C) -> (B, features): patches, convolutions with a ReLU each, a linear layer with one."""
 
+    rows: Tensor
+    columns: Tensor
     beside: Tensor
     along: Tensor
-    offsets: Tensor
 
     def __init__(self, spec: GlimpseConv, modality: Modality) -> None:
         super().__init__()
         low, high = modality.bounds
         self.features = spec.features
         self._unit = float((high - low).max()) if spec.unit is None else spec.unit
-        self._scales = spec.scales
         height, width, channels = modality.shape
-        steps = torch.arange(float(spec.size)) - spec.size // 2
         tables = {
+            "rows": _shares(height, spec.size, spec.scales).flatten(1, 2),
+            "columns": _shares(width, spec.size, spec.scales),
             "beside": _neighbours(height, spec.spot),
             "along": _neighbours(width, spec.spot),
-            "offsets": torch.stack(
-                torch.meshgrid(steps, steps, indexing="ij"), dim=-1
-            ),  # rows and columns from the place
         }
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
@@ -58,32 +56,46 @@ class GlimpseEncoder(Encoder):
     def glimpse(self, x: Tensor) -> Tensor:
         """The patches of images (B, H, W, C), (B, G C, P, P), less the mean of each channel, in `unit`.
 
-        Beyond the border of an image is its mean. Coarse pixels are interpolated between means over squares.
+        Beyond the border of an image is its mean.
         """
-        differences = self._differences(x)
-        place = self._salient(differences[:, -1])[:, None, None]
-        patches = []
-        for scale in self._scales:
-            coarse = differences if scale == 1 else functional.avg_pool2d(differences, scale, ceil_mode=True)
-            at = (place + scale * self.offsets - (scale - 1) / 2) / scale  # in coarse pixels
-            sides = torch.tensor(coarse.shape[2:], dtype=at.dtype, device=at.device)
-            grid = ((2 * at + 1) / sides - 1).flip(-1)  # columns before rows
-            patches.append(functional.grid_sample(coarse, grid, align_corners=False))
-        return torch.cat(patches, dim=1)
+        lines = self._lines(x)
+        row, column = self._salient(lines)
+        rows, columns = self.rows.index_select(0, row), self.columns.index_select(0, column)
+        channels, width = lines.shape[2:]
+        # Products of matrices, which take a tenth of the time of an index for each pixel.
+        strips = (rows @ lines.flatten(2)).unflatten(2, (channels, width))  # (B, G P, C, W)
+        strips = strips.flatten(1, 2).unflatten(1, (columns.shape[1], -1))  # (B, G, P C, W)
+        patches = (strips @ columns.transpose(2, 3)).unflatten(2, (-1, channels))  # (B, G, P, C, P)
+        glimpse: Tensor = patches.transpose(2, 3).flatten(1, 2)
+        return glimpse
 
-    def salient(self, x: Tensor) -> Tensor:
-        """Row and column of the pixel around which each image (B, H, W, C) stands out most, (B, 2)."""
-        return self._salient(self._differences(x)[:, -1])
+    def salient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Row and column (B,) of the pixel of each image (B, H, W, C) around which it stands out most."""
+        return self._salient(self._lines(x))
 
-    def _differences(self, x: Tensor) -> Tensor:
-        """Images as (B, C, H, W), less the mean of each channel, in `unit`."""
-        pixels = self._floats(x.permute(0, 3, 1, 2).contiguous()) / self._unit
-        return pixels - pixels.mean(dim=(2, 3), keepdim=True)
+    def _lines(self, x: Tensor) -> Tensor:
+        """Images (B, H, W, C) as lines of one channel, (B, H, C, W), less the mean of the channel, in `unit`."""
+        lines = self._floats(x.transpose(2, 3).contiguous()) / self._unit
+        return lines - lines.mean(dim=(1, 3), keepdim=True)
 
-    def _salient(self, channel: Tensor) -> Tensor:
-        saliency = self.beside @ channel.square() @ self.along  # (B, H, W)
-        most, width = saliency.flatten(1).argmax(dim=1), saliency.shape[2]
-        return torch.stack([most // width, most % width], dim=1).to(channel.dtype)
+    def _salient(self, lines: Tensor) -> tuple[Tensor, Tensor]:
+        saliency = self.beside @ lines[:, :, -1].square() @ self.along  # (B, H, W)
+        most = saliency.flatten(1).argmax(dim=1)
+        width = saliency.shape[2]
+        return most // width, most % width
+
+
+def _shares(length: int, size: int, scales: tuple[int, ...]) -> Tensor:
+    """Shares of each pixel along a side of an image in each of `size` pixels of each patch, by the place it is around.
+
+    (length, G, size, length): place, patch, pixel of it, pixel of the image.
+    """
+    places, pixels = torch.arange(length)[:, None, None], torch.arange(length)
+    cells = []
+    for scale in scales:
+        begin = places + scale * (torch.arange(size) - size // 2)[:, None]
+        cells.append(((pixels >= begin) & (pixels < begin + scale)).float() / scale)
+    return torch.stack(cells, dim=1)
 
 
 def _neighbours(length: int, spot: int) -> Tensor:

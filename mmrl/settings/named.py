@@ -7,9 +7,16 @@ from typing import Annotated, Any
 import yaml
 from tyro.constructors import PrimitiveConstructorSpec
 
+_BOOL = "tag:yaml.org,2002:bool"
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML as one writes it on a command line: `1e-3` is a number, and `{a:1}` needs no space after its colon."""
+    """YAML as one writes it on a command line: `1e-3` is a number, `no` is a word, `{a:1}` a mapping."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML reads it from the class
+        first: [(tag, words) for tag, words in resolvers if tag != _BOOL]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         # One that stands within what it names has no end, and a few lines of them fill any memory.
@@ -29,6 +36,9 @@ class _Loader(yaml.SafeLoader):
         return name, yaml.load(text, type(self))
 
 
+_Loader.add_implicit_resolver(
+    _BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)  # those of YAML 1.2
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )

@@ -1,13 +1,10 @@
 """Glimpses of images: where they are, and what is in them."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates
 
 from mmrl.encoders import build_encoder
 from mmrl.encoders.glimpse import GlimpseEncoder
@@ -33,34 +30,29 @@ def with_a_mark(row: int, column: int) -> np.ndarray:
     return image
 
 
-def coarser(image: np.ndarray, scale: int) -> np.ndarray:
-    """Means over squares of pixels of an image (H, W), of fewer at the lower and right border."""
-    rows, columns = (range(0, side, scale) for side in image.shape)
-    return np.array([[image[y : y + scale, x : x + scale].mean() for x in columns] for y in rows])
-
-
 @given(row=st.integers(1, 11), column=st.integers(1, 15))
-def test_patches_are_what_is_around_the_pixel_that_stands_out(row: int, column: int) -> None:
+def test_patches_are_means_of_the_pixels_around_what_stands_out(row: int, column: int) -> None:
     image, encoder = with_a_mark(row, column), glimpse_encoder()
     batch = torch.from_numpy(np.stack([with_a_mark(6, 8), image]))
-    assert encoder.salient(batch).tolist() == [[6, 8], [row, column]]
+    assert [int(place[1]) for place in encoder.salient(batch)] == [row, column]
     patches = encoder.glimpse(batch)[1]
     assert patches.shape == (2 * 2, 4, 4)
-    y, x = np.meshgrid(np.arange(4) - 2, np.arange(4) - 2, indexing="ij")
-    for number, (scale, channel) in enumerate(itertools.product((1, 3), (0, 1))):
-        differences = (image[..., channel] - image[..., channel].mean()) / 50
-        at = np.array([row + scale * y, column + scale * x]) / scale - (scale - 1) / (2 * scale)
-        expected = map_coordinates(coarser(differences, scale), at, order=1, mode="grid-constant")
-        np.testing.assert_allclose(patches[number], expected, atol=1e-5)
+    differences = (image - image.mean(axis=(0, 1))) / 50
+    padded = np.pad(differences, ((20, 20), (20, 20), (0, 0)))
+    for number, scale in enumerate((1, 3)):
+        top, left = row + 20 - 2 * scale, column + 20 - 2 * scale
+        window = padded[top : top + 4 * scale, left : left + 4 * scale].reshape(4, scale, 4, scale, 2)
+        expected = window.mean(axis=(1, 3)).transpose(2, 0, 1)
+        np.testing.assert_allclose(patches[2 * number : 2 * number + 2], expected, atol=1e-5)
 
 
-@given(down=st.sampled_from([-6, -3, 0, 3, 6]), right=st.sampled_from([-6, -3, 0, 3, 6]))
+@given(down=st.integers(-4, 4), right=st.integers(-5, 5))
 def test_a_picture_that_is_shifted_is_encoded_alike(down: int, right: int) -> None:
-    """By whole pixels of the coarsest patch, and where the glimpse does not reach beyond the border."""
-    encoder = build_encoder(sense(shape=(36, 39, 2)))
-    image = np.full((36, 39, 2), 100, np.uint8)
-    image[17:20, 18:21, 1] = 250
-    image[15:18, 18:21, 0] = 30
+    """Where the glimpse does not reach beyond the border."""
+    encoder = build_encoder(sense(shape=(31, 33, 2)))
+    image = np.full((31, 33, 2), 100, np.uint8)
+    image[14:17, 15:18, 1] = 250
+    image[12:15, 15:18, 0] = 30
     shifted = np.roll(image, (down, right), axis=(0, 1))
     one, other = encoder(torch.from_numpy(np.stack([image, shifted])))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
@@ -70,7 +62,7 @@ def test_a_brighter_lamp_does_not_lead_it_astray() -> None:
     encoder = glimpse_encoder()
     image = torch.from_numpy(with_a_mark(6, 8)[None])
     brighter = (image.float() * 0.8).to(torch.uint8)
-    assert encoder.salient(image).tolist() == encoder.salient(brighter).tolist() == [[6, 8]]
+    assert encoder.salient(image) == encoder.salient(brighter) == (torch.tensor([6]), torch.tensor([8]))
 
 
 def test_gradients_are_right() -> None:

@@ -21,6 +21,12 @@ def test_what_only_looks_like_a_number_stays_text() -> None:
     assert parse_settings(["a=1e3x", "b=e-3", "c=v1e3"]) == {"a": "1e3x", "b": "e-3", "c": "v1e3"}
 
 
+def test_only_true_and_false_are_truths() -> None:
+    """As in YAML 1.2: a choice may be called "no"."""
+    settings = parse_settings(["mirrored=no", "lamp=[on, off]", "a=yes", "b=False", "c=true"])
+    assert settings == {"mirrored": "no", "lamp": ["on", "off"], "a": "yes", "b": False, "c": True}
+
+
 def test_a_mapping_needs_no_spaces() -> None:
     settings = parse_settings(["impedance={step_m:4e-3,lead_m:0.005, low:[-1,0]}", "at={time: '12:30'}"])
     assert settings == {"impedance": {"step_m": 0.004, "lead_m": 0.005, "low": [-1, 0]}, "at": {"time": "12:30"}}
