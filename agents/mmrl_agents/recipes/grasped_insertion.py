@@ -9,7 +9,7 @@ GRASPED_INSERTION: Mapping[str, Any] = {
     "num_worlds": 64,
     # A peg has to be turned before it is down: what is pressed on the block does not slide.
     "env_kwargs": {"impedance": {"step_m": 0.004, "step_rad": 0.15, "lead_rad": 0.25}},
-    "total_steps": 600_000,
+    "total_steps": 400_000,
     "ppo": {
         "learning_rate": 1e-3,
         "final_learning_rate": 1e-4,
@@ -29,7 +29,7 @@ GRASPED_INSERTION: Mapping[str, Any] = {
         "grasp_turn_rad": [[-0.1, 0.1], [-0.7, 0.7]],
         "grasp_shift_m": [[0.0, 0.002], [0.0, 0.008]],
         "clearance_mm": [2.5, 0.8],
-        "holds_nm": [0.6, 0.1],
+        "holds_nm": [0.6, 0.17],
     },
     # How the peg sits has to be read off the outline that is felt.
     "objectives": {"state": {"weight": 1.0}},
