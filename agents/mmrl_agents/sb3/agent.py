@@ -32,6 +32,7 @@ from mmrl_agents.learning.finiteness import first_weight_not_finite
 from mmrl_agents.learning.sb3_algorithms import SB3_ALGORITHMS
 from mmrl_agents.records.checkpoint import numpy_tree
 from mmrl_agents.sb3 import random_state
+from mmrl_agents.sb3.encoded_buffer import keep_encodings
 from mmrl_agents.sb3.network import SB3Network, algorithm_options
 from mmrl_agents.sb3.vec_env import WorldsVecEnv
 
@@ -223,8 +224,10 @@ class ReplayAgent(SB3Agent):
     """SAC, TD3 and TQC: transitions go to a buffer, updates draw from it.
 
     The buffer is not saved: it is larger than all else together. A resumed run fills it to `learning_starts` with its
-    restored policy before it learns on.
+    restored policy before it learns on. Of a frozen perception it keeps joint vectors alone.
     """
+
+    _begun = False
 
     @property
     def _replays(self) -> OffPolicyAlgorithm:
@@ -240,6 +243,9 @@ class ReplayAgent(SB3Agent):
     def collect(self) -> int:
         """`train_freq` steps of all worlds."""
         model, self._ended = self._replays, []
+        if not self._begun:
+            self._begun = True
+            keep_encodings(model)
         assert model.replay_buffer is not None
         self._collected = model.collect_rollouts(
             cast(VecEnv, model.env),

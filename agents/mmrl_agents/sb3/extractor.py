@@ -28,6 +28,9 @@ from mmrl.perception import Perception
 from mmrl.policy.actor_critic import ActorCritic
 from mmrl.policy.older_weights import rename_older_weights
 
+ENCODED = "mmrl.encoded"
+"""Name of joint vectors in place of readings, which `EncodedReplayBuffer` keeps."""
+
 
 class MultimodalExtractor(CombinedExtractor):
     """The encoders of declared senses and their fusion: observations of SB3 -> (B, D).
@@ -81,7 +84,10 @@ class MultimodalExtractor(CombinedExtractor):
         self._present: Presence | None = None
 
     def forward(self, observations: Any) -> Tensor:
-        """The joint vector (B, D) of preprocessed observations."""
+        """The joint vector (B, D) of preprocessed observations, or those that are given as `ENCODED`."""
+        if ENCODED in observations:
+            encoded: Tensor = observations[ENCODED]
+            return encoded
         readings = self.readings(observations)
         if self.training:
             self.perception.update_statistics(readings)
