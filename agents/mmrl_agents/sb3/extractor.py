@@ -85,7 +85,7 @@ class MultimodalExtractor(CombinedExtractor):
 
     def forward(self, observations: Any) -> Tensor:
         """The joint vector (B, D) of preprocessed observations, or those that are given as `ENCODED`."""
-        if ENCODED in observations:
+        if isinstance(observations, dict) and ENCODED in observations:
             encoded: Tensor = observations[ENCODED]
             return encoded
         readings = self.readings(observations)
