@@ -9,7 +9,7 @@ shapes; then PPO learns a policy on them as they are. Beside that stand PPO end 
 PPO with it, and PPO on encoders that nobody taught. Nothing but `privileged` reads the state: the critic sees what the
 actor sees, and no objective reads the state off. An episode of the peg is 100 steps, so "episode 300" comes after
 30,720 steps. All of them learn from 512 samples an update, a quarter of what the recipe has, which is slower by the
-clock and takes fewer steps.
+clock and takes fewer steps. The cases `sac_...` learn a policy by SB3's SAC on the frozen perception instead.
 
 What stands behind `--` is handed to all trainings. They are continued where they stopped; what was taught before, with
 the same `--runs`, is not taught again.
@@ -40,11 +40,15 @@ from mmrl_agents.records.line_styles import line_style
 from mmrl_agents.records.runs import library_versions
 
 JUDGED = "judged/success_rate"
-JUDGE_EVERY = 5_120
 EPISODE_300 = 30_720
 GOAL = 0.95
 FEW_STEPS = ("--num-worlds", "16", "--ppo.minibatch-size", "128", "--ppo.epochs", "4", "--total-steps", "61440")
 """Of every policy: PPO with four times as many updates in as many steps as the recipe has."""
+REPLAYED = (
+    *("--agent", "sb3-sac", "--recipe", "none", "--num-worlds", "16", "--total-steps", str(EPISODE_300)),
+    *("--sb3.options", "train_freq=1", "gradient_steps=16", "learning_starts=1000", "gamma=0.95", "learning_rate=1e-3"),
+)
+"""Of every policy by SAC: a gradient step on 256 transitions for each step of a world."""
 UNPRIVILEGED = ("--policy.no-privileged-critic", "--objectives", "state=null")
 
 
@@ -58,10 +62,18 @@ class Case:
     """Arguments for both trainings, such as a fusion that an objective needs."""
     policy: tuple[str, ...] = ()
     """Arguments for the training of the policy alone."""
+    method: tuple[str, ...] = FEW_STEPS
+    """Of the training of the policy: what learns, and for how long."""
+    judge_every: int = 5_120
+    """Steps between two evaluations."""
 
 
 def _frozen(*taught: str, network: tuple[str, ...] = ()) -> Case:
     return Case(taught, network, (*UNPRIVILEGED, "--freeze", "perception"))
+
+
+def _replayed(*taught: str) -> Case:
+    return Case(taught, policy=("--freeze", "perception"), method=REPLAYED, judge_every=2_560)
 
 
 CASES: Mapping[str, Case] = MappingProxyType(
@@ -76,6 +88,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "vision_touch": _frozen("vision_touch.weight=1"),
         "clip": _frozen("clip.weight=1"),
         "masked": _frozen("masked.weight=1", network=("--fusion", "transformer")),
+        "sac_untaught": _replayed(),
+        "sac_autoencoder": _replayed("autoencoder.weight=1"),
+        "sac_bimodal": _replayed("bimodal.weight=1"),
         "tuned": Case(("vision_touch.weight=1",), policy=UNPRIVILEGED),
     }
 )
@@ -99,8 +114,8 @@ def pretraining(case: Case, seed: int, options: argparse.Namespace) -> Training:
 def learning(case: Case, seed: int, folder: Path, options: argparse.Namespace) -> Training:
     """The training of the policy."""
     begun = ("--init", str(taught(case, seed, options))) if case.taught else ()
-    judging = ("--judge-every", str(JUDGE_EVERY), "--judge-episodes", str(options.episodes))
-    words = (*_common(seed, options), *case.network, *_context(options.context), *FEW_STEPS, *case.policy)
+    judging = ("--judge-every", str(case.judge_every), "--judge-episodes", str(options.episodes))
+    words = (*_common(seed, options), *case.network, *_context(options.context), *case.method, *case.policy)
     return Training(options.env, folder / f"policy_{seed}", (*words, *begun, *judging))
 
 
