@@ -73,8 +73,8 @@ def _frozen(*taught: str, network: tuple[str, ...] = ()) -> Case:
     return Case(taught, network, (*UNPRIVILEGED, "--freeze", "perception"))
 
 
-def _replayed(*taught: str) -> Case:
-    return Case(taught, policy=("--freeze", "perception"), method=REPLAYED, judge_every=2_560)
+def _replayed(*taught: str, policy: tuple[str, ...] = ()) -> Case:
+    return Case(taught, policy=("--freeze", "perception", *policy), method=REPLAYED, judge_every=2_560)
 
 
 CASES: Mapping[str, Case] = MappingProxyType(
@@ -89,7 +89,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "vision_touch": _frozen("vision_touch.weight=1"),
         "clip": _frozen("clip.weight=1"),
         "masked": _frozen("masked.weight=1", network=("--fusion", "transformer")),
-        "sac_untaught": _replayed(),
+        "sac_untaught": _replayed(policy=("--sb3.policy-options", "share_features_extractor=true")),
         "sac_autoencoder": _replayed("autoencoder.weight=1"),
         "sac_bimodal": _replayed("bimodal.weight=1"),
         "tuned": Case(("vision_touch.weight=1",), policy=UNPRIVILEGED),
