@@ -77,8 +77,8 @@ SENSES: Mapping[str, SenseOnPage] = {
     "slip": SenseOnPage(
         "mmrl/FragileLift-v0",
         22,
-        "Lifting a thing of unknown weight and strength: a policy trained with it and `tactile` succeeds in 86 %, one "
-        "without touch in 30 % ([Lifting](fragile_lift.md)).",
+        "Lifting a thing of unknown weight and strength: a policy trained with it and `tactile` succeeds in 99 %, one "
+        "without touch in 15 % ([Lifting](fragile_lift.md)).",
     ),
     "force_limit": SenseOnPage(
         "mmrl/PegInsertionGentle-v0",

@@ -67,9 +67,9 @@ class Figure:
     def words(self) -> str:
         """The name in words, without the unit that may be at its end, such as "lap time"."""
         words = self.name.split("_")
-        if self.unit and words[-1] == self.unit.lower():
-            words.pop()
-        return " ".join(words)
+        letters = "".join(filter(str.isalnum, self.unit.lower()))
+        ends = [end for end in range(1, len(words)) if letters and "".join(words[end:]) == letters]
+        return " ".join(words[: ends[0]] if ends else words)
 
     @property
     def heading(self) -> str:

@@ -25,6 +25,9 @@ SWING, LUCK, SHARE = COIN_FIGURES
 def test_a_heading_is_the_name_in_words_with_the_unit() -> None:
     assert [figure.heading for figure in COIN_FIGURES] == ["swing (mm)", "luck", "share (%)"]
     assert Figure("depth_m", "m").heading == "depth (m)"
+    assert Figure("speed_m_s", "m/s").heading == "speed (m/s)"
+    assert Figure("twist_nm", "N m").heading == "twist (N m)"
+    assert Figure("s", "s").heading == "s (s)"
     assert [figure.which_way for figure in COIN_FIGURES] == ["lower is better", "", "higher is better"]
 
 
