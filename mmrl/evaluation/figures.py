@@ -55,6 +55,8 @@ class Figure:
     """One sentence for tables and `mmrl list`."""
     score: bool = False
     """Whether it is the score of the task, printed with an interval beside success."""
+    event: bool = False
+    """Whether it is 1 where something has happened in an episode and 0 where not: shown as a share of the episodes."""
 
     def __post_init__(self) -> None:
         if self.better not in (None, *get_args(Better)):

@@ -184,6 +184,12 @@ class Row:
         """Median and quartiles of a declared figure over the episodes; None where no episode reported it."""
         return quartiles_of(self.episodes.figures[figure.name])
 
+    def share(self, figure: Figure) -> Rate | None:
+        """In how many episodes an event happened; None where the figure is none, or no episode reported it."""
+        values = self.episodes.figures[figure.name]
+        known = np.isfinite(values)
+        return _rate(values > 0, known) if figure.event and known.any() else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; a declared figure that no episode reported is None."""
         table = self.episodes
@@ -206,7 +212,7 @@ class Row:
         }
 
     def _figures(self) -> dict[str, Any]:
-        """Of each declared figure the median, the quartiles, the lowest and the highest, of the score the mean too."""
+        """Of each declared figure median, quartiles, lowest and highest; the mean of the score, shares of events."""
         document: dict[str, Any] = {}
         for figure in self.episodes.declared:
             values, quartiles = self.episodes.figures[figure.name], self.quartiles(figure)
@@ -216,6 +222,8 @@ class Row:
                 f"lowest_{figure.name}": _finite(np.min, values),
                 f"highest_{figure.name}": _finite(np.max, values),
             }
+            if (share := self.share(figure)) is not None:
+                document[f"share_{figure.name}"] = share.to_json()
         if (score := self.score) is not None:
             name = score.figure.name
             document |= {f"mean_{name}": score.mean, f"mean_{name}_bootstrap_95": [score.low, score.high]}

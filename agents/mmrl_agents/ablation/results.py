@@ -18,7 +18,7 @@ import numpy as np
 from mmrl.arrays import FloatArray
 from mmrl.evaluation.aggregate import aggregate
 from mmrl.evaluation.figures import Figure
-from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record
+from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record, value_on_record
 from mmrl_agents.records.files import read_json, read_json_lines
 from mmrl_agents.records.runs import RunFolder, library_versions
 from mmrl_agents.training.judge import RETURN, SUCCESS
@@ -94,7 +94,7 @@ class SubsetResults:
     score: OverSeeds
     """Success at the end of an episode, or the mean return where the environment knows no success."""
     figures: Mapping[str, OverSeeds]
-    """Medians of the figures that the episodes of every seed reported, by name."""
+    """Medians of the figures that the episodes of every seed reported, by name; of events their shares."""
     steps: FloatArray
     """Environment steps of the curve, (K,)."""
     curve: FloatArray
@@ -160,6 +160,12 @@ def _all_report(figure: Figure, rows: Iterable[Mapping[str, Any]]) -> bool:
     return all(median_on_record(row, figure) is not None for row in rows)
 
 
+def _value(row: Mapping[str, Any], figure: Figure) -> float:
+    value = value_on_record(row, figure)
+    assert value is not None  # by _all_report
+    return value
+
+
 def _subset(
     runs: Sequence[Judged],
     logs: Mapping[Judged, list[dict[str, Any]]],
@@ -171,7 +177,7 @@ def _subset(
     score = {
         run.seed: rows[run]["success_at_end"]["rate"] if knows_success else rows[run]["mean_return"] for run in runs
     }
-    medians = {figure.name: {run.seed: rows[run][f"median_{figure.name}"] for run in runs} for figure in figures}
+    medians = {figure.name: {run.seed: _value(rows[run], figure) for run in runs} for figure in figures}
     longest = max((log[-1]["step"] for log in (logs[run] for run in runs) if log), default=0)
     steps = np.linspace(0, longest, POINTS + 1)[1:]
     curves = np.stack([between(logs[run], metric.key, steps) for run in runs])  # (R, K)

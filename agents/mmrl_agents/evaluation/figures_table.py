@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mmrl.evaluation.figures import Figure, Quartiles, decimals_for, with_ends
+from mmrl.evaluation.figures import Figure, decimals_for, with_ends
 from mmrl.evaluation.rates import Row
 
 
@@ -18,21 +18,24 @@ def plain_table() -> Table:
 
 
 def figures_table(rows: Sequence[Row]) -> Table | None:
-    """Median [quartiles] of each declared figure in each row; None where no episode reported any."""
+    """Each declared figure in each row; None where no episode reported any."""
     shown = [figure for figure in rows[0].episodes.declared if any(row.quartiles(figure) for row in rows)]
     if not shown:
         return None
     table = plain_table()
     for figure in shown:
         table.add_column(figure.heading, justify="right")
-    columns = [quartile_cells([row.quartiles(figure) for row in rows]) for figure in shown]
+    columns = [_cells(rows, figure) for figure in shown]
     for row, *cells in zip(rows, *columns, strict=True):
         table.add_row(Text(row.label), *cells)
     return table
 
 
-def quartile_cells(column: Sequence[Quartiles | None]) -> list[str]:
-    """Median [quartiles] with the same decimals for all rows; empty where nothing was reported."""
+def _cells(rows: Sequence[Row], figure: Figure) -> list[str]:
+    """Shares of an event, else medians [quartiles] with the same decimals; empty where nothing was reported."""
+    if figure.event:
+        return [str(row.share(figure) or "") for row in rows]
+    column = [row.quartiles(figure) for row in rows]
     decimals = decimals_for([number for cell in column if cell for number in (cell.median, cell.low, cell.high)])
     return [with_ends(cell.median, cell.low, cell.high, decimals) if cell else "" for cell in column]
 
@@ -42,7 +45,9 @@ def about_figures(declared: Sequence[Figure]) -> str:
     ways = dict.fromkeys(figure.which_way for figure in declared if figure.better)
     named = {way: ", ".join(figure.heading for figure in declared if figure.which_way == way) for way in ways}
     sentences = [f" {way.capitalize()}: {names}." for way, names in named.items()]
-    return f"Medians of the episodes, in brackets their quartiles.{''.join(sentences)}"
+    events = ", ".join(figure.heading for figure in declared if figure.event)
+    shares = f" Of {events} the share of the episodes, with its Wilson interval." if events else ""
+    return f"Medians of the episodes, in brackets their quartiles.{shares}{''.join(sentences)}"
 
 
 def score_cell(row: Row) -> str:

@@ -26,6 +26,8 @@ SLOT_CAR: Mapping[str, Any] = {
 GENERALIST: Mapping[str, Any] = {
     **SLOT_CAR,
     "total_steps": 1_500_000,
+    # On tracks that it knows less well a car has to be driven with more care.
+    "env_kwargs": {"reward_weights": {"crash": -2.0}},
     # Thirty tracks are learned by heart from whole pictures, and any other is left at once. A glimpse around the car
     # shows bends, and no track.
     "modalities": {"track_camera.encoder": "GlimpseConv", "track_camera.unit": 64},

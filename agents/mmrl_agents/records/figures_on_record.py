@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmrl.evaluation.figures import Figure, Quartiles
+from mmrl.evaluation.figures import Figure, Quartiles, decimals_for
+from mmrl.evaluation.rates import Rate
 from mmrl.settings.documents import build
 
 _MEDIAN = "median_"
@@ -21,6 +22,21 @@ def median_on_record(row: Mapping[str, Any], figure: Figure) -> float | None:
     """The median of a figure in a row; None where no episode reported it."""
     value = row.get(f"{_MEDIAN}{figure.name}")
     return None if value is None else float(value)
+
+
+def value_on_record(row: Mapping[str, Any], figure: Figure) -> float | None:
+    """The share of an event, the median of any other figure, in a row; None where no episode reported it."""
+    share = row.get(f"share_{figure.name}")
+    return float(share["rate"]) if share else median_on_record(row, figure)
+
+
+def cell_on_record(row: Mapping[str, Any], figure: Figure) -> str:
+    """The share of an event with its interval, or median and quartiles; "" where no episode reported it."""
+    if share := row.get(f"share_{figure.name}"):
+        return str(Rate(share["successes"], share["trials"]))
+    if (median := median_on_record(row, figure)) is None:
+        return ""
+    return str(quartiles_on_record(row, figure) or f"{median:.{decimals_for([median])}f}")
 
 
 def quartiles_on_record(row: Mapping[str, Any], figure: Figure) -> Quartiles | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrl.evaluation.figures import Figure, decimals_for, with_ends
-from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record, quartiles_on_record
+from mmrl_agents.records.figures_on_record import cell_on_record, figures_on_record
 from mmrl_agents.records.files import in_one_line, read_json, read_json_lines
 from mmrl_agents.records.marks import EVALUATION, is_marked
 from mmrl_agents.records.runs import RunFolder
@@ -134,23 +134,16 @@ def _figures(report: Mapping[str, Any]) -> list[str]:
     titles = [f"{figure.heading}{f', {figure.which_way}' if figure.better else ''}" for figure in figures]
     lines = [
         "",
-        "Medians of the episodes, in brackets their quartiles; of a score the mean with its 95 % bootstrap interval.",
+        "Medians of the episodes, in brackets their quartiles; of a score the mean with its 95 % bootstrap interval, "
+        "of what either happens or not the share of the episodes.",
         "",
         f"| senses | {' | '.join(titles)} |",
         f"|---|{'---|' * len(titles)}",
     ]
     for row in report["rows"]:
-        cells = [_mean(row, figure) if figure.score else _median(row, figure) for figure in figures]
+        cells = [_mean(row, figure) if figure.score else cell_on_record(row, figure) for figure in figures]
         lines.append(f"| {row['label']} | {' | '.join(cells)} |")
     return lines
-
-
-def _median(row: Mapping[str, Any], figure: Figure) -> str:
-    median = median_on_record(row, figure)
-    if median is None:
-        return ""
-    quartiles = quartiles_on_record(row, figure)
-    return str(quartiles) if quartiles else f"{median:.{decimals_for([median])}f}"
 
 
 def _mean(row: Mapping[str, Any], figure: Figure) -> str:

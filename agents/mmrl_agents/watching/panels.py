@@ -48,8 +48,8 @@ def nice_bounds(low: float, high: float) -> tuple[float, float]:
 
 def _round_up(value: float) -> float:
     """The smallest of 0 and 1, 2, 5 times a power of ten that is not below a value >= 0."""
-    if value <= 0:
-        return 0.0
+    if value < np.finfo(float).tiny:  # 0, or a number whose power of ten may be none
+        return value
     power = 10.0 ** np.floor(np.log10(value))
     return float(next(s * power for s in (1, 2, 5, 10) if s * power >= value * (1 - 1e-9)))
 

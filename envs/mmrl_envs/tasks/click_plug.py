@@ -91,10 +91,12 @@ class ClickPlug(Task):
     fields = ("hole_estimate", "tool_wrench", "sounding_plate")
     figures = (
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
-        Figure("clicked", "", "last", "high", "1 from the click on, else 0."),
+        Figure("clicked", "", "last", "high", "1 from the click on, else 0.", event=True),
         Figure("past_click_m", "m", "last", "low", "How much deeper than the click the tip has been."),
-        Figure("said_done", "", "last", "high", "1 where the policy has said done, else 0."),
-        Figure("broken", "", "last", "low", "1 where the socket is broken, which ends the episode, else 0."),
+        Figure("said_done", "", "last", "high", "1 where the policy has said done, else 0.", event=True),
+        Figure(
+            "broken", "", "last", "low", "1 where the socket is broken, which ends the episode, else 0.", event=True
+        ),
     )
     reward_terms = tuple(vars(ClickReward()))
     privileged_size = 18

@@ -76,7 +76,7 @@ class FragileLift(Task):
     )
     figures = (
         Figure("height_m", "m", "last", "high", "How high the object is."),
-        Figure("broken", "", "last", "low", "1 where the object is broken, else 0."),
+        Figure("broken", "", "last", "low", "1 where the object is broken, else 0.", event=True),
         Figure("force_share", "", "max", "low", "The largest grip force as a share of that which breaks the object."),
     )
     reward_terms = tuple(vars(LiftReward()))

@@ -114,7 +114,7 @@ class TapToHear(Task):
     senses = ("tap_sound", "proprioception")
     fields = ("sounding_plate", "tool_wrench")
     figures = (
-        Figure("tapped", "", "last", "high", "1 from the first tap on, else 0."),
+        Figure("tapped", "", "last", "high", "1 from the first tap on, else 0.", event=True),
         Figure("distance_m", "m", "last", "low", "Distance of the tip from the right place in the plane."),
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
     )

@@ -127,7 +127,7 @@ class Wipe(Task):
     )
     figures = (
         Figure("wiped_share", "", "last", "high", "Dots wiped away as a share of those of the stain.", score=True),
-        Figure("scratched", "", "last", "low", "1 where the board is scratched, else 0."),
+        Figure("scratched", "", "last", "low", "1 where the board is scratched, else 0.", event=True),
         Figure("peak_force_n", "N", "max", "low", "The largest contact force of the episode."),
         Figure("pressed_share", "", "mean", "high", "Share of the episode in which the force could wipe."),
     )

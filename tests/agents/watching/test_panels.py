@@ -17,6 +17,7 @@ def test_nice_bounds_by_hand() -> None:
     assert nice_bounds(2, 6) == (0, 10)
     assert nice_bounds(-0.02, -0.01) == (-0.02, 0)
     assert nice_bounds(0, 0) == (0, 0)
+    assert nice_bounds(-5e-324, 5e-324) == (-5e-324, 5e-324)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))

@@ -1,6 +1,7 @@
 """Figures that a task declares: what a declaration says, and what the episodes make of it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mmrl.evaluation.figures import (
     require_distinct,
     with_ends,
 )
-from mmrl.evaluation.rates import evaluate
+from mmrl.evaluation.rates import Rate, evaluate
 from tests.toys.coins import COIN_FIGURES, FAST, SLOW, Heads, Looker, coins, declaring_coins
 
 SWING, LUCK, SHARE = COIN_FIGURES
@@ -99,6 +100,7 @@ def test_a_report_declares_figures_and_has_their_quartiles_in_every_row() -> Non
         "better": "low",
         "help": "The farthest that the coin swung.",
         "score": False,
+        "event": False,
     }
     swings = report.rows[0].episodes.figures["swing_mm"]
     assert set(swings) == {3.0 * FAST, 3.0 * SLOW}
@@ -118,6 +120,19 @@ def test_the_score_has_a_mean_with_an_interval() -> None:
     assert document["mean_share"] == row.score.mean
     assert document["mean_share_bootstrap_95"] == [row.score.low, row.score.high]
     assert "mean_luck" not in document
+
+
+def test_an_event_has_a_share_of_the_episodes_with_its_interval() -> None:
+    row = evaluate(declaring_coins(2), Heads, 8, seed=0).rows[0]
+    fast = Figure("swing_mm", event=True)
+    happened = np.where(row.episodes.figures["swing_mm"] > 3.0 * min(FAST, SLOW), 1.0, 0.0)
+    happened[0] = np.nan  # one that did not report it
+    episodes = replace(row.episodes, declared=(fast,), figures={"swing_mm": happened})
+    row = replace(row, episodes=episodes)
+    share = Rate(int(np.nansum(happened)), 7)
+    assert row.share(fast) == share
+    assert row.to_json()["share_swing_mm"] == share.to_json()
+    assert row.share(replace(fast, event=False)) is None
 
 
 def test_episodes_survive_being_kept_as_arrays() -> None:

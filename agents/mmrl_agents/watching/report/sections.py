@@ -8,7 +8,7 @@ from typing import Any
 
 from mmrl.evaluation.figures import Figure, decimals_for, with_ends
 from mmrl.worth import Estimate
-from mmrl_agents.records.figures_on_record import figures_on_record, median_on_record, quartiles_on_record
+from mmrl_agents.records.figures_on_record import cell_on_record, figures_on_record, median_on_record, value_on_record
 from mmrl_agents.watching.report.by_context import ContextGroup, result_of, success_by_context
 from mmrl_agents.watching.report.drawing import DrawnAxis, axis_over, bar
 from mmrl_agents.watching.report.page import PageCell, PageTable
@@ -74,7 +74,7 @@ def by_sense(judged: JudgedOnce) -> PageTable:
     manner = "the best actions" if config["deterministic"] else "actions drawn as in training"
     note = (
         f"{document['episodes']} episodes a row, the same in all, seed {document['seed']}, {manner}. {_INTERVALS} "
-        "Of figures the median and the quartiles. The change has the exact McNemar test."
+        "Of figures the median and the quartiles, or the share of the episodes. The change has the exact McNemar test."
     )
     return PageTable(
         "Success by sense" if is_share else "Return by sense",
@@ -97,10 +97,8 @@ def _change(pair: Mapping[str, Any] | None) -> PageCell:
 
 
 def _figure(row: Mapping[str, Any], figure: Figure) -> PageCell:
-    median, quartiles = median_on_record(row, figure), quartiles_on_record(row, figure)
-    if median is None:
-        return PageCell("", float("-inf"))
-    return PageCell(str(quartiles) if quartiles else f"{median:.{decimals_for([median])}f}", median)
+    value = value_on_record(row, figure)
+    return PageCell(cell_on_record(row, figure), float("-inf") if value is None else value)
 
 
 def worth_table(judged: JudgedOnce) -> PageTable:

@@ -55,7 +55,7 @@ class ToldInsertion(PegInsertion):
     fields = ("instruction", "holes", "tool_wrench")
     figures = (
         *PegInsertion.figures,
-        Figure("wrong_hole", "", "last", "low", "1 where the peg is in a hole that was not meant, else 0."),
+        Figure("wrong_hole", "", "last", "low", "1 where the peg is in a hole that was not meant, else 0.", event=True),
     )
     parameters = (
         Choice("words", "train", _WORDS, "pairs of colour and mark that instructions name"),

@@ -50,7 +50,7 @@ class PegInsertionGentle(PegInsertion):
     fields = (*PegInsertion.fields, "force_limit")
     figures = (
         *PegInsertion.figures,
-        Figure("broken", "", "last", "low", "1 where the block is broken, else 0."),
+        Figure("broken", "", "last", "low", "1 where the block is broken, else 0.", event=True),
         Figure("force_share", "", "max", "low", "The largest contact force of the episode as a share of the limit."),
     )
 

@@ -57,7 +57,9 @@ class GraspedInsertion(PegInsertion):
     observed = "peg_tip"
     figures = (
         *PegInsertion.figures,
-        Figure("lost", "", "last", "low", "1 where the peg has been twisted off its place on the palm, else 0."),
+        Figure(
+            "lost", "", "last", "low", "1 where the peg has been twisted off its place on the palm, else 0.", event=True
+        ),
         Figure("twist_nm", "N m", "max", "low", "Twist of the peg on the palm, its largest."),
     )
     privileged_size = PegInsertion.privileged_size + 4

@@ -86,7 +86,7 @@ class SlotCar(Task):
         ),
         Figure("lap_time", "s", "last", "low", "Time of the newest flying lap, infinite before there is one."),
         Figure("laps", "", "last", "high", "Laps so far."),
-        Figure("times_off", "", "sum", "low", "Times that the car left its slot."),
+        Figure("times_off", "", "sum", "low", "1 where the car has left its slot, else 0.", event=True),
     )
 
     def __init__(
