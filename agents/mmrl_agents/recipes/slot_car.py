@@ -1,4 +1,4 @@
-"""The slot car on one track."""
+"""The slot car on one track, and on any."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -69,7 +69,8 @@ FITTED_Q: Mapping[str, Any] = {
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST, "fitted_q": FITTED_Q},
-        # the name of the policy that comes with the package
+        # the names of the policies that come with the package
         "slot_car": {"default": SLOT_CAR},
+        "slot_car_any_track": {"default": GENERALIST},
     }
 )
