@@ -90,6 +90,8 @@ def _judgement(path: Path, checkpoint: Path, digest: str) -> list[str]:
     if Path(report["weights"]).name != checkpoint.name or report.get("weights_sha256", digest) != digest:
         return [f"{checkpoint.name} was not evaluated: run `mmrl evaluate` on it and export it again."]
     manner = "the most probable action" if report["config"]["deterministic"] else "actions drawn as in training"
+    given = _settings(report["config"].get("context", {}))
+    manner += f", context {given}" if given else ""
     about = f"{report['episodes']} episodes a row, seed {report['seed']}, {manner}, on {_cores(report['machine'])}; "
     judged = report["rows"][0]["success_at_end"]["trials"] > 0
     lines = _successes(report) if judged else _returns(report)

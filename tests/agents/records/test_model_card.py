@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mmrl.evaluation.figures import Figure
 from mmrl_agents.records.model_card import model_card
 from mmrl_agents.records.runs import RunFolder
 from tests.toys.coins import COIN_FIGURES
@@ -53,6 +54,22 @@ def test_declared_figures_stand_in_a_table_with_the_score_first(run: RunFolder) 
     assert "| senses | share (%), higher is better | swing (mm), lower is better | luck |" in card
     assert "| all senses | 81.2 [79.0, 83.9] | 6.00 [5.00, 7.00] |  |" in card
     assert "| all senses | 100.0 % [34.2, 100.0] | 100.0 % [34.2, 100.0] |" in card
+
+
+def test_a_context_that_only_the_judge_had_is_named(run: RunFolder) -> None:
+    judged = {**EVALUATION, "config": {"deterministic": True, "context": {"wind": 3}}, "rows": [ROW]}
+    assert "2 episodes a row, seed 10000, the most probable action, context `wind=3`, on 2 cores" in card_after(
+        run, judged
+    )
+    assert "context `wind" not in card_after(run, {**EVALUATION, "rows": [ROW]})
+
+
+def test_an_event_stands_as_a_share(run: RunFolder) -> None:
+    broken = Figure("broken", better="low", event=True).to_json()
+    row = {**ROW, "median_broken": 0.0, "quartiles_broken": [0.0, 0.0], "share_broken": RATE}
+    card = card_after(run, {**EVALUATION, "figures": [broken], "rows": [row]})
+    assert "| senses | broken, lower is better |" in card
+    assert "| all senses | 100.0 % [34.2, 100.0] |\n" in card
 
 
 def test_an_older_evaluation_tells_its_figures_by_their_medians(run: RunFolder) -> None:
