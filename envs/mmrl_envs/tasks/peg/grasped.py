@@ -1,8 +1,8 @@
 """Insertion of a peg that sits in the grasp nobody knows how: shifted by up to 8 mm, turned by up to 40 degrees.
 
 Where the hole is, an estimate says, as seen from the hand. How the peg sits in the hand only touch says: a soft palm
-that holds it by suction and feels the outline of its end. Either sense alone is of no use: who gropes, twists the peg
-on the block until it turns on the palm, and has lost it.
+that holds it by suction and feels the outline of its end. Who gropes instead has to take care: a peg that is twisted
+too hard turns on the palm, and is lost.
 
 Letters: N = worlds, n = those being reset.
 """
