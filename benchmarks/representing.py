@@ -44,12 +44,8 @@ EPISODE_300 = 30_720
 GOAL = 0.95
 FEW_STEPS = ("--num-worlds", "16", "--ppo.minibatch-size", "128", "--ppo.epochs", "4", "--total-steps", "61440")
 """Of every policy: PPO with four times as many updates in as many steps as the recipe has."""
-REPLAYED = (
-    *("--agent", "sb3-sac", "--recipe", "none", "--num-worlds", "16", "--total-steps", str(EPISODE_300)),
-    *("--sb3.options", "train_freq=1", "gradient_steps=16", "learning_starts=1000", "gamma=0.98", "learning_rate=7e-4"),
-    "ent_coef=auto_0.1",  # from 1 on, as SB3 has it, it takes 5,000 steps to be as low
-)
-"""Of every policy by SAC: a gradient step on 256 transitions for each step of a world."""
+REPLAYED = ("--recipe", "replayed")
+"""Of every policy by SAC, to episode 307."""
 UNPRIVILEGED = ("--policy.no-privileged-critic", "--objectives", "state=null")
 
 
