@@ -153,7 +153,7 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 
 def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """Judged success of every policy against steps of its learning."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120)
+    figure, axes = plt.subplots(figsize=(7.6, 3.6), dpi=120)
     for index, (name, results) in enumerate(found.items()):
         for number, one in enumerate(results):
             shares = [100 * rate for rate in one["judged"]]
@@ -161,7 +161,7 @@ def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     axes.axvline(EPISODE_300, color="0.6", linewidth=0.8, linestyle="--")
     axes.set(xlabel="environment steps of policy learning", ylabel="judged success, %", ylim=(0, 102))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.tight_layout()
     figure.savefig(path)
 
