@@ -71,6 +71,6 @@ RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         "mmrl/SlotCar-v0": {"default": SLOT_CAR, "generalist": GENERALIST, "fitted_q": FITTED_Q},
         # the names of the policies that come with the package
         "slot_car": {"default": SLOT_CAR},
-        "slot_car_any_track": {"default": GENERALIST},
+        "slot_car_any_track": {"generalist": GENERALIST},
     }
 )
