@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.export import Dim, ExportedProgram
 
 from mmrl.deploy.exported import ACTION, MEMORY, NEXT_MEMORY, PRESENT
@@ -104,7 +105,8 @@ def _program(graph: ActingGraph) -> ExportedProgram:
     example = tuple(graph.inputs().values())
     shapes = (tuple({0: rows} for _ in example),)
     try:
-        return torch.export.export(graph.eval(), example, dynamic_shapes=shapes, strict=False)
+        with _unchecked_distributions():
+            return torch.export.export(graph.eval(), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # what cannot be traced shows itself in many ways
         named = ", ".join(f"{name} ({type(m.encoder).__name__})" for name, m in graph.network.modalities.items())
         raise ValueError(
@@ -115,6 +117,17 @@ def _program(graph: ActingGraph) -> ExportedProgram:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _unchecked_distributions() -> Iterator[None]:
+    """A distribution checks its parameters by looking at their numbers, which a graph does not have."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 @contextmanager

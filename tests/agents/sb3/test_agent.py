@@ -12,6 +12,8 @@ import pytest
 import torch
 from stable_baselines3.common.utils import set_random_seed
 
+import mmrl
+from mmrl.deploy.exported import open_exported
 from mmrl.inputs import Memory
 from mmrl_agents.algorithms import BUILT_IN
 from mmrl_agents.cli import main
@@ -165,6 +167,20 @@ def test_it_exports_and_films(run: Path, tmp_path: Path) -> None:
     video = tmp_path / "out.mp4"
     assert main(["watch", str(run), "--episodes", "1", "--max-seconds", "0.1", "--output", str(video)]) == 0
     assert video.stat().st_size > 0
+
+
+def test_its_graph_acts_as_it_does(
+    run: Path, policy: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["export", str(run), str(tmp_path / "out"), "--checkpoint", "last", "--format", "pt2"])
+    if run.name == "sb3-recurrent-ppo":  # whose LSTM looks at whether an episode begins
+        assert code == 2
+        assert "the network is no graph" in capsys.readouterr().err
+        return
+    exported, here = open_exported(tmp_path / "out", trust=["pt2"]), mmrl.load(run, checkpoint="last")
+    rng = np.random.default_rng(0)
+    seen = {n: rng.normal(0, 5, (3, *m.window_shape)).astype(np.float32) for n, m in policy.modalities.items()}
+    np.testing.assert_allclose(exported.act(seen), here.act(seen), atol=1e-5)
 
 
 def advance(trainer: Trainer, updates: int) -> None:
