@@ -50,7 +50,8 @@ def _show(report: AblationReport, console: Console) -> None:
     )
     if report.figures:
         console.print(_figures(report))
-        console.print("Interquartile means over seeds of the medians over episodes, with intervals as above.")
+        about = "Interquartile means over seeds of the medians over episodes, of events of their shares"
+        console.print(f"{about}, with intervals as above.")
 
 
 def _figures(report: AblationReport) -> Table:
